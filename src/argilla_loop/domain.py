@@ -1,0 +1,101 @@
+"""The words of the project as types (see ``docs/architecture.md``); no I/O, no behaviour beyond their own facts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+FloatArray = NDArray[np.float32]
+IndexArray = NDArray[np.int64]
+
+
+class Origin(str, Enum):
+    """Who labelled an example."""
+
+    HUMAN = "human"
+    MODEL = "model"
+
+
+class Route(str, Enum):
+    """What becomes of a scored record: put before a human, validated by the daemon, or both (blind)."""
+
+    ASK = "ask"
+    ACCEPT = "accept"
+    AUDIT = "audit"
+
+
+@dataclass(frozen=True, slots=True)
+class Example:
+    """A labelled text used for training."""
+
+    id: str
+    text: str
+    label: str
+    origin: Origin = Origin.HUMAN
+
+
+class Pool(Protocol):
+    """All texts that may be labelled, addressed by position 0..len-1; texts stay on disk until asked for.
+
+    Ids are unique, texts are unique (exact duplicates are taken once), no text is empty.
+    """
+
+    @property
+    def fingerprint(self) -> str:
+        """Changes when, and only when, the pool's ids, texts or labels change."""
+
+    def __len__(self) -> int: ...
+
+    def ids(self) -> Sequence[str]:
+        """Ids of all records, in pool order."""
+
+    def texts(self, positions: Sequence[int]) -> list[str]:
+        """Texts at ``positions``, in that order."""
+
+    def examples(self) -> list[Example]:
+        """The records that came with a label, as human examples, in pool order."""
+
+    def unlabelled(self) -> IndexArray:
+        """Ascending positions of the records without a label: what there is to ask about."""
+
+
+class Encoder(Protocol):
+    """Turns texts into sentence embeddings."""
+
+    @property
+    def fingerprint(self) -> str:
+        """Identifies weights, precision and pooling: embeddings of two fingerprints never mix."""
+
+    def encode(self, texts: Sequence[str], *, progress: bool = False) -> FloatArray:
+        """Embed ``texts``: float32 array of shape (n, d), rows of unit length, in the given order."""
+
+
+class Model(Protocol):
+    """A trained classifier; immutable."""
+
+    @property
+    def version(self) -> str:
+        """Twelve hex digits, a function of examples, encoder, seed and head: same inputs, same version."""
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels it can answer with, the columns of ``predict_proba``."""
+
+    def predict_proba(self, texts: Sequence[str]) -> FloatArray:
+        """Probabilities, shape (n, len(labels)), rows summing to 1."""
+
+
+class Learner(Protocol):
+    """Trains models. Stateless but for caches: the same examples in any order give the same model."""
+
+    def fit(self, examples: Sequence[Example]) -> Model:
+        """Train on ``examples``.
+
+        Raises:
+            TrainingError: fewer than two labels have enough usable examples.
+        """

@@ -1,0 +1,52 @@
+"""Errors by class: the class alone decides whether the service tries again or stops.
+
+Every message says what is wrong and what to do about it, on one line.
+"""
+
+
+class ArgillaLoopError(Exception):
+    """Base of every error that argilla-loop raises on purpose."""
+
+
+class RetryableError(ArgillaLoopError):
+    """Something outside is away or busy (server down, time-out, 5xx, 429): try again later, for ever."""
+
+
+class FatalError(ArgillaLoopError):
+    """Nothing gets better by waiting (bad key, foreign schema, broken model): stop with ``exit_code``."""
+
+    exit_code = 1
+
+
+class SettingsError(FatalError):
+    """The settings are wrong: names the key, the value, and what would be right."""
+
+    exit_code = 2
+
+
+class CredentialsError(FatalError):
+    """Argilla refuses the key, or its user may not do what is needed."""
+
+    exit_code = 3
+
+
+class SchemaError(FatalError):
+    """The working dataset exists with other fields, questions or labels than configured."""
+
+    exit_code = 4
+
+
+class PoolError(FatalError):
+    """The pool cannot be read or holds no usable text."""
+
+    exit_code = 5
+
+
+class ModelError(FatalError):
+    """The sentence-embedding model cannot be found, read or run."""
+
+    exit_code = 6
+
+
+class TrainingError(ArgillaLoopError):
+    """The examples do not allow a classifier (fewer than two labels with enough examples)."""

@@ -1,0 +1,52 @@
+"""Progress of long work: a bar on a terminal, a log event every few seconds elsewhere."""
+
+from __future__ import annotations
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+
+import structlog
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+
+log = structlog.get_logger(__name__)
+
+LOG_EVERY_SECONDS = 5.0
+
+
+@contextmanager
+def progress(task: str, total: int) -> Iterator[Callable[[int], None]]:
+    """Show how far ``task`` is; yields a function to call with the number of items just finished.
+
+    Args:
+        task: snake_case name of the work, such as ``embedding_texts``.
+        total: number of items in all.
+    """
+    if sys.stderr.isatty():
+        with Progress(
+            TextColumn("{task.description}"),
+            BarColumn(),
+            MofNCompleteColumn(),
+            TimeRemainingColumn(),
+            console=Console(stderr=True),
+            transient=True,
+        ) as bar:
+            handle = bar.add_task(task.replace("_", " "), total=total)
+            yield lambda n: bar.advance(handle, n)
+        return
+
+    started = last = time.monotonic()
+    done = 0
+
+    def advance(n: int) -> None:
+        nonlocal done, last
+        done += n
+        now = time.monotonic()
+        if now - last >= LOG_EVERY_SECONDS:
+            last = now
+            left = (now - started) / done * (total - done) if done else None
+            log.info("progress", task=task, done=done, total=total, seconds_left=left and round(left))
+
+    yield advance
