@@ -1,11 +1,11 @@
-"""The words of the project as types (see ``docs/architecture.md``); no I/O, no behaviour beyond their own facts."""
+"""The words of the project as types (see ``docs/architecture.md``): no I/O, no behaviour of their own."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import Protocol
+from typing import Literal, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -37,6 +37,48 @@ class Example:
     text: str
     label: str
     origin: Origin = Origin.HUMAN
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """One user's response to a record in Argilla."""
+
+    user_id: str
+    status: Literal["submitted", "discarded", "draft"]
+    label: str | None  # None for a discard, or where the draft has no label yet
+    updated_at: str  # ISO 8601, UTC, as the server gives it: sorts by time
+
+    @property
+    def settles(self) -> bool:
+        """Whether its user is through with the record (submitted or discarded, not a draft)."""
+        return self.status != "draft"
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedRecord:
+    """A record of the working dataset, as observed."""
+
+    id: str
+    text: str
+    batch: int | None = None  # None: not ours, somebody logged it by hand
+    route: Route | None = None
+    certainty: float | None = None
+    model: str | None = None
+    suggestion: str | None = None
+    answers: tuple[Answer, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class NewRecord:
+    """A record to be logged: what the service decided about one pool text."""
+
+    id: str
+    text: str
+    batch: int
+    route: Route
+    label: str | None = None  # the suggestion; None where there is no model yet, or where it is hidden
+    certainty: float | None = None
+    model: str | None = None
 
 
 class Pool(Protocol):

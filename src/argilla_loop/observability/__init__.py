@@ -1,0 +1,1 @@
+"""How the service says what it does: logs, progress, the watchdog."""

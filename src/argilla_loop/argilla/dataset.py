@@ -1,0 +1,188 @@
+"""The working dataset on a real Argilla server: observing its records and logging new ones."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, Protocol
+
+import argilla as rg
+import structlog
+
+from argilla_loop.argilla.connection import Connection, RejectedError, translated
+from argilla_loop.argilla.query import Query
+from argilla_loop.argilla.schema import FIELD, QUESTION, DatasetInfo
+from argilla_loop.domain import Answer, LoggedRecord, NewRecord, Route
+
+log = structlog.get_logger(__name__)
+
+PAGE = 500
+MAX_PER_REQUEST = 500
+AGENT = "argilla-loop"
+_POSITION = re.compile(r"[Rr]ecord at position (\d+)")
+
+
+class RecordSource(Protocol):
+    """Where records can be looked for; the narrow port that a listener needs."""
+
+    def count(self, query: Query) -> int:
+        """How many records match ``query`` (already bound)."""
+
+    def search(self, query: Query) -> Iterator[LoggedRecord]:
+        """The records that match, one page at a time."""
+
+
+class WorkingDataset(RecordSource, Protocol):
+    """What the loop needs of Argilla; ``ArgillaDataset`` and ``MemoryDataset`` pass the same contract suite."""
+
+    info: DatasetInfo
+    daemon_id: str
+
+    def revision(self) -> str:
+        """Changes when somebody answers in the UI; cheap enough for every look."""
+
+    def scan(self) -> Iterator[LoggedRecord]:
+        """Every record there is, from the database, not from a search index that may lag behind."""
+
+    def log(self, records: Sequence[NewRecord]) -> list[str]:
+        """Log a batch in one atomic upsert by id; returns the ids that the server refuses as they are.
+
+        Everything else is logged. Answers of people on a record that is already there stay as they are.
+        """
+
+
+class ArgillaDataset:
+    """``WorkingDataset`` over HTTP."""
+
+    def __init__(self, connection: Connection, info: DatasetInfo) -> None:
+        self.info = info
+        self.daemon_id = connection.user_id
+        self._connection = connection
+        self._path = f"/datasets/{info.id}"
+
+    def revision(self) -> str:
+        """The time of the last answer; moves with every answer given, changed or withdrawn in the UI."""
+        dataset = self._connection.call("GET", self._path, where=f"dataset {self.info.name!r}")
+        return str(dataset["last_activity_at"])
+
+    def count(self, query: Query) -> int:
+        """Number of records that match ``query``."""
+        return int(self._search(query, offset=0, limit=1)["total"])
+
+    def search(self, query: Query) -> Iterator[LoggedRecord]:
+        """Records that match ``query``, page by page."""
+        offset = 0
+        while True:
+            page = self._search(query, offset=offset, limit=PAGE, include=["responses", "suggestions"])[
+                "items"
+            ]
+            yield from (self._record(item["record"]) for item in page)
+            offset += len(page)
+            if len(page) < PAGE:
+                return
+
+    def scan(self) -> Iterator[LoggedRecord]:
+        """All records, in the order they were logged."""
+        seen: set[str] = set()  # pages shift when a record is deleted meanwhile: never give one twice
+        offset = 0
+        while True:
+            params = {"offset": offset, "limit": PAGE, "include": ["responses", "suggestions"]}
+            page = self._connection.call("GET", f"{self._path}/records", where="the records", params=params)[
+                "items"
+            ]
+            for item in page:
+                if item["id"] not in seen:
+                    seen.add(item["id"])
+                    yield self._record(item)
+            offset += len(page)
+            if len(page) < PAGE:
+                return
+
+    def log(self, records: Sequence[NewRecord]) -> list[str]:
+        """One ``PUT …/records/bulk``, a single transaction on the server."""
+        if len(records) > MAX_PER_REQUEST:
+            raise ValueError(f"{len(records)} records in one batch: {MAX_PER_REQUEST} are the most")
+        left, refused = list(records), []
+        while left:
+            try:
+                self._connection.call(
+                    "PUT",
+                    f"{self._path}/records/bulk",
+                    where=f"logging {len(left)} records",
+                    json={"items": [self._payload(record) for record in left]},
+                )
+            except RejectedError as error:  # noqa: PERF203  each turn is a request: the try costs nothing
+                match = _POSITION.search(str(error))
+                if match is None or int(match[1]) >= len(left):
+                    raise
+                bad = left.pop(int(match[1]))
+                refused.append(bad.id)
+                log.warning("record_refused", id=bad.id, reason=str(error))
+            else:
+                break
+        return refused
+
+    def _search(self, query: Query, *, offset: int, limit: int, include: Sequence[str] = ()) -> Any:
+        with translated("the query"):
+            conditions = [(name, op, list(v) if isinstance(v, tuple) else v) for name, op, v in query.where]
+            model = rg.Query(filter=rg.Filter(conditions) if conditions else None).api_model()
+        return self._connection.call(
+            "POST",
+            f"{self._path}/records/search",
+            where="the search",
+            params={"offset": offset, "limit": limit, "include": list(include)},
+            json=model.model_dump(by_alias=True),
+        )
+
+    def _payload(self, record: NewRecord) -> dict[str, Any]:
+        metadata: dict[str, Any] = {"idx": record.batch, "route": record.route.value}
+        if record.model is not None:
+            metadata["model"] = record.model
+        if record.certainty is not None:
+            metadata["certainty"] = record.certainty
+        payload: dict[str, Any] = {
+            "external_id": record.id,
+            "fields": {FIELD: record.text},
+            "metadata": metadata,
+        }
+        if record.label is not None:
+            payload["suggestions"] = [
+                {
+                    "question_id": self.info.question_id,
+                    "value": record.label,
+                    "score": record.certainty,
+                    "agent": f"{AGENT}/{record.model}",
+                    "type": "model",
+                }
+            ]
+        if record.route is Route.ACCEPT:
+            values = {QUESTION: {"value": record.label}}
+            payload["responses"] = [{"user_id": self.daemon_id, "status": "submitted", "values": values}]
+        return payload
+
+    def _record(self, item: dict[str, Any]) -> LoggedRecord:
+        metadata = item.get("metadata") or {}
+        suggestion = next(
+            (s for s in item.get("suggestions") or () if str(s["question_id"]) == self.info.question_id), None
+        )
+        idx, certainty, route = metadata.get("idx"), metadata.get("certainty"), metadata.get("route")
+        return LoggedRecord(
+            id=str(item.get("external_id") or item["id"]),
+            text=str(item["fields"].get(FIELD) or ""),
+            batch=int(idx) if idx is not None else None,
+            route=Route(route) if route in {r.value for r in Route} else None,
+            certainty=float(certainty) if certainty is not None else None,
+            model=metadata.get("model"),
+            suggestion=suggestion["value"] if suggestion and isinstance(suggestion["value"], str) else None,
+            answers=tuple(_answer(response) for response in item.get("responses") or ()),
+        )
+
+
+def _answer(response: dict[str, Any]) -> Answer:
+    value = ((response.get("values") or {}).get(QUESTION) or {}).get("value")
+    return Answer(
+        user_id=str(response["user_id"]),
+        status=response["status"],
+        label=value if isinstance(value, str) else None,
+        updated_at=str(response["updated_at"]),
+    )

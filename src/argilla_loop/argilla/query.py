@@ -1,0 +1,46 @@
+"""Queries over a dataset's records, with named parameters that are filled in at every look."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+Condition = tuple[str, str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Query:
+    """Conditions that must all hold, in the words of Argilla's own ``rg.Filter``.
+
+    ``("response.status", "in", ("submitted", "discarded"))`` or ``("metadata.idx", "==", "{idx}")``: a value written
+    ``"{name}"`` is a parameter.
+    """
+
+    where: tuple[Condition, ...] = ()
+
+    def bind(self, params: Mapping[str, Any]) -> Query:
+        """The same query with its parameters filled in.
+
+        Raises:
+            KeyError: a parameter has no value.
+        """
+        return Query(tuple((name, operator, _filled(value, params)) for name, operator, value in self.where))
+
+
+def evaluated(params: Mapping[str, Any]) -> dict[str, Any]:
+    """Parameters as they are now: a callable is called, anything else stands for itself."""
+    return {name: value() if callable(value) else value for name, value in params.items()}
+
+
+def _filled(value: Any, params: Mapping[str, Any]) -> Any:
+    if isinstance(value, str) and value.startswith("{") and value.endswith("}"):
+        return params[value[1:-1]]
+    return value
+
+
+ALL = Query()
+IN_BATCH = Query((("metadata.idx", "==", "{idx}"),))
+DONE_IN_BATCH = Query(
+    (("response.status", "in", ("submitted", "discarded")), ("metadata.idx", "==", "{idx}"))
+)

@@ -1,0 +1,226 @@
+"""The shape of the working dataset: made when missing, completed when half made, verified when there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from argilla_loop.argilla.connection import Connection
+from argilla_loop.errors import CredentialsError, FatalError, SchemaError
+
+log = structlog.get_logger(__name__)
+
+FIELD = "text"
+QUESTION = "label"
+# name -> (settings, whether annotators see it: an audit is blind, so route and model are hidden)
+METADATA: dict[str, tuple[dict[str, Any], bool]] = {
+    "idx": ({"type": "integer"}, True),
+    "certainty": ({"type": "float", "min": 0.0, "max": 1.0}, True),
+    "route": ({"type": "terms"}, False),
+    "model": ({"type": "terms"}, False),
+}
+TITLES = {"idx": "Batch (idx)", "certainty": "Certainty", "route": "Route", "model": "Model version"}
+DEFAULT_GUIDELINES = (
+    "Choose the label that fits the text best and submit. Where a suggestion is shown, a model made it from the "
+    "answers given so far: correct it wherever it is wrong. Discard texts that fit no label. When all records of a "
+    "batch are answered, the next batch appears by itself after a moment."
+)
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetInfo:
+    """What is known about the working dataset besides its records."""
+
+    id: str
+    name: str
+    workspace: str
+    question_id: str
+    labels: tuple[str, ...]
+    min_submitted: int
+
+
+def find_workspace(connection: Connection, name: str) -> str:
+    """Id of workspace ``name``.
+
+    Raises:
+        CredentialsError: it does not exist, or the key's user is not in it.
+    """
+    mine = connection.call("GET", "/me/workspaces", where="the list of workspaces")["items"]
+    for workspace in mine:
+        if workspace["name"] == name:
+            return str(workspace["id"])
+    names = ", ".join(sorted(workspace["name"] for workspace in mine)) or "none"
+    raise CredentialsError(
+        f"workspace {name!r} does not exist or user {connection.username!r} is not in it (it is in: {names}): "
+        "create it in Argilla or set workspace"
+    )
+
+
+def find_dataset(connection: Connection, workspace_id: str, name: str) -> dict[str, Any] | None:
+    """The dataset called ``name`` in that workspace, as the API describes it."""
+    found = connection.call(
+        "GET", "/me/datasets", where="the list of datasets", params={"workspace_id": workspace_id}
+    )["items"]
+    return next((dataset for dataset in found if dataset["name"] == name), None)
+
+
+def labels_of(connection: Connection, dataset: dict[str, Any]) -> tuple[str, ...]:
+    """The labels of an existing dataset's question, empty where it has none of that name."""
+    question = next((q for q in _parts(connection, dataset, "questions") if q["name"] == QUESTION), None)
+    return _options(question) if question else ()
+
+
+def ensure_dataset(
+    connection: Connection,
+    *,
+    workspace: str,
+    name: str,
+    labels: Sequence[str],
+    guidelines: str | None = None,
+    min_submitted: int = 1,
+) -> DatasetInfo:
+    """Find the working dataset or create it; finish one that a killed process left as a draft.
+
+    Nothing is ever deleted, emptied or renamed. Metadata properties that an existing dataset lacks are added, as that
+    takes nothing away from anyone; any other difference is refused.
+
+    Raises:
+        SchemaError: it exists with another field, question, label or metadata type than needed.
+        CredentialsError: no such workspace, or not allowed.
+    """
+    if connection.role == "annotator":
+        raise CredentialsError(
+            f"user {connection.username!r} is an annotator: the service needs an owner, or an admin in the workspace"
+        )
+    workspace_id = find_workspace(connection, workspace)
+    dataset = find_dataset(connection, workspace_id, name)
+    if dataset is None:
+        dataset = connection.call(
+            "POST",
+            "/datasets",
+            where=f"creating dataset {name!r}",
+            json={
+                "name": name,
+                "workspace_id": workspace_id,
+                "guidelines": guidelines or DEFAULT_GUIDELINES,
+                "allow_extra_metadata": True,
+                "distribution": {"strategy": "overlap", "min_submitted": min_submitted},
+            },
+        )
+        log.info("dataset_created", dataset=name, workspace=workspace, labels=len(labels))
+    if dataset["status"] == "draft":
+        _complete_draft(connection, dataset, labels)
+    return _verify(connection, dataset, workspace, labels)
+
+
+def _complete_draft(connection: Connection, dataset: dict[str, Any], labels: Sequence[str]) -> None:
+    path = f"/datasets/{dataset['id']}"
+    if not _parts(connection, dataset, "fields"):
+        field = {"name": FIELD, "title": "Text", "required": True}
+        settings = {"type": "text", "use_markdown": False}
+        connection.call(
+            "POST", f"{path}/fields", where="the text field", json={**field, "settings": settings}
+        )
+    if not _parts(connection, dataset, "questions"):
+        if len(labels) < 2:  # noqa: PLR2004  a choice takes two
+            raise FatalError(
+                "no labels are known: set labels, or pool.label_column, so that the dataset can be created"
+            )
+        options = [{"value": label, "text": label} for label in labels]
+        question = {"name": QUESTION, "title": "Label", "required": True}
+        # all of them visible: a label behind "more" is chosen less often
+        settings = {"type": "label_selection", "options": options, "visible_options": max(3, len(options))}
+        if len(options) < 3:  # noqa: PLR2004  the server refuses visible_options below three
+            del settings["visible_options"]
+        connection.call(
+            "POST", f"{path}/questions", where="the label question", json={**question, "settings": settings}
+        )
+    _add_missing_metadata(connection, dataset)
+    connection.call("PUT", f"{path}/publish", where="publishing the dataset")
+
+
+def _add_missing_metadata(connection: Connection, dataset: dict[str, Any]) -> None:
+    there = {prop["name"] for prop in _parts(connection, dataset, "metadata-properties")}
+    for name, (settings, visible) in METADATA.items():
+        if name in there:
+            continue
+        connection.call(
+            "POST",
+            f"/datasets/{dataset['id']}/metadata-properties",
+            where=f"metadata property {name!r}",
+            json={
+                "name": name,
+                "title": TITLES[name],
+                "settings": settings,
+                "visible_for_annotators": visible,
+            },
+        )
+        log.info("metadata_property_added", dataset=dataset["name"], property=name)
+
+
+def _verify(
+    connection: Connection, dataset: dict[str, Any], workspace: str, labels: Sequence[str]
+) -> DatasetInfo:
+    wrong: list[str] = []
+    fields = {f["name"]: f["settings"]["type"] for f in _parts(connection, dataset, "fields")}
+    questions = {q["name"]: q for q in _parts(connection, dataset, "questions")}
+    if fields.get(FIELD) != "text":
+        wrong.append(f"it needs a text field {FIELD!r}, it has {_shown(fields)}")
+    wrong += [
+        f"field {f['name']!r} is required, but we fill {FIELD!r} only"
+        for f in _required_others(connection, dataset)
+    ]
+    question = questions.get(QUESTION)
+    kinds = {name: q["settings"]["type"] for name, q in questions.items()}
+    if question is None or question["settings"]["type"] != "label_selection":
+        wrong.append(f"it needs a label question {QUESTION!r}, it has {_shown(kinds)}")
+    elif labels and set(labels) != set(_options(question)):
+        more, less = (
+            sorted(set(_options(question)) - set(labels)),
+            sorted(set(labels) - set(_options(question))),
+        )
+        parts = [
+            f"only in the dataset: {more}" if more else "",
+            f"only in the settings: {less}" if less else "",
+        ]
+        wrong.append("its labels differ from the settings (" + "; ".join(filter(None, parts)) + ")")
+    for prop in _parts(connection, dataset, "metadata-properties"):
+        name, kind = prop["name"], prop["settings"]["type"]
+        if name in METADATA and kind != METADATA[name][0]["type"]:
+            wrong.append(f"metadata {name!r} is {kind}, it must be {METADATA[name][0]['type']}")
+    if wrong or question is None:
+        raise SchemaError(
+            f"dataset {dataset['name']!r} in workspace {workspace!r} cannot be used: {'; '.join(wrong)}. "
+            "Set dataset to another name (it will be created) or make the settings match"
+        )
+    _add_missing_metadata(connection, dataset)
+    distribution = dataset.get("distribution") or {}
+    return DatasetInfo(
+        id=str(dataset["id"]),
+        name=dataset["name"],
+        workspace=workspace,
+        question_id=str(question["id"]),
+        labels=_options(question),
+        min_submitted=int(distribution.get("min_submitted") or 1),
+    )
+
+
+def _required_others(connection: Connection, dataset: dict[str, Any]) -> list[dict[str, Any]]:
+    return [f for f in _parts(connection, dataset, "fields") if f["required"] and f["name"] != FIELD]
+
+
+def _parts(connection: Connection, dataset: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    base = "/me" if kind == "metadata-properties" else ""
+    answer = connection.call("GET", f"{base}/datasets/{dataset['id']}/{kind}", where=f"the dataset's {kind}")
+    return list(answer["items"])
+
+
+def _options(question: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(option["value"] for option in question["settings"].get("options") or ())
+
+
+def _shown(kinds: dict[str, str]) -> str:
+    return ", ".join(f"{name!r} ({kind})" for name, kind in kinds.items()) or "none"

@@ -1,0 +1,111 @@
+"""The next step, from what is seen: a pure function, the heart of the loop."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from argilla_loop.domain import Example, LoggedRecord, Origin
+from argilla_loop.policy.answers import is_done
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """The latest batch: its number, how many of its records exist, how many of those are done."""
+
+    number: int
+    size: int
+    done: int
+
+    @property
+    def is_done(self) -> bool:
+        """Whether all of its records are done; deleted records don't count, nor does the planned size."""
+        return self.done >= self.size
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """All that the plan looks at."""
+
+    batch: Batch | None  # the latest one; None before the first
+    examples: Sequence[Example]
+    labels: Sequence[str]
+    pool_left: int  # unlabelled pool records that are not logged yet
+
+    @property
+    def next_number(self) -> int:
+        """Number of the batch to log next, counted from 0."""
+        return 0 if self.batch is None else self.batch.number + 1
+
+
+@dataclass(frozen=True, slots=True)
+class Wait:
+    """People have not finished the latest batch."""
+
+    batch: Batch
+
+
+@dataclass(frozen=True, slots=True)
+class ColdStart:
+    """Labels lack examples: put a diverse batch before people, without a model."""
+
+    number: int
+    size: int
+    missing: Mapping[str, int] = field(default_factory=dict)  # label -> how many examples it lacks
+
+
+@dataclass(frozen=True, slots=True)
+class NextBatch:
+    """Retrain, score the next slice, log it."""
+
+    number: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Finished:
+    """The pool is exhausted and everything in it is done; stay up and watch."""
+
+    missing: Mapping[str, int] = field(default_factory=dict)
+
+
+Step = Wait | ColdStart | NextBatch | Finished
+
+
+def latest_batch(records: Iterable[LoggedRecord], *, min_submitted: int, daemon_id: str) -> Batch | None:
+    """The batch with the highest number among ``records``, or ``None`` where none has a number."""
+    records = [record for record in records if record.batch is not None]
+    if not records:
+        return None
+    number = max(record.batch for record in records if record.batch is not None)
+    members = [record for record in records if record.batch == number]
+    done = sum(is_done(record, min_submitted=min_submitted, daemon_id=daemon_id) for record in members)
+    return Batch(number, size=len(members), done=done)
+
+
+def missing_examples(examples: Iterable[Example], labels: Sequence[str], minimum: int) -> dict[str, int]:
+    """How many human examples each label still lacks; labels that have enough are left out."""
+    counts = Counter(example.label for example in examples if example.origin is Origin.HUMAN)
+    return {label: minimum - counts[label] for label in labels if counts[label] < minimum}
+
+
+def plan(seen: Observation, *, slice_size: int, minimum: int, largest: int = 500) -> Step:
+    """Decide the next step.
+
+    Args:
+        seen: what was observed.
+        slice_size: records of an ordinary batch.
+        minimum: human examples each label needs before a classifier is trained.
+        largest: the most records that a batch may have (one request to Argilla, so that a batch is logged
+            whole or not at all).
+    """
+    if seen.batch is not None and not seen.batch.is_done:
+        return Wait(seen.batch)
+    missing = missing_examples(seen.examples, seen.labels, minimum)
+    if not seen.pool_left:
+        return Finished(missing)
+    if missing:
+        size = min(max(slice_size, sum(missing.values())), largest, seen.pool_left)
+        return ColdStart(seen.next_number, size, missing)
+    return NextBatch(seen.next_number, min(slice_size, largest, seen.pool_left))

