@@ -1,0 +1,236 @@
+"""Local files as a source: parquet, CSV, TSV, JSON, JSON lines, plain text, or a folder saved by ``datasets``."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import json
+from collections.abc import Iterator
+from glob import glob, has_magic
+from hashlib import blake2b
+from itertools import islice
+from pathlib import Path
+from typing import Any, TextIO, cast
+
+import pyarrow.parquet as pq
+
+from argilla_loop.errors import PoolError
+from argilla_loop.pool.hub import read_dataset
+from argilla_loop.pool.layout import Columns, RawBatch, resolve
+from argilla_loop.settings import PoolSettings
+
+FORMATS = {
+    ".parquet": "parquet",
+    ".csv": "csv",
+    ".tsv": "csv",
+    ".json": "json",
+    ".jsonl": "json",
+    ".ndjson": "json",
+    ".txt": "text",
+    ".text": "text",
+}
+SAVED = ("state.json", "dataset_dict.json")  # what save_to_disk leaves in a folder
+
+
+def find_files(settings: PoolSettings) -> list[Path]:
+    """The files and saved folders that ``pool.path`` stands for: in the given order, a glob's sorted, each once.
+
+    Raises:
+        PoolError: nothing is there, or a file's format is unknown.
+    """
+    found: list[Path] = []
+    for pattern in settings.path or []:
+        found += _expand(pattern.expanduser())
+    return list(dict.fromkeys(found))
+
+
+def files_revision(settings: PoolSettings) -> str:
+    """Changes when a file comes, goes, or is written to; looks at names, sizes and times only.
+
+    Raises:
+        PoolError: as ``find_files``.
+    """
+    digest = blake2b(digest_size=8)
+    for path in find_files(settings):
+        for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
+            try:
+                stat = file.stat()
+            except OSError:  # gone between listing and looking: the next look sees it
+                continue
+            digest.update(f"{file}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
+    return digest.hexdigest()
+
+
+def read_files(settings: PoolSettings, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:
+    """Batches of all files, one after the other; each file may have other columns beside those asked for.
+
+    Raises:
+        PoolError: a file cannot be read, or lacks a column.
+    """
+    for path in find_files(settings):
+        try:
+            yield from _read_one(settings, path, batch_size)
+        except PoolError:  # noqa: PERF203  once a file
+            raise
+        except Exception as error:  # whatever pandas, pyarrow, datasets and the codecs raise on a broken file
+            reason = " ".join(str(error).split()) or type(error).__name__
+            raise PoolError(
+                f"{path} cannot be read ({reason[:200]}): is it written to the end, and what its name says?"
+            ) from error
+
+
+def _read_one(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:
+    if path.is_dir():
+        return _read_saved(settings, path, batch_size)
+    readers = {"parquet": _read_parquet, "csv": _read_csv, "json": _read_json, "text": _read_text}
+    return readers[cast("str", format_of(path))](settings, path, batch_size)
+
+
+def format_of(path: Path) -> str | None:
+    """The format that the name stands for, ``None`` if unknown; ``.gz`` may follow."""
+    suffixes = [suffix.lower() for suffix in path.suffixes]
+    if suffixes and suffixes[-1] == ".gz":
+        suffixes.pop()
+    return FORMATS.get(suffixes[-1]) if suffixes else None
+
+
+def _expand(pattern: Path) -> list[Path]:
+    known = ", ".join(FORMATS)
+    if _is_saved(pattern):
+        return [pattern]
+    if pattern.is_dir():
+        inside = [
+            p for p in sorted(pattern.rglob("*")) if p.is_file() and format_of(p) and not _hidden(p, pattern)
+        ]
+        if not inside:
+            raise PoolError(
+                f"pool.path {pattern} holds no file that can be read ({known}) and no saved dataset"
+            )
+        return inside
+    matches = _matches(pattern)
+    found = (
+        [pattern]
+        if pattern.is_file()
+        else [match for match in matches if match.is_file() or _is_saved(match)]
+    )
+    if not found:
+        raise PoolError(
+            f"pool.path {pattern} does not exist: give a file, a folder or a glob that matches something"
+        )
+    for path in found:
+        if path.is_file() and format_of(path) is None:
+            raise PoolError(
+                f"{path} has an unknown format: its name must end in one of {known}, .gz may follow"
+            )
+    return found
+
+
+def _matches(pattern: Path) -> list[Path]:
+    if not has_magic(str(pattern)):
+        return []
+    # Path.glob takes no absolute pattern before Python 3.13.
+    return sorted(map(Path, glob(str(pattern), recursive=True)))  # noqa: PTH207
+
+
+def _is_saved(path: Path) -> bool:
+    return any((path / name).is_file() for name in SAVED)
+
+
+def _hidden(path: Path, root: Path) -> bool:
+    return any(part.startswith(".") for part in path.relative_to(root).parts)
+
+
+def _read_saved(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:
+    from datasets import DatasetDict, load_from_disk  # noqa: PLC0415  two seconds that other sources need not pay
+
+    saved = load_from_disk(str(path))
+    if isinstance(saved, DatasetDict):
+        if settings.split not in saved:
+            raise PoolError(
+                f"{path} has no split {settings.split!r}: set pool.split to one of {', '.join(saved)}"
+            )
+        saved = saved[settings.split]
+    return read_dataset(settings, saved, str(path), batch_size)
+
+
+def _read_parquet(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:
+    return _stream(settings, "parquet", path, batch_size, pq.read_schema(path).names)
+
+
+def _read_csv(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:
+    from datasets import Features, Value  # noqa: PLC0415
+
+    separator = "\t" if ".tsv" in path.name.lower() else ","
+    with _open_text(path) as file:
+        available = next(csv.reader(file, delimiter=separator), [])
+    wanted = resolve(settings, available, str(path)).wanted()
+    # Everything in a CSV file is a string: an id 007 stays so, and a text "None" or "NA" is a text.
+    strings = Features({name: Value("string") for name in wanted})
+    options = {"sep": separator, "features": strings, "usecols": wanted, "na_filter": False}
+    return _stream(settings, "csv", path, batch_size, available, **options)
+
+
+def _read_text(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:
+    # Each line is a row; the byte order mark that some editors write is not part of the first.
+    return _stream(settings, "text", path, batch_size, ["text"], encoding="utf-8-sig")
+
+
+def _stream(
+    settings: PoolSettings, builder: str, path: Path, batch_size: int, available: list[str], **options: Any
+) -> Iterator[tuple[Columns, RawBatch]]:
+    from datasets import ClassLabel, load_dataset  # noqa: PLC0415  as above
+
+    # Streaming reads the file itself, instead of a copy of it that would be left in a cache.
+    stream = load_dataset(builder, data_files=[str(path)], split="train", streaming=True, **options)
+    features = stream.features or {}
+    names = {name: kind.names for name, kind in features.items() if isinstance(kind, ClassLabel)}
+    columns = resolve(settings, available, str(path), names)
+    wanted = columns.wanted()
+    if builder == "parquet":  # read no column that is not needed
+        stream = load_dataset(builder, data_files=[str(path)], split="train", streaming=True, columns=wanted)
+    for table in stream.with_format("arrow").iter(batch_size=batch_size):
+        yield columns, {name: table.column(name).combine_chunks() for name in wanted}
+
+
+def _read_json(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:
+    """A list of objects or strings, or one a line.
+
+    By the standard library, where ``datasets`` would give up a whole file for a single lone surrogate, and could not
+    say which line is broken.
+    """
+    with _open_text(path) as file:
+        rows = _json_rows(file, path)
+        columns = None
+        while batch := [row if isinstance(row, dict) else {"text": row} for row in islice(rows, batch_size)]:
+            if columns is None:
+                columns = resolve(
+                    settings, list(dict.fromkeys(key for row in batch for key in row)), str(path)
+                )
+            yield columns, {name: [row.get(name) for row in batch] for name in columns.wanted()}
+
+
+def _open_text(path: Path) -> TextIO:
+    if path.suffix.lower() == ".gz":
+        return cast("TextIO", gzip.open(path, "rt", encoding="utf-8-sig", newline=""))
+    return path.open(encoding="utf-8-sig", newline="")
+
+
+def _json_rows(file: TextIO, path: Path) -> Iterator[object]:
+    while (first := file.read(1)).isspace():
+        pass
+    if first == "[":
+        yield from json.loads("[" + file.read())
+        return
+    number = 0
+    line = first + file.readline()
+    while line:
+        number += 1
+        if line.strip():
+            try:
+                yield json.loads(line)
+            except json.JSONDecodeError as error:
+                raise PoolError(
+                    f"{path} line {number} is not JSON ({error.msg}): each line must hold one object; "
+                    "is the file written to the end?"
+                ) from None
+        line = file.readline()

@@ -1,0 +1,160 @@
+"""Which columns hold what, and what a row of them means. Pure: no files, no network.
+
+The layout that Argilla 1.x exports (``text, inputs, prediction, annotation, status, …``) is known by its columns. Its
+``annotation`` is a label that a person gave; its ``prediction`` is a model's guess and never a label.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+from argilla_loop.errors import PoolError
+from argilla_loop.pool.values import BoolArray, Column, Strings, is_blank, join_fields, names_of, texts_of
+from argilla_loop.settings import PoolSettings
+
+RawBatch = Mapping[str, Column]
+
+ARGILLA_1_COLUMNS = frozenset({"inputs", "prediction", "annotation", "status"})
+FIELD_SEPARATOR = "\n\n"  # between the fields of a 1.x record that has several
+
+
+class Problem(IntEnum):
+    """Why a row is skipped; the names are those of report and log."""
+
+    NONE = 0
+    NULL = 1  # no text at all
+    BLANK = 2  # empty or white space
+    NOT_TEXT = 3  # a number, a list, bytes…
+    DISCARDED = 4  # somebody discarded it in Argilla 1.x
+    ID_TAKEN = 5  # an earlier row has its id, but another text
+
+
+class LabelProblem(IntEnum):
+    """Why the label of a row that is itself fine does not count."""
+
+    NONE = 0
+    SEVERAL = 1  # a multi-label annotation, or something that is no single name
+    NOT_VALIDATED = 2  # a 1.x annotation that nobody validated
+
+
+@dataclass(frozen=True, slots=True)
+class Columns:
+    """The columns to read, by what they hold."""
+
+    text: str | None
+    inputs: str | None = None
+    label: str | None = None
+    id: str | None = None
+    status: str | None = None
+    label_names: tuple[str, ...] | None = None  # of a ClassLabel column, whose values are integers
+
+    def wanted(self) -> list[str]:
+        """Names of the columns to read, each once."""
+        held = (self.text, self.inputs, self.label, self.id, self.status)
+        return list(dict.fromkeys(name for name in held if name is not None))
+
+
+class Rows(NamedTuple):
+    """Rows as read, in order; all arrays have one length."""
+
+    texts: Any  # large_string, null where the row has a problem
+    ids: Any  # large_string, null where the row has none
+    labels: Any  # large_string, null where the row has none that counts
+    problems: NDArray[np.int8]
+    label_problems: NDArray[np.int8]
+    mended: int
+
+
+def resolve(
+    settings: PoolSettings,
+    available: Sequence[str],
+    where: str,
+    label_names: Mapping[str, Sequence[str]] | None = None,
+) -> Columns:
+    """Decide which of the ``available`` columns to read.
+
+    Args:
+        settings: what the user asked for.
+        available: column names that there are.
+        where: the file or dataset, for messages.
+        label_names: names by ``ClassLabel`` column.
+
+    Raises:
+        PoolError: a column that was asked for is not there, or is a model's guess.
+    """
+    there = set(available)
+    is_1x = there >= ARGILLA_1_COLUMNS
+    if is_1x and settings.label_column in ("prediction", "prediction_agent"):
+        raise PoolError(
+            f"pool.label_column = {settings.label_column!r} of {where} is a model's guess, not a label: "
+            "leave it out ('annotation' is read by itself)"
+        )
+    inputs = "inputs" if is_1x and settings.text_column == "text" else None
+    text = settings.text_column if settings.text_column in there or inputs is None else None
+    id_column = settings.id_column or ("id" if is_1x and "id" in there else None)
+    label = settings.label_column or ("annotation" if is_1x else None)
+    for key, name in (("text_column", text), ("label_column", label), ("id_column", id_column)):
+        if name is not None and name not in there:
+            columns = ", ".join(map(str, available)) or "none"
+            raise PoolError(
+                f"{where} has no column {name!r}: set pool.{key} to one of its columns ({columns})"
+            )
+    names = (label_names or {}).get(label) if label else None
+    return Columns(
+        text=text,
+        inputs=inputs,
+        label=label,
+        id=id_column,
+        status="status" if is_1x else None,
+        label_names=tuple(names) if names is not None else None,
+    )
+
+
+def read_rows(batch: RawBatch, columns: Columns) -> Rows:
+    """Give each row of ``batch`` its text, id and label, or the reason why it has none."""
+    length = len(next(iter(batch.values())))
+    texts, not_text, mended = _texts(batch, columns, length)
+    ids = names_of(batch[columns.id]) if columns.id else _none(length)
+    labels = names_of(batch[columns.label], columns.label_names) if columns.label else _none(length)
+    status = texts_of(batch[columns.status]).values if columns.status else pa.nulls(length, pa.large_string())
+
+    problems = np.zeros(length, np.int8)
+    problems[_mask(texts.is_null())] = Problem.NULL
+    problems[_mask(is_blank(texts))] = Problem.BLANK
+    problems[not_text] = Problem.NOT_TEXT
+    problems[_mask(pc.equal(status, "Discarded"))] = Problem.DISCARDED
+
+    label_problems = np.zeros(length, np.int8)
+    label_problems[labels.odd] = LabelProblem.SEVERAL
+    # Argilla 1.x makes a record with an annotation `Validated` unless told otherwise: any other status is on purpose.
+    pending = _mask(pc.not_equal(status, "Validated")) & _mask(labels.values.is_valid())
+    label_problems[pending] = LabelProblem.NOT_VALIDATED
+    counting = pc.if_else(pa.array(label_problems == 0), labels.values, pa.scalar(None, pa.large_string()))
+    return Rows(texts, ids.values, counting, problems, label_problems, mended)
+
+
+def _texts(batch: RawBatch, columns: Columns, length: int) -> tuple[Any, BoolArray, int]:
+    texts = texts_of(batch[columns.text]) if columns.text else _none(length)
+    if columns.inputs is None:
+        return texts.values, texts.odd, texts.mended
+    joined = join_fields(batch[columns.inputs], FIELD_SEPARATOR)
+    return pc.coalesce(texts.values, joined), texts.odd, texts.mended
+
+
+def _none(length: int) -> Strings:
+    return Strings(pa.nulls(length, pa.large_string()), np.zeros(length, np.bool_), 0)
+
+
+def _mask(booleans: Any) -> BoolArray:
+    mask: BoolArray = np.array(
+        pc.fill_null(booleans, fill_value=False).to_numpy(zero_copy_only=False), np.bool_
+    )
+    return mask

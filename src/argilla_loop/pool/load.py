@@ -1,0 +1,190 @@
+"""Loads a pool: reads the source, leaves out what cannot be used, takes duplicates once, reports on it all."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from hashlib import blake2b
+from pathlib import Path
+
+import numpy as np
+import structlog
+from numpy.typing import NDArray
+
+from argilla_loop.domain import IndexArray
+from argilla_loop.errors import PoolError
+from argilla_loop.pool.arrow import ArrowPool, ArrowStrings
+from argilla_loop.pool.collect import NAMED_ROWS, Collected, Collector, first_equal
+from argilla_loop.pool.files import files_revision
+from argilla_loop.pool.layout import Problem, read_rows
+from argilla_loop.pool.read import ArgillaRows, describe, read
+from argilla_loop.pool.report import PoolReport, percentiles
+from argilla_loop.settings import PoolSettings
+
+log = structlog.get_logger(__name__)
+
+NAMED_LABELS = 5
+
+
+def load_pool(
+    settings: PoolSettings,
+    *,
+    labels: Sequence[str] | None,
+    cache_dir: Path,
+    argilla_rows: ArgillaRows | None = None,
+) -> tuple[ArrowPool, PoolReport]:
+    """Read the pool that ``settings`` describes.
+
+    Args:
+        settings: where the texts come from.
+        labels: the labels there are; ``None`` or empty takes those of the label column as they are.
+        cache_dir: where there is room on disk for all texts; nothing is left there.
+        argilla_rows: for the source ``argilla``, gives ``(id, text, label or None)`` of each of its records, the label
+            being the one that was submitted.
+
+    Returns:
+        The pool, and what was found while reading it.
+
+    Raises:
+        PoolError: the source cannot be read, holds no usable text, or has labels that are not among ``labels``.
+        RetryableError: the Hugging Face hub is away.
+    """
+    started = time.monotonic()
+    source = describe(settings)
+    collector = Collector(cache_dir / "pool")
+    for columns, batch in read(settings, argilla_rows):
+        collector.add(read_rows(batch, columns))
+    collected = collector.finish()
+    taken = _take(collected, collector)
+    counts = np.bincount(taken.labels[taken.labels >= 0], minlength=len(collected.label_names))
+    balance = {
+        name: int(count) for name, count in sorted(zip(collected.label_names, counts, strict=True)) if count
+    }
+    report = PoolReport(
+        source=source,
+        rows=collector.rows,
+        taken=len(taken.rows),
+        skipped={p.name.lower(): collector.skipped[p] for p in Problem if collector.skipped[p]},
+        duplicates=taken.duplicates,
+        conflicts=taken.conflicts,
+        ignored_labels={p.name.lower(): n for p, n in sorted(collector.ignored_labels.items())},
+        mended=collector.mended,
+        labelled=int(counts.sum()),
+        labels=balance,
+        lengths=percentiles(collected.lengths[taken.rows]),
+        seconds=time.monotonic() - started,
+    )
+    _check(report, labels)
+    _tell(report, collector)
+    pool = ArrowPool(
+        batches=collected.batches,
+        rows=taken.rows,
+        labels=taken.labels,
+        label_names=collected.label_names,
+        fingerprint=_fingerprint(collected, taken),
+    )
+    return pool, report
+
+
+def pool_revision(settings: PoolSettings, argilla_revision: Callable[[], str] | None = None) -> str:
+    """Cheap look at whether the source has changed: load the pool again when this does.
+
+    Files: a digest of names, sizes and times. Hub: constant, a new version is taken at the next start. Argilla: what
+    ``argilla_revision`` says.
+
+    Raises:
+        PoolError: the files are gone.
+    """
+    if settings.source == "files":
+        return files_revision(settings)
+    if settings.source == "argilla" and argilla_revision is not None:
+        return argilla_revision()
+    return settings.revision or settings.source
+
+
+class _Taken:
+    """Which of the collected rows make the pool."""
+
+    def __init__(self, rows: IndexArray, labels: NDArray[np.int32], duplicates: int, conflicts: int) -> None:
+        self.rows = rows
+        self.labels = labels
+        self.duplicates = duplicates
+        self.conflicts = conflicts
+
+
+def _take(collected: Collected, collector: Collector) -> _Taken:
+    """One row for each text, the first; with the label of whichever duplicate has one, unless two differ."""
+    texts = collected.text_digests
+    owner = first_equal(collected.id_digests)
+    taken_ids = np.flatnonzero((texts[owner] != texts).any(axis=1))
+    if len(taken_ids):
+        collector.skipped[Problem.ID_TAKEN] = len(taken_ids)
+        collector.named[Problem.ID_TAKEN] = _ids(collected, taken_ids[:NAMED_ROWS])
+    usable = np.setdiff1d(np.arange(len(texts)), taken_ids, assume_unique=True)
+
+    first = usable[first_equal(texts[usable])]
+    kept = usable[first == usable]
+    labels = np.full(len(texts), -1, np.int32)
+    has_label = collected.labels[usable] >= 0
+    pairs = np.unique(np.stack([first[has_label], collected.labels[usable][has_label]]), axis=1)
+    labels[pairs[0]] = pairs[1]
+    seen, times = np.unique(pairs[0], return_counts=True)
+    conflicting = seen[times > 1]
+    labels[conflicting] = -1  # people disagree: people decide
+    if len(conflicting):
+        named = _ids(collected, conflicting[:NAMED_ROWS])
+        log.warning("pool_labels_conflict", count=len(conflicting), ids=named)
+    return _Taken(kept, labels[kept], len(usable) - len(kept), len(conflicting))
+
+
+def _ids(collected: Collected, rows: IndexArray) -> list[str]:
+    return list(ArrowStrings([batch.column("id") for batch in collected.batches], rows))
+
+
+def _fingerprint(collected: Collected, taken: _Taken) -> str:
+    digest = blake2b(digest_size=8)
+    digest.update(collected.id_digests[taken.rows].tobytes())
+    digest.update(collected.text_digests[taken.rows].tobytes())
+    # Label codes depend on the order in which labels were met, also on rows that were left out: write names instead.
+    used = np.unique(taken.labels[taken.labels >= 0])
+    for name, code in sorted((collected.label_names[code], code) for code in used.tolist()):
+        digest.update(f"\0{name}\0".encode())
+        digest.update(np.flatnonzero(taken.labels == code).tobytes())
+    return digest.hexdigest()
+
+
+def _check(report: PoolReport, labels: Sequence[str] | None) -> None:
+    if not report.taken:
+        why = "".join(f", {count} {reason}" for reason, count in report.skipped.items())
+        raise PoolError(
+            f"{report.source} holds no usable text ({report.rows} rows{why}): check the source and "
+            "pool.text_column"
+        )
+    unknown = Counter({name: n for name, n in report.labels.items() if labels and name not in labels})
+    if unknown:
+        shown = ", ".join(f"{name[:50]!r} ({n} rows)" for name, n in unknown.most_common(NAMED_LABELS))
+        more = f" and {len(unknown) - NAMED_LABELS} more" if len(unknown) > NAMED_LABELS else ""
+        raise PoolError(
+            f"{report.source} has labels that are not among the configured ones: {shown}{more}; add them to `labels`, "
+            "or correct the label column, or leave pool.label_column out"
+        )
+
+
+def _tell(report: PoolReport, collector: Collector) -> None:
+    for problem, named in sorted(collector.named.items()):
+        log.warning(
+            "pool_rows_skipped", reason=problem.name.lower(), count=collector.skipped[problem], rows=named
+        )
+    for reason, count in report.ignored_labels.items():
+        log.warning("pool_labels_ignored", reason=reason, count=count)
+    log.info(
+        "pool_loaded",
+        rows=report.rows,
+        taken=report.taken,
+        skipped=sum(report.skipped.values()),
+        duplicates=report.duplicates,
+        conflicts=report.conflicts,
+        labelled=report.labelled,
+        seconds=round(report.seconds, 2),
+    )

@@ -1,0 +1,194 @@
+"""Columns as they come (Arrow arrays or Python values) turned into strings, with no Python object a row if avoidable.
+
+Everything leaves here as ``large_string`` (64-bit offsets: a batch of long texts must not overflow).
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+from numpy.typing import NDArray
+
+Column = Any  # pa.Array | list[object]: pyarrow ships no types
+BoolArray = NDArray[np.bool_]
+
+STRING = pa.large_string()
+
+# What str.isspace() holds for white space: Arrow's own trimming knows a different set.
+WHITESPACE = (
+    "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009"
+    "\u200a\u2028\u2029\u202f\u205f\u3000"
+)
+REPLACEMENT = "\ufffd"
+
+
+class Strings(NamedTuple):
+    """A column as strings."""
+
+    values: Any  # large_string array; null where there is no string
+    odd: BoolArray  # where there was a value that is not a string
+    mended: int  # strings with broken Unicode or NUL, each such character replaced by U+FFFD
+
+
+def texts_of(column: Column) -> Strings:
+    """Strings of ``column``; numbers, lists, bytes and structs are odd, not converted."""
+    if isinstance(column, list):
+        found = [value if isinstance(value, str) else None for value in column]
+        odd = np.fromiter((v is not None and not isinstance(v, str) for v in column), np.bool_, len(column))
+        return _mend(_array(found), odd)
+    column = _plain(column)
+    if isinstance(column, list):
+        return texts_of(column)
+    if _is_string(column.type):
+        return _mend(column.cast(STRING), np.zeros(len(column), np.bool_))
+    return Strings(pa.nulls(len(column), STRING), _mask(column.is_valid()), 0)
+
+
+def names_of(column: Column, names: Sequence[str] | None = None) -> Strings:
+    """Labels or ids of ``column`` as strings; blank ones are null.
+
+    Numbers and booleans are written out; a list of exactly one is that one, an empty list is null; longer lists and
+    everything else are odd.
+
+    Args:
+        column: the values.
+        names: what the integers stand for, where the column is a ``ClassLabel`` (-1 stands for none).
+    """
+    if not isinstance(column, list):
+        column = _plain(column)
+    if isinstance(column, list):
+        found = [_name(value) for value in column]
+        odd = np.fromiter((name is None for name in found), np.bool_, len(found))
+        strings = _mend(_array([name or None for name in found]), odd)
+    elif pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
+        lengths = pc.fill_null(pc.list_value_length(column), 0)
+        one = pc.equal(lengths, 1)
+        # Slicing first keeps list_element from reaching into lists that are empty or null.
+        firsts = pc.list_element(column.filter(one), 0) if pc.any(one).as_py() else pa.nulls(0, STRING)
+        inner = names_of(firsts, names)
+        spread = pa.nulls(len(column), STRING)
+        spread = pc.replace_with_mask(spread, one, inner.values)
+        odd = _mask(pc.greater(lengths, 1))
+        odd[np.flatnonzero(_mask(one))] = inner.odd
+        strings = Strings(spread, odd, inner.mended)
+    elif names is not None:
+        table = pa.array(list(names), STRING)
+        known = pc.and_(pc.greater_equal(column, 0), pc.less(column, len(names)))
+        indices = pc.if_else(known, column, pa.scalar(None, column.type))
+        strings = Strings(table.take(indices), np.zeros(len(column), np.bool_), 0)
+    elif _is_string(column.type):
+        strings = _mend(column.cast(STRING), np.zeros(len(column), np.bool_))
+    elif pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
+        strings = Strings(pa.nulls(len(column), STRING), _mask(column.is_valid()), 0)
+    else:
+        strings = Strings(column.cast(STRING), np.zeros(len(column), np.bool_), 0)
+    return strings._replace(
+        values=pc.if_else(is_blank(strings.values), pa.scalar(None, STRING), strings.values)
+    )
+
+
+def is_blank(strings: Any) -> Any:
+    """Boolean array: whether each string is empty or white space; null where it is null."""
+    return pc.equal(pc.utf8_trim(strings, characters=WHITESPACE), "")
+
+
+def join_fields(column: Column, separator: str) -> Any:
+    """The string fields of each record of a struct column, in order, joined; null where there are none."""
+    if not isinstance(column, list):
+        column = _plain(column)
+    if isinstance(column, list):
+        return texts_of([_join(record, separator) for record in column]).values
+    if not pa.types.is_struct(column.type):
+        return pa.nulls(len(column), STRING)
+    fields = [field for field in column.flatten() if _is_string(field.type)]
+    if not fields:
+        return pa.nulls(len(column), STRING)
+    strings = [texts_of(field).values for field in fields]
+    joined = pc.binary_join_element_wise(*strings, pa.scalar(separator, STRING), null_handling="skip")
+    present = strings[0].is_valid()
+    for other in strings[1:]:
+        present = pc.or_(present, other.is_valid())
+    return pc.if_else(present, joined, pa.scalar(None, STRING))
+
+
+def _join(record: object, separator: str) -> str | None:
+    if not isinstance(record, dict):
+        return None
+    strings = [value for value in record.values() if isinstance(value, str)]
+    return separator.join(strings) if strings else None
+
+
+def _name(value: object) -> str | None:
+    """The name, ``""`` where there is none, ``None`` where the value cannot be a name."""
+    if isinstance(value, list):
+        if len(value) > 1:
+            return None
+        value = value[0] if value else None
+    if value is None:
+        return ""
+    if isinstance(value, bool):
+        return str(value).lower()  # as Arrow writes it
+    return str(value) if isinstance(value, (str, int, float)) else None
+
+
+def _plain(column: Any) -> Any:
+    """Undo dictionary encoding and extension types; JSON columns (mixed types) become Python values."""
+    if isinstance(column, pa.ChunkedArray):
+        column = column.combine_chunks()
+        if isinstance(column, pa.ChunkedArray):  # what pyarrow gives for no chunk at all
+            column = pa.concat_arrays(column.chunks) if column.num_chunks else pa.nulls(0, column.type)
+    if isinstance(column.type, pa.BaseExtensionType):
+        is_json = getattr(column.type, "extension_name", "") == "arrow.json"
+        storage = column.storage
+        if is_json:
+            return [None if text is None else json.loads(text) for text in storage.to_pylist()]
+        return _plain(storage)
+    if pa.types.is_dictionary(column.type):
+        return column.dictionary_decode()
+    return column
+
+
+def _is_string(kind: Any) -> bool:
+    return bool(pa.types.is_string(kind) or pa.types.is_large_string(kind) or pa.types.is_string_view(kind))
+
+
+def _array(values: list[str | None]) -> Any:
+    try:
+        return pa.array(values, STRING)
+    except UnicodeEncodeError:  # lone surrogates; NUL stands in for them until _mend counts both
+        return pa.array([_without_surrogates(value) for value in values], STRING)
+
+
+def _without_surrogates(value: str | None) -> str | None:
+    if value is None:
+        return None
+    # By way of UTF-16, so that two halves that do belong together become the character they stand for.
+    whole = value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    return value if whole == value else whole.replace(REPLACEMENT, "\0")
+
+
+def _mend(strings: Any, odd: BoolArray) -> Strings:
+    """Replace what neither Arrow nor PostgreSQL stores: broken UTF-8 and NUL."""
+    try:
+        strings.validate(full=True)
+    except pa.ArrowInvalid:
+        raw = strings.cast(pa.large_binary()).to_pylist()
+        strings = pa.array(
+            [None if b is None else b.decode("utf-8", "replace").replace(REPLACEMENT, "\0") for b in raw],
+            STRING,
+        )
+    broken = pc.fill_null(pc.match_substring(strings, "\0"), fill_value=False)
+    mended = int(pc.sum(broken).as_py() or 0)
+    if mended:
+        strings = pc.replace_substring(strings, "\0", REPLACEMENT)
+    return Strings(strings, odd, mended)
+
+
+def _mask(booleans: Any) -> BoolArray:
+    mask: BoolArray = np.array(booleans.to_numpy(zero_copy_only=False), np.bool_)
+    return mask
