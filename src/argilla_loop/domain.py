@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from typing import Literal, Protocol
@@ -96,14 +96,14 @@ class Pool(Protocol):
     def ids(self) -> Sequence[str]:
         """Ids of all records, in pool order."""
 
-    def texts(self, positions: Sequence[int]) -> list[str]:
+    def texts(self, positions: Sequence[int] | IndexArray) -> list[str]:
         """Texts at ``positions``, in that order."""
 
     def examples(self) -> list[Example]:
         """The records that came with a label, as human examples, in pool order."""
 
-    def unlabelled(self) -> IndexArray:
-        """Ascending positions of the records without a label: what there is to ask about."""
+    def unlabelled(self, *, excluding: Collection[str] = ()) -> IndexArray:
+        """Ascending positions of the records without a label whose id is not in ``excluding``."""
 
 
 class Encoder(Protocol):

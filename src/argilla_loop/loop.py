@@ -1,0 +1,214 @@
+"""One turn of the loop: observe, plan, act.
+
+Nothing is remembered from turn to turn that Argilla does not hold: a crash, a restart, a changed mind are just
+another observation.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import structlog
+
+from argilla_loop.argilla.dataset import WorkingDataset
+from argilla_loop.argilla.listener import Search
+from argilla_loop.argilla.query import IN_BATCH
+from argilla_loop.domain import (
+    Encoder,
+    Example,
+    IndexArray,
+    Learner,
+    LoggedRecord,
+    Model,
+    NewRecord,
+    Pool,
+    Route,
+)
+from argilla_loop.errors import TrainingError
+from argilla_loop.policy.answers import examples_from
+from argilla_loop.policy.certainty import best, route
+from argilla_loop.policy.plan import (
+    ColdStart,
+    NextBatch,
+    Observation,
+    Step,
+    Wait,
+    latest_batch,
+    plan,
+)
+from argilla_loop.policy.query import Strategy, diverse, next_slice, shuffled
+
+log = structlog.get_logger(__name__)
+
+RESYNC_SECONDS = 60.0  # writes in bulk move no activity time: look through everything this often all the same
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the operator decided; see the settings of the same names."""
+
+    slice_size: int = 10
+    min_examples_per_label: int = 5
+    strategy: Strategy = "sequential"
+    cold_start_candidates: int = 300
+    certainty_threshold: float | None = 0.9  # None: people see every record
+    train_on_model: bool = False
+    seed: int = 42
+
+
+class PoolSource(Protocol):
+    """Gives the pool as it is now; reads it again when it has changed."""
+
+    def revision(self) -> str:
+        """Changes when the pool may have; cheap enough for every look."""
+
+    def current(self) -> Pool:
+        """The pool."""
+
+
+@dataclass(frozen=True, slots=True)
+class Turn:
+    """What one turn saw and did, for whoever reports it."""
+
+    step: Step
+    seen: Observation
+    records: Sequence[NewRecord] = ()
+    model: Model | None = None
+    seconds: dict[str, float] = field(default_factory=dict)  # by phase
+
+
+class Loop:
+    """Turns answers into the next batch."""
+
+    def __init__(
+        self,
+        dataset: WorkingDataset,
+        pool: PoolSource,
+        learner: Learner,
+        encoder: Encoder,
+        rules: Rules,
+        *,
+        on_turn: Callable[[Turn], object] = lambda _: None,
+    ) -> None:
+        self._dataset, self._pool, self._learner, self._encoder = dataset, pool, learner, encoder
+        self._rules, self._on_turn = rules, on_turn
+        self.batch_number = 0  # a hint for where to look; every turn reads it anew
+        self._looked_at: object = None
+        self._acted_on: object = None  # the state of affairs that the last turn has dealt with
+        self._refused: set[str] = set()  # ids that the server does not take as they are
+
+    def due(self, search: Search) -> bool:
+        """Whether a turn could do anything: the batch looks done, and something moved since the last turn.
+
+        Only a cheap gate in front of ``turn``, which decides from what it sees itself.
+        """
+        size = self._dataset.count(IN_BATCH.bind({"idx": self.batch_number}))
+        now = time.monotonic() // RESYNC_SECONDS
+        self._looked_at = (search.total, size, self._dataset.revision(), self._pool.revision(), now)
+        if self._acted_on is None:
+            return True  # just started: what happened before is unknown
+        return search.total >= size and self._looked_at != self._acted_on
+
+    def act(self, _records: object, _search: Search) -> bool:
+        """A listener's action: one turn; ``True`` where a batch was logged, so that more may be due at once."""
+        turn = self.turn()
+        self._acted_on = self._looked_at
+        return bool(turn.records)
+
+    def turn(self) -> Turn:
+        """Observe, plan, act."""
+        clock = _Clock()
+        pool, records = self._pool.current(), list(self._dataset.scan())
+        left = pool.unlabelled(excluding=self._refused.union(r.id for r in records))
+        seen = self._observe(pool, records, len(left))
+        clock.lap("observe")
+
+        step = plan(seen, slice_size=self._rules.slice_size, minimum=self._rules.min_examples_per_label)
+        model = self._train(seen.examples, clock) if isinstance(step, NextBatch) else None
+        match step:
+            case NextBatch() if model is not None:
+                batch = self._scored_slice(pool, left, step, model, clock)
+            case NextBatch() | ColdStart():
+                batch = self._diverse_slice(pool, left, records, step, clock)
+            case _:
+                batch = []
+
+        if batch:
+            self._refused.update(self._dataset.log(batch))
+            clock.lap("log")
+        self.batch_number = max(seen.next_number - (0 if batch else 1), 0)
+        turn = Turn(step, seen, batch, model, clock.laps)
+        self._on_turn(turn)
+        return turn
+
+    def _observe(self, pool: Pool, records: Sequence[LoggedRecord], left: int) -> Observation:
+        daemon_id, min_submitted = self._dataset.daemon_id, self._dataset.info.min_submitted
+        answered = examples_from(records, daemon_id=daemon_id, with_model=self._rules.train_on_model)
+        examples = {
+            example.id: example for example in (*pool.examples(), *answered)
+        }  # an answer outranks the pool
+        batch = latest_batch(records, min_submitted=min_submitted, daemon_id=daemon_id)
+        return Observation(batch, list(examples.values()), self._dataset.info.labels, left)
+
+    def _train(self, examples: Sequence[Example], clock: _Clock) -> Model | None:
+        try:
+            model = self._learner.fit(examples)
+        except TrainingError as error:
+            log.warning("training_impossible", reason=str(error), then="asking without suggestions")
+            return None
+        clock.lap("train")
+        return model
+
+    def _scored_slice(
+        self, pool: Pool, left: IndexArray, step: NextBatch, model: Model, clock: _Clock
+    ) -> list[NewRecord]:
+        positions = next_slice(left, step.size, strategy=self._rules.strategy, seed=self._rules.seed)
+        texts = pool.texts(positions)
+        columns, certainties = best(model.predict_proba(texts))
+        clock.lap("score")
+        batch = []
+        for position, text, column, value in zip(positions, texts, columns, certainties, strict=True):
+            certainty = min(round(float(value), 6), 1.0)
+            batch.append(
+                NewRecord(
+                    id=pool.ids()[position], text=text, batch=step.number, label=model.labels[column],
+                    route=route(certainty, threshold=self._rules.certainty_threshold),
+                    certainty=certainty, model=model.version,
+                )
+            )  # fmt: skip
+        return batch
+
+    def _diverse_slice(
+        self,
+        pool: Pool,
+        left: IndexArray,
+        records: Sequence[LoggedRecord],
+        step: ColdStart | NextBatch,
+        clock: _Clock,
+    ) -> list[NewRecord]:
+        candidates = shuffled(left, self._rules.seed)[: max(self._rules.cold_start_candidates, step.size)]
+        covered = self._encoder.encode([r.text for r in records if r.text.strip()], progress=True)
+        embeddings = self._encoder.encode(pool.texts(candidates), progress=True)
+        positions = candidates[diverse(embeddings, step.size, covered=covered)]
+        clock.lap("choose")
+        texts = pool.texts(positions)
+        return [
+            NewRecord(id=pool.ids()[position], text=text, batch=step.number, route=Route.ASK)
+            for position, text in zip(positions, texts, strict=True)
+        ]
+
+
+class _Clock:
+    """Seconds by phase."""
+
+    def __init__(self) -> None:
+        self.laps: dict[str, float] = {}
+        self._last = time.perf_counter()
+
+    def lap(self, phase: str) -> None:
+        now = time.perf_counter()
+        self.laps[phase] = round(now - self._last, 3)
+        self._last = now
