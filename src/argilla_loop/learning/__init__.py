@@ -1,0 +1,1 @@
+"""The learner: encoder on onnxruntime, embedding cache, guarded ``ClassyClassifier``. Never sees Argilla."""

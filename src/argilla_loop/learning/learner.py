@@ -1,0 +1,166 @@
+"""From examples to an immutable model: deterministic, versioned, and quick where embeddings are cached."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+import structlog
+
+from argilla_loop.domain import Encoder, Example, FloatArray
+from argilla_loop.learning.cache import CachedEncoder
+from argilla_loop.learning.encoder import OnnxEncoder
+from argilla_loop.learning.weights import Precision, resolve_model
+
+if TYPE_CHECKING:
+    from argilla_loop.learning.classifier import GuardedClassyClassifier
+
+log = structlog.get_logger(__name__)
+
+# Scored at a time: a million texts must not mean a million embeddings in memory at once.
+SCORING_CHUNK = 8192
+
+
+class TrainedModel:
+    """A trained classifier that never changes; implements ``domain.Model``. Made by ``ClassyLearner.fit``."""
+
+    def __init__(self, classifier: GuardedClassyClassifier, version: str) -> None:
+        self._classifier = classifier
+        self._version = version
+        self._labels = tuple(classifier.label_list)
+
+    @property
+    def version(self) -> str:
+        """Twelve hex digits: same examples, encoder, seed and head, same version."""
+        return self._version
+
+    @property
+    def labels(self) -> tuple[str, ...]:
+        """The labels it can answer with, sorted: the columns of ``predict_proba``."""
+        return self._labels
+
+    def predict_proba(self, texts: Sequence[str]) -> FloatArray:
+        """Probabilities, float32 of shape (n, len(labels)), rows summing to 1.
+
+        Raises:
+            ValueError: a text is empty or not a text (the pool gives no such texts).
+        """
+        scored = np.empty((len(texts), len(self._labels)), dtype=np.float32)
+        for start in range(0, len(texts), SCORING_CHUNK):
+            chunk = texts[start : start + SCORING_CHUNK]
+            try:
+                scored[start : start + len(chunk)] = self._classifier.probabilities(chunk)
+            except TypeError as error:
+                raise ValueError(str(error)) from error
+        return scored
+
+
+class ClassyLearner:
+    """Trains guarded ``ClassyClassifier`` models; implements ``domain.Learner``. Stateless but for caches.
+
+    Args:
+        encoder: embeds texts, the cold start's too.
+        seed: for folds and solver; same examples and seed, same model.
+        config: the classifier's configuration where it differs from the default.
+    """
+
+    def __init__(self, encoder: Encoder, *, seed: int, config: Mapping[str, Any] | None = None) -> None:
+        self.encoder = encoder
+        self.seed = seed
+        self._config = dict(config or {})
+
+    def warm_up(self) -> None:
+        """Import the classifier and load the encoder (seconds), so that the first retrain need not wait for it.
+
+        Raises:
+            ModelError: the encoder's model is broken.
+        """
+        started = time.monotonic()
+        _classifier_class()
+        self.encoder.encode(["warm up"])
+        log.info(
+            "learner_ready",
+            encoder=self.encoder.fingerprint[:12],
+            seconds=round(time.monotonic() - started, 3),
+        )
+
+    def fit(self, examples: Sequence[Example]) -> TrainedModel:
+        """Train on ``examples``; their order does not matter.
+
+        Raises:
+            TrainingError: fewer than two labels have enough usable examples.
+            ModelError: the encoder's model is broken.
+            ValueError: an example's text is empty or not a text.
+        """
+        started = time.monotonic()
+        data: dict[str, list[str]] = defaultdict(list)
+        for example in examples:
+            data[example.label].append(example.text)
+        try:
+            classifier = _classifier_class()(
+                data, encoder=self.encoder, config={**self._config, "seed": self.seed}
+            )
+        except TypeError as error:
+            raise ValueError(str(error)) from error
+        model = TrainedModel(classifier, self._version(examples, classifier.config))
+        log.info(
+            "model_trained",
+            version=model.version,
+            examples=len(examples),
+            used=sum(map(len, classifier.data.values())),
+            labels=len(model.labels),
+            seconds=round(time.monotonic() - started, 3),
+        )
+        return model
+
+    def _version(self, examples: Sequence[Example], config: Mapping[str, Any]) -> str:
+        """A hash of all that a model depends on; nothing of time or place in it."""
+        import sklearn  # noqa: PLC0415 - loaded with the classifier by now
+
+        from argilla_loop.learning.head import HEAD_VERSION  # noqa: PLC0415 - imports scikit-learn
+
+        parts = {
+            "examples": sorted(
+                [
+                    one.id,
+                    hashlib.sha256(one.text.encode("utf-8", "surrogatepass")).hexdigest(),
+                    one.label,
+                    one.origin.value,
+                ]
+                for one in examples
+            ),
+            "encoder": self.encoder.fingerprint,
+            "config": config,
+            "head": HEAD_VERSION,
+            "scikit-learn": sklearn.__version__,
+        }
+        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+
+
+def build_learner(model: str, precision: Precision, cache_dir: Path, seed: int) -> ClassyLearner:
+    """The learner as the service uses it: weights by name or path, on onnxruntime, embeddings cached on disk.
+
+    Args:
+        model: folder, ``package:NAME`` or hub name, see ``weights.resolve_model``.
+        precision: ``fp32`` or ``int8``.
+        cache_dir: for exported weights and embeddings; may be deleted at any time.
+        seed: same examples and seed, same model.
+
+    Raises:
+        ModelError: the model cannot be found or read.
+    """
+    files = resolve_model(model, precision=precision, cache_dir=cache_dir)
+    return ClassyLearner(CachedEncoder(OnnxEncoder(files), cache_dir / "embeddings"), seed=seed)
+
+
+def _classifier_class() -> type[GuardedClassyClassifier]:
+    # Five seconds and more (torch, spacy): paid by the first training, not by every start of the command.
+    from argilla_loop.learning.classifier import GuardedClassyClassifier  # noqa: PLC0415 - see above
+
+    return GuardedClassyClassifier
