@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, overload
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from argilla_loop.domain import Example, IndexArray
+from argilla_loop.pool.values import STRING
 
 
 class ArrowStrings(Sequence[str]):
@@ -41,6 +43,13 @@ class ArrowStrings(Sequence[str]):
     def at(self, positions: Sequence[int] | IndexArray) -> list[str]:
         """The strings at ``positions``, in that order."""
         return self._at(self._rows[np.asarray(positions, np.int64)])
+
+    def among(self, strings: Collection[str]) -> NDArray[np.bool_]:
+        """For each string whether it is one of ``strings``; without a Python string for any of them."""
+        column = pa.chunked_array(self._chunks, STRING)
+        found = pc.is_in(column, value_set=pa.array(list(strings), STRING))
+        mask: NDArray[np.bool_] = found.to_numpy()[self._rows]
+        return mask
 
     def _at(self, rows: IndexArray) -> list[str]:
         which = np.searchsorted(self._starts, rows, side="right") - 1
@@ -98,6 +107,9 @@ class ArrowPool:
         triples = zip(self._ids.at(labelled), self._texts.at(labelled), names, strict=True)
         return [Example(id=id_, text=text, label=label) for id_, text, label in triples]
 
-    def unlabelled(self) -> IndexArray:
-        """Ascending positions of the records without a label."""
-        return np.flatnonzero(self._labels < 0)
+    def unlabelled(self, *, excluding: Collection[str] = ()) -> IndexArray:
+        """Ascending positions of the records without a label whose id is not in ``excluding``."""
+        free = self._labels < 0
+        if excluding:
+            free &= ~self._ids.among(excluding)
+        return np.flatnonzero(free)
