@@ -83,7 +83,9 @@ class ClassyLearner:
         """
         started = time.monotonic()
         _classifier_class()
-        self.encoder.encode(["warm up"])
+        # Past the cache, which would answer without loading the model.
+        encoder = self.encoder.encoder if isinstance(self.encoder, CachedEncoder) else self.encoder
+        encoder.encode(["warm up"])
         log.info(
             "learner_ready",
             encoder=self.encoder.fingerprint[:12],
