@@ -43,7 +43,7 @@ class Collector:
         self._folder = folder
         with self._room():
             folder.mkdir(parents=True, exist_ok=True)
-            self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  finish() closes it
+            self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  close() closes it
             self._writer = pa.ipc.new_file(self._file, SCHEMA)
         self._codes_by_label: dict[str, int] = {}
         self._text_digests: list[Digests] = []
@@ -55,6 +55,10 @@ class Collector:
         self.skipped: Counter[Problem] = Counter()
         self.ignored_labels: Counter[LabelProblem] = Counter()
         self.named: dict[Problem, list[str]] = {}
+
+    def close(self) -> None:
+        """Close the file; what ``finish`` handed over stays readable."""
+        self._file.close()
 
     def add(self, rows: Rows) -> None:
         """Take ``rows``.
@@ -82,12 +86,11 @@ class Collector:
         self._labels.append(self._encode_labels(rows.labels.filter(mask)))
 
     def finish(self) -> Collected:
-        """Close the file and hand over what was taken."""
+        """Hand over what was taken."""
         with self._room():
             self._writer.close()
             self._file.flush()
         mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
-        self._file.close()  # the mapping stays
         table = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapped)))
         return Collected(
             batches=[table.get_batch(i) for i in range(table.num_record_batches)],

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import json
+import re
 from collections.abc import Iterator
 from glob import glob, has_magic
 from hashlib import blake2b
@@ -12,6 +13,8 @@ from itertools import islice
 from pathlib import Path
 from typing import Any, TextIO, cast
 
+import pyarrow as pa
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
 from argilla_loop.errors import PoolError
@@ -29,6 +32,7 @@ FORMATS = {
     ".txt": "text",
     ".text": "text",
 }
+CSV_BLOCK = 8 << 20  # bytes; no line can be longer
 SAVED = ("state.json", "dataset_dict.json")  # what save_to_disk leaves in a folder
 
 
@@ -74,6 +78,9 @@ def read_files(settings: PoolSettings, batch_size: int) -> Iterator[tuple[Column
             raise
         except Exception as error:  # whatever pandas, pyarrow, datasets and the codecs raise on a broken file
             reason = " ".join(str(error).split()) or type(error).__name__
+            reason = re.sub(
+                r"(columns, got \d+):.*", r"\1", reason
+            )  # pyarrow quotes the line: a text is no message
             raise PoolError(
                 f"{path} cannot be read ({reason[:200]}): is it written to the end, and what its name says?"
             ) from error
@@ -158,16 +165,29 @@ def _read_parquet(settings: PoolSettings, path: Path, batch_size: int) -> Iterat
 
 
 def _read_csv(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:
-    from datasets import Features, Value  # noqa: PLC0415
+    """Comma or tab separated values with a header line.
 
+    By pyarrow, where ``datasets`` would take a line with a comma too many, and cut its text there.
+    """
     separator = "\t" if ".tsv" in path.name.lower() else ","
-    with _open_text(path) as file:
-        available = next(csv.reader(file, delimiter=separator), [])
-    wanted = resolve(settings, available, str(path)).wanted()
-    # Everything in a CSV file is a string: an id 007 stays so, and a text "None" or "NA" is a text.
-    strings = Features({name: Value("string") for name in wanted})
-    options = {"sep": separator, "features": strings, "usecols": wanted, "na_filter": False}
-    return _stream(settings, "csv", path, batch_size, available, **options)
+    with _open_text(path) as text:
+        available = next(csv.reader(text, delimiter=separator), [])
+    columns = resolve(settings, available, str(path))
+    wanted = columns.wanted()
+    with (
+        pa.input_stream(path, compression="gzip" if path.suffix.lower() == ".gz" else None) as file,
+        pa_csv.open_csv(
+            file,
+            pa_csv.ReadOptions(block_size=CSV_BLOCK),
+            pa_csv.ParseOptions(delimiter=separator, newlines_in_values=True),
+            # Everything is a string: an id 007 stays so, and a text "None" or "NA" is a text.
+            pa_csv.ConvertOptions(column_types=dict.fromkeys(wanted, pa.string()), include_columns=wanted),
+        ) as reader,
+    ):
+        for block in reader:
+            for start in range(0, len(block), batch_size):
+                part = block.slice(start, batch_size)
+                yield columns, {name: part.column(name) for name in wanted}
 
 
 def _read_text(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import Counter
 from collections.abc import Callable, Sequence
+from contextlib import closing
 from hashlib import blake2b
 from pathlib import Path
 
@@ -52,10 +53,10 @@ def load_pool(
     """
     started = time.monotonic()
     source = describe(settings)
-    collector = Collector(cache_dir / "pool")
-    for columns, batch in read(settings, argilla_rows):
-        collector.add(read_rows(batch, columns))
-    collected = collector.finish()
+    with closing(Collector(cache_dir / "pool")) as collector:
+        for columns, batch in read(settings, argilla_rows):
+            collector.add(read_rows(batch, columns))
+        collected = collector.finish()
     taken = _take(collected, collector)
     counts = np.bincount(taken.labels[taken.labels >= 0], minlength=len(collected.label_names))
     balance = {

@@ -109,11 +109,14 @@ def join_fields(column: Column, separator: str) -> Any:
     if not fields:
         return pa.nulls(len(column), STRING)
     strings = [texts_of(field).values for field in fields]
-    joined = pc.binary_join_element_wise(*strings, pa.scalar(separator, STRING), null_handling="skip")
     present = strings[0].is_valid()
     for other in strings[1:]:
         present = pc.or_(present, other.is_valid())
-    return pc.if_else(present, joined, pa.scalar(None, STRING))
+    # Only where there is something to join: pyarrow 26 drops a row whose strings are all null.
+    joined = pc.binary_join_element_wise(
+        *(values.filter(present) for values in strings), pa.scalar(separator, STRING), null_handling="skip"
+    )
+    return pc.replace_with_mask(pa.nulls(len(column), STRING), present, joined)
 
 
 def _join(record: object, separator: str) -> str | None:
