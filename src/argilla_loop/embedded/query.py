@@ -199,10 +199,7 @@ class SearchSql:
             wanted += [number for term in filter_.values if (number := _number(term)) is not None]
             return f"{value} IN {self._list(wanted)}"
         bounds = [bound for bound in (filter_.ge, filter_.le) if bound is not None]
-        numbers = [_number(bound) for bound in bounds]
-        if None in numbers and any(number is not None for number in numbers):
-            raise ValueError(f"A range from {filter_.ge!r} to {filter_.le!r} mixes numbers and texts")
-        numeric = None not in numbers
+        numeric = all(_number(bound) is not None for bound in bounds)
         # SQLite sorts every number before every text: an open end must not run into the other kind.
         parts = [] if numeric and filter_.le is not None else [f"{value} {'<' if numeric else '>='} ''"]
         if filter_.ge is not None:
