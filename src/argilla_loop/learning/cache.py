@@ -26,6 +26,8 @@ log = structlog.get_logger(__name__)
 CHUNK = 512
 LOCK_TIMEOUT_SECONDS = 30.0
 CHECKSUM_BYTES = 4
+# Embeddings kept in memory where the disk takes none: some 150 MB of 384 numbers each.
+MEMORY_ROWS = 100_000
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS embeddings (text_hash BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
 )
@@ -44,8 +46,9 @@ class CachedEncoder:
     def __init__(self, encoder: Encoder, folder: Path) -> None:
         self.encoder = encoder
         self.folder = folder
-        self._lock = threading.RLock()
-        self._memory: sqlite3.Connection | None = None
+        self._lock = threading.Lock()
+        self._memory: dict[bytes, FloatArray] = {}  # what the disk did not take
+        self._warned = False
 
     @property
     def fingerprint(self) -> str:
@@ -62,9 +65,9 @@ class CachedEncoder:
 
         Each chunk is stored as soon as it is embedded, so an interruption keeps what is done.
         """
-        vectors: FloatArray | None = None
         if not texts:
             return self.encoder.encode([])
+        vectors: FloatArray | None = None
         with self._lock, _progress(progress, len(texts)) as advance:
             for start in range(0, len(texts), CHUNK):
                 chunk = self._chunk(texts[start : start + CHUNK])
@@ -78,9 +81,7 @@ class CachedEncoder:
     def _chunk(self, texts: Sequence[str]) -> FloatArray:
         keys = [_key(text) for text in texts]
         known = self._read(keys)
-        missing: dict[bytes, str] = {
-            key: text for key, text in zip(keys, texts, strict=True) if key not in known
-        }
+        missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
         if missing:
             fresh = dict(zip(missing, self.encoder.encode(list(missing.values())), strict=True))
             self._write(fresh)
@@ -88,66 +89,63 @@ class CachedEncoder:
         return np.stack([known[key] for key in keys])
 
     def _read(self, keys: Sequence[bytes]) -> dict[bytes, FloatArray]:
-        marks = ",".join("?" * len(keys))
-        with self._guard("read"), self._connection() as connection:
+        found = {key: self._memory[key] for key in keys if key in self._memory}
+        with self._tolerance(), self._connection() as connection:
+            marks = ",".join("?" * len(keys))
             rows = connection.execute(
                 f"SELECT text_hash, vector FROM embeddings WHERE text_hash IN ({marks})",  # noqa: S608 - only ?s
                 keys,
             ).fetchall()
             vectors = ((key, _unpack(blob)) for key, blob in rows)
-            return {key: vector for key, vector in vectors if vector is not None}
-        return {}
+            found |= {key: vector for key, vector in vectors if vector is not None}
+        return found
 
     def _write(self, vectors: dict[bytes, FloatArray]) -> None:
-        with self._guard("write"), self._connection() as connection, connection:
-            connection.executemany(
-                "INSERT OR REPLACE INTO embeddings VALUES (?, ?)",
-                [(key, _pack(vector)) for key, vector in vectors.items()],
-            )
-
-    @contextmanager
-    def _guard(self, what: str) -> Iterator[None]:
-        """A cache that fails is told about and done without: nothing in it is worth stopping for."""
-        try:
-            yield
-        except sqlite3.OperationalError as error:  # locked for too long, disk full, folder gone or read-only
-            log.warning("embedding_cache_unusable", what=what, path=str(self.path), reason=str(error))
-            if what == "write":
-                self._use_memory()
-        except sqlite3.DatabaseError as error:  # not a database, or a malformed one
-            log.warning("embedding_cache_discarded", path=str(self.path), reason=str(error))
-            self._discard()
+        stored = False
+        with self._tolerance(), self._connection() as connection:
+            with connection:  # one transaction
+                connection.executemany(
+                    "INSERT OR REPLACE INTO embeddings VALUES (?, ?)",
+                    [(key, _pack(vector)) for key, vector in vectors.items()],
+                )
+            stored = True
+        if stored:
+            self._warned = False
+        elif len(self._memory) < MEMORY_ROWS:
+            self._memory |= vectors
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """A connection for one use: nothing is held open while people annotate, and the file may go meanwhile."""
-        if self._memory is None:
-            try:
-                self.folder.mkdir(parents=True, exist_ok=True)
-            except OSError as error:
-                log.warning(
-                    "embedding_cache_unusable", what="create", path=str(self.folder), reason=str(error)
-                )
-                self._use_memory()
-        if self._memory is not None:
-            yield self._memory
-            return
+        self.folder.mkdir(parents=True, exist_ok=True)
         with closing(sqlite3.connect(self.path, timeout=LOCK_TIMEOUT_SECONDS)) as connection:
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(SCHEMA)
             yield connection
 
-    def _use_memory(self) -> None:
-        if self._memory is None:
-            self._memory = sqlite3.connect(":memory:", check_same_thread=False)  # self._lock guards it
-            self._memory.execute(SCHEMA)
-
-    def _discard(self) -> None:
+    @contextmanager
+    def _tolerance(self) -> Iterator[None]:
+        """What fails on the disk is told about and done without."""
         try:
-            self.path.unlink(missing_ok=True)
-            self.path.with_name(f"{self.path.name}-journal").unlink(missing_ok=True)
-        except OSError:
-            self._use_memory()
+            yield
+        except (
+            OSError,
+            sqlite3.OperationalError,
+        ) as error:  # not to be written, full, or locked for too long
+            self._warn(error)
+        except sqlite3.DatabaseError as error:  # not a database, or a malformed one
+            log.warning("embedding_cache_discarded", path=str(self.path), reason=str(error))
+            try:
+                self.path.unlink(missing_ok=True)
+                self.path.with_name(f"{self.path.name}-journal").unlink(missing_ok=True)
+            except OSError as refused:
+                self._warn(refused)
+
+    def _warn(self, error: Exception) -> None:
+        """Say once that embeddings stay in memory, until the disk takes them again."""
+        if not self._warned:
+            self._warned = True
+            log.warning("embedding_cache_in_memory", path=str(self.path), reason=str(error))
 
 
 @contextmanager
