@@ -35,7 +35,6 @@ from argilla_loop.policy.plan import (
     NextBatch,
     Observation,
     Step,
-    Wait,
     latest_batch,
     plan,
 )

@@ -15,12 +15,12 @@ from functools import cached_property
 from typing import Any
 
 import structlog
-import tenacity
 
 from argilla_loop.argilla.dataset import RecordSource
+from argilla_loop.argilla.patience import patiently
 from argilla_loop.argilla.query import Query, evaluated
 from argilla_loop.domain import LoggedRecord
-from argilla_loop.errors import FatalError, RetryableError
+from argilla_loop.errors import FatalError
 
 log = structlog.get_logger(__name__)
 
@@ -107,7 +107,13 @@ class Listener:
         while not self._stopping.is_set():
             started = time.monotonic()
             self._wake.clear()
-            self._look_until_it_works()
+            patiently(
+                self._look_and_tell,
+                what="look",
+                stopping=self._stopping,
+                max_wait=self._max_wait,
+                ends_with=self._ends_with,
+            )
             left = self._interval - (time.monotonic() - started)
             if left > 0:
                 self._wake.wait(left)
@@ -121,6 +127,7 @@ class Listener:
         if self.is_running:
             raise RuntimeError("this listener is running already")
         self._stopping.clear()
+        self._wake.clear()
         self.error = None
         self._thread = threading.Thread(target=self._run_in_thread, name="listener", daemon=True)
         self._thread.start()
@@ -147,39 +154,6 @@ class Listener:
         except BaseException as error:  # noqa: BLE001  a thread has nobody to raise to: whoever waits reads it here
             self.error = error
             log.error("listener_ended", error=str(error), kind=type(error).__name__)  # noqa: TRY400  one line at 3 a.m.; the owner has the error itself
-
-    def _look_until_it_works(self) -> None:
-        failures = 0
-
-        def say(state: tenacity.RetryCallState) -> None:
-            nonlocal failures
-            failures += 1
-            error = state.outcome.exception() if state.outcome else None
-            pause = state.next_action.sleep if state.next_action else 0.0
-            known = isinstance(error, RetryableError)
-            log.warning(
-                "look_failed",
-                error=str(error) or type(error).__name__,
-                failures=failures,
-                retry_in_seconds=round(pause, 1),
-                exc_info=None if known else error,
-            )
-
-        tenacity.Retrying(
-            retry=tenacity.retry_if_exception(self._worth_another_try),
-            wait=tenacity.wait_exponential_jitter(
-                initial=min(0.5, self._max_wait), max=self._max_wait, jitter=0.5
-            ),
-            sleep=tenacity.sleep_using_event(self._stopping),
-            stop=tenacity.stop_when_event_set(self._stopping),
-            before_sleep=say,
-            retry_error_callback=lambda _: None,  # stopped while failing: nothing more to say
-        )(self._look_and_tell)
-        if failures and not self._stopping.is_set():
-            log.info("look_recovered", failures=failures)
-
-    def _worth_another_try(self, error: BaseException) -> bool:
-        return isinstance(error, Exception) and not isinstance(error, self._ends_with)
 
     def _look_and_tell(self) -> None:
         self.look()

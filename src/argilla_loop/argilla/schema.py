@@ -161,21 +161,20 @@ def _add_missing_metadata(connection: Connection, dataset: dict[str, Any]) -> No
         log.info("metadata_property_added", dataset=dataset["name"], property=name)
 
 
-def _verify(
-    connection: Connection, dataset: dict[str, Any], workspace: str, labels: Sequence[str]
-) -> DatasetInfo:
+def differences(connection: Connection, dataset: dict[str, Any], labels: Sequence[str]) -> list[str]:
+    """In what ways a published ``dataset`` is not one that can be worked on; empty where it is."""
     wrong: list[str] = []
     fields = {f["name"]: f["settings"]["type"] for f in _parts(connection, dataset, "fields")}
     questions = {q["name"]: q for q in _parts(connection, dataset, "questions")}
     if fields.get(FIELD) != "text":
         wrong.append(f"it needs a text field {FIELD!r}, it has {_shown(fields)}")
     wrong += [
-        f"field {f['name']!r} is required, but we fill {FIELD!r} only"
-        for f in _required_others(connection, dataset)
+        f"field {name!r} is required, but only {FIELD!r} is filled"
+        for name in _required_others(connection, dataset)
     ]
     question = questions.get(QUESTION)
-    kinds = {name: q["settings"]["type"] for name, q in questions.items()}
     if question is None or question["settings"]["type"] != "label_selection":
+        kinds = {name: q["settings"]["type"] for name, q in questions.items()}
         wrong.append(f"it needs a label question {QUESTION!r}, it has {_shown(kinds)}")
     elif labels and set(labels) != set(_options(question)):
         more, less = (
@@ -191,12 +190,19 @@ def _verify(
         name, kind = prop["name"], prop["settings"]["type"]
         if name in METADATA and kind != METADATA[name][0]["type"]:
             wrong.append(f"metadata {name!r} is {kind}, it must be {METADATA[name][0]['type']}")
-    if wrong or question is None:
+    return wrong
+
+
+def _verify(
+    connection: Connection, dataset: dict[str, Any], workspace: str, labels: Sequence[str]
+) -> DatasetInfo:
+    if wrong := differences(connection, dataset, labels):
         raise SchemaError(
             f"dataset {dataset['name']!r} in workspace {workspace!r} cannot be used: {'; '.join(wrong)}. "
             "Set dataset to another name (it will be created) or make the settings match"
         )
     _add_missing_metadata(connection, dataset)
+    question = next(q for q in _parts(connection, dataset, "questions") if q["name"] == QUESTION)
     distribution = dataset.get("distribution") or {}
     return DatasetInfo(
         id=str(dataset["id"]),
@@ -208,8 +214,8 @@ def _verify(
     )
 
 
-def _required_others(connection: Connection, dataset: dict[str, Any]) -> list[dict[str, Any]]:
-    return [f for f in _parts(connection, dataset, "fields") if f["required"] and f["name"] != FIELD]
+def _required_others(connection: Connection, dataset: dict[str, Any]) -> list[str]:
+    return [f["name"] for f in _parts(connection, dataset, "fields") if f["required"] and f["name"] != FIELD]
 
 
 def _parts(connection: Connection, dataset: dict[str, Any], kind: str) -> list[dict[str, Any]]:

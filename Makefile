@@ -1,0 +1,54 @@
+# One command each; every target sets up what it needs. `make help` lists them.
+PYTHON ?= python3.11
+VENV ?= .venv
+BIN := $(VENV)/bin
+# Where a CPU build of torch is found: the default one for Linux brings several GB of CUDA. Where this index cannot be
+# reached, pip takes what its own index has.
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+# A browser for the tests: the system's, else Playwright's own.
+CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
+
+.PHONY: help setup browser demo test lint types bench constraints clean
+
+help: ## show this
+	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
+
+setup: $(VENV)/.ready ## make .venv with everything in it, pinned by constraints.txt
+
+$(VENV)/.ready: pyproject.toml constraints.txt
+	@command -v $(PYTHON) >/dev/null || { echo "error: $(PYTHON) not found: install Python 3.11, or set PYTHON=..."; exit 1; }
+	@echo "==> virtual environment in $(VENV)"
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "==> a CPU build of torch (about 200 MB)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --retries 1 --timeout 60 \
+	  --extra-index-url $(TORCH_INDEX) --constraint constraints.txt torch
+	@echo "==> argilla-loop and what it needs (about 170 packages, 1-3 minutes)"
+	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[embedded,demo,dev]'
+	@touch $@
+	@echo "==> ready"
+
+browser: setup ## make sure there is a Chromium for the browser tests
+	@if [ -z "$(CHROMIUM)" ]; then echo "==> a browser for the tests"; \
+	  if command -v apt-get >/dev/null && [ "$$(id -u)" = 0 ]; then \
+	    apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -y -qq chromium >/dev/null; \
+	  else $(BIN)/playwright install chromium; fi; fi
+
+demo: setup ## the main job on real news texts: embedded Argilla, the service, an annotator, a learning curve
+	$(BIN)/argilla-loop demo $(DEMO)
+
+test: browser ## all tests, with coverage
+	$(BIN)/python -m pytest --cov --cov-report=term $(TESTS)
+
+lint: setup ## ruff, formatting, import layers
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/lint-imports
+
+types: setup ## mypy, strict
+	$(BIN)/mypy
+
+bench: setup ## the benchmarks whose tables lie in benchmarks/
+	@for script in benchmarks/*.py; do echo "==> $$script"; $(BIN)/python $$script || exit 1; done
+
+clean: ## remove what the targets above made
+	rm -rf $(VENV) test-artifacts demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

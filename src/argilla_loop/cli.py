@@ -1,0 +1,142 @@
+"""The commands; no logic."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Optional
+
+import click
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from argilla_loop import __version__
+from argilla_loop.errors import ArgillaLoopError, RetryableError
+from argilla_loop.observability.logs import configure_logs
+from argilla_loop.settings import CONFIG_ENV, Settings, load_settings
+
+INTERRUPTED = 130  # what a shell says of Ctrl-C
+TRY_AGAIN = 75  # sysexits' EX_TEMPFAIL: what was away may be back later
+
+app = typer.Typer(
+    name="argilla-loop",
+    help="An active-learning service for Argilla: it learns from what people validate, validates by itself what it is "
+    "certain of, and puts the next batch before them.\n\nStart with `argilla-loop check -c FILE`, then `run -c FILE`.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode="markdown",
+    pretty_exceptions_enable=False,
+)
+out = Console()
+
+# typer 0.9 reads annotations at run time and knows Optional, not "| None", on Python 3.10
+Config = Annotated[
+    Optional[Path],  # noqa: UP045  see above
+    typer.Option(
+        "--config", "-c", envvar=CONFIG_ENV, help="TOML file of this dataset; see config/example.toml."
+    ),
+]
+
+
+def _settings(config: Path | None) -> Settings:
+    settings = load_settings(config)
+    secrets = [
+        settings.api_key.get_secret_value(),
+        *(v.get_secret_value() for v in settings.headers.values()),
+    ]
+    configure_logs(level=settings.log_level, form=settings.log_format, secrets=secrets)
+    return settings
+
+
+@app.command()
+def run(config: Config = None) -> None:
+    """Run the service until SIGTERM or Ctrl-C; safe to kill and start again at any moment."""
+    from argilla_loop.service import Service, run_until_signalled  # noqa: PLC0415  only this command pays for it
+
+    run_until_signalled(Service(_settings(config)))
+
+
+@app.command()
+def check(config: Config = None) -> None:
+    """Try settings, connection, credentials, dataset, pool and model; change nothing; exit 1 if something is wrong."""
+    from argilla_loop.check import check as findings  # noqa: PLC0415
+
+    marks = {True: "[green]right[/]", False: "[red]wrong[/]", None: "[yellow]-[/]"}
+    table = Table("what", "is", "which says", title="argilla-loop check", title_justify="left")
+    wrong = False
+    settings = _settings(config)
+    configure_logs(level="error", form=settings.log_format)
+    with out.status("checking …") as spinner:
+        for finding in findings(settings):
+            spinner.update(f"checked {finding.what} …")
+            table.add_row(finding.what, marks[finding.ok], escape(finding.said))
+            wrong = wrong or not finding.ok
+    out.print(table)
+    raise typer.Exit(int(wrong))
+
+
+@app.command()
+def status(config: Config = None) -> None:
+    """Show batch, examples by label and origin, agreement with people, and what is left of the pool."""
+    from argilla_loop.status import status as look  # noqa: PLC0415
+
+    out.print(look(_quiet(config)))
+
+
+@app.command()
+def pool(config: Config = None) -> None:
+    """Read the pool and show what was found: rows, skipped, duplicates, labels, lengths."""
+    from argilla_loop.pool import render  # noqa: PLC0415
+    from argilla_loop.service import SettingsPool, connect_with  # noqa: PLC0415
+
+    settings = _settings(config)
+    connection = connect_with(settings) if settings.pool.source == "argilla" else None
+    source = SettingsPool(settings, tuple(settings.labels), connection)
+    source.current()
+    if source.report is not None:
+        out.print(render(source.report))
+
+
+@app.command()
+def server(
+    home: Annotated[Path, typer.Option(help="Folder of database and secrets; made if missing.")] = Path(
+        "argilla-home"
+    ),
+    host: Annotated[str, typer.Option(help="Address to listen on.")] = "127.0.0.1",
+    port: Annotated[int, typer.Option(help="Port to listen on; 0 takes a free one.")] = 6900,
+) -> None:
+    """Run an embedded Argilla with its web UI: for trying out, tests and one person; a team runs Argilla proper."""
+    from argilla_loop.embedded.server import serve  # noqa: PLC0415
+
+    configure_logs()
+    serve(home, host, port)
+
+
+@app.command()
+def version() -> None:
+    """Print the version."""
+    out.print(f"argilla-loop {__version__}")
+
+
+def _quiet(config: Path | None) -> Settings:
+    settings = _settings(config)
+    configure_logs(level="warning", form=settings.log_format)
+    return settings
+
+
+def main() -> int:
+    """Run a command; an expected error is one line on standard error and an exit code, never a trace."""
+    try:
+        app(standalone_mode=False)
+    except typer.Exit as leaving:
+        return leaving.exit_code
+    except click.ClickException as error:
+        error.show()
+        return error.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except ArgillaLoopError as error:
+        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(str(error))}", highlight=False)
+        return TRY_AGAIN if isinstance(error, RetryableError) else getattr(error, "exit_code", 1)
+    return 0

@@ -1,0 +1,261 @@
+"""The process: wiring, wake-ups, starting over when Argilla was emptied, ending cleanly on a signal."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import time
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+
+from argilla_loop import __version__
+from argilla_loop.argilla.connection import Connection, GoneError, connect
+from argilla_loop.argilla.dataset import ArgillaDataset
+from argilla_loop.argilla.listener import Listener
+from argilla_loop.argilla.patience import patiently
+from argilla_loop.argilla.query import DONE_IN_BATCH
+from argilla_loop.argilla.rows import ArgillaRows
+from argilla_loop.argilla.schema import DatasetInfo, ensure_dataset, find_dataset, find_workspace, labels_of
+from argilla_loop.domain import Pool
+from argilla_loop.errors import FatalError
+from argilla_loop.learning.learner import ClassyLearner, build_learner
+from argilla_loop.loop import Loop, Rules, Turn
+from argilla_loop.observability import systemd
+from argilla_loop.pool import PoolReport, load_pool, pool_revision
+from argilla_loop.settings import Settings
+from argilla_loop.story import tell
+
+log = structlog.get_logger(__name__)
+
+STOP_GRACE = (
+    10.0  # seconds a turn may go on after a signal; all it has not logged yet is done again at the next start
+)
+
+
+class SettingsPool:
+    """The pool that the settings describe, read again when its source changes."""
+
+    def __init__(self, settings: Settings, labels: tuple[str, ...], connection: Connection | None) -> None:
+        self._settings, self._labels = settings, labels
+        self._rows = argilla_rows(settings, connection) if connection else None
+        self._revision: str | None = None
+        self._pool: Pool | None = None
+        self.report: PoolReport | None = None
+
+    def revision(self) -> str:
+        """Cheap look at whether the source has changed."""
+        return pool_revision(self._settings.pool, self._rows.revision if self._rows else None)
+
+    def current(self) -> Pool:
+        """The pool as it is now."""
+        revision = self.revision()
+        if self._pool is None or revision != self._revision:
+            self._pool, self.report = load_pool(
+                self._settings.pool,
+                labels=self._labels or None,
+                cache_dir=self._settings.cache_dir,
+                argilla_rows=self._rows,
+            )
+            self._revision = revision
+        return self._pool
+
+
+class Service:
+    """argilla-loop for one working dataset.
+
+    Args:
+        settings: everything it is told.
+        on_turn: called after every turn, for whoever watches from the same process (the demo).
+    """
+
+    def __init__(self, settings: Settings, *, on_turn: Callable[[Turn], object] = lambda _: None) -> None:
+        self._settings, self._watcher = settings, on_turn
+        self._stopping = threading.Event()
+        self._listener: Listener | None = None
+        self._learner: ClassyLearner | None = None
+
+    def run(self) -> None:
+        """Run until ``stop()``.
+
+        Raises:
+            FatalError: what no waiting mends; see ``errors``.
+        """
+        log.info(
+            "service_started",
+            version=__version__,
+            dataset=self._settings.dataset,
+            url=str(self._settings.api_url),
+        )
+        while not self._stopping.is_set():
+            try:
+                listener = self._patiently(self._wire, "start")
+                if listener is not None:
+                    self._listener = listener
+                    systemd.ready()
+                    listener.run()
+            except GoneError as error:  # noqa: PERF203  a turn of this loop is a whole session
+                log.warning("dataset_gone", error=str(error), then="starting over; nothing of ours is lost")
+                self._stopping.wait(self._settings.poll_interval)
+        log.info("service_stopped")
+
+    def stop(self) -> None:
+        """Ask it to end; returns at once."""
+        self._stopping.set()
+        if self._listener is not None:
+            self._listener.stop()
+
+    def wake(self) -> None:
+        """Look at Argilla now."""
+        if self._listener is not None:
+            self._listener.wake()
+
+    def _wire(self) -> Listener:
+        settings = self._settings
+        connection = connect_with(settings)
+        log.info(
+            "connected", server=connection.server_version, user=connection.username, role=connection.role
+        )
+        workspace = find_workspace(connection, settings.workspace)
+        existing = find_dataset(connection, workspace, settings.dataset)
+        labels = tuple(settings.labels) or (labels_of(connection, existing) if existing else ())
+        info = (
+            self._ensure(connection, labels) if labels else None
+        )  # a foreign schema shows before a long pool is read
+
+        pool = SettingsPool(settings, labels, connection)
+        pool.current()
+        if info is None:
+            info = self._ensure(connection, tuple(pool.report.labels) if pool.report else ())
+        learner = self._learner = self._learner or build_learner(
+            settings.model, settings.precision, settings.cache_dir, settings.seed
+        )
+        threading.Thread(target=self._warm_up, args=(learner,), name="warm-up", daemon=True).start()
+
+        dataset = ArgillaDataset(connection, info)
+        loop = Loop(dataset, pool, learner, learner.encoder, rules(settings), on_turn=self._on_turn)
+        return Listener(
+            dataset,
+            DONE_IN_BATCH,
+            loop.act,
+            condition=loop.due,
+            params={"idx": lambda: loop.batch_number},
+            interval=settings.poll_interval,
+            max_wait=settings.retry_max_wait,
+            on_look=systemd.alive,
+            ends_with=(FatalError, GoneError),
+        )
+
+    def _ensure(self, connection: Connection, labels: tuple[str, ...]) -> DatasetInfo:
+        settings = self._settings
+        return ensure_dataset(
+            connection,
+            workspace=settings.workspace,
+            name=settings.dataset,
+            labels=labels,
+            guidelines=settings.guidelines,
+            min_submitted=settings.min_submitted,
+        )
+
+    def _on_turn(self, turn: Turn) -> None:
+        tell(turn)
+        systemd.alive(
+            f"{type(turn.step).__name__}, {len(turn.seen.examples)} examples, {turn.seen.pool_left} left"
+        )
+        self._watcher(turn)
+
+    def _warm_up(self, learner: ClassyLearner) -> None:
+        with suppress(Exception):  # the first training says it again, where it can be acted upon
+            learner.warm_up()
+
+    def _patiently(self, action: Callable[[], Listener], what: str) -> Listener | None:
+        return patiently(
+            action,
+            what=what,
+            stopping=self._stopping,
+            max_wait=self._settings.retry_max_wait,
+            ends_with=(FatalError,),
+        )
+
+
+def rules(settings: Settings) -> Rules:
+    """What the operator decided, as the loop takes it."""
+    return Rules(
+        slice_size=settings.slice_size,
+        min_examples_per_label=settings.min_examples_per_label,
+        strategy=settings.strategy,
+        cold_start_candidates=settings.cold_start_candidates,
+        certainty_threshold=settings.certainty_threshold if settings.auto_validate else None,
+        train_on_model=settings.train_on == "human+model",
+        seed=settings.seed,
+    )
+
+
+def connect_with(settings: Settings) -> Connection:
+    """Connect as ``settings`` say."""
+    return connect(
+        str(settings.api_url),
+        settings.api_key.get_secret_value(),
+        headers={name: value.get_secret_value() for name, value in settings.headers.items()},
+        timeout=settings.request_timeout,
+    )
+
+
+def argilla_rows(settings: Settings, connection: Connection) -> ArgillaRows | None:
+    """The rows of the pool where it is an Argilla dataset."""
+    pool = settings.pool
+    if pool.source != "argilla" or pool.dataset is None:
+        return None
+    return ArgillaRows(
+        connection,
+        workspace=pool.workspace or settings.workspace,
+        dataset=pool.dataset,
+        text_field=pool.text_column,
+        question=pool.label_column or "label",
+    )
+
+
+def run_until_signalled(service: Service) -> None:
+    """Run ``service`` until SIGTERM or SIGINT; to be called from the main thread.
+
+    The service works in a thread and the main thread waits for signals, so that one is answered at once whatever is
+    being computed. A second signal, or ``STOP_GRACE`` seconds, ends the process in the middle of a turn: that is safe,
+    as a batch is logged whole or not at all.
+
+    Raises:
+        FatalError: what ended the service by itself.
+    """
+    signals = {signal.SIGTERM, signal.SIGINT}
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            service.run()
+        except BaseException as error:  # noqa: BLE001  handed to the main thread, which raises it
+            failure.append(error)
+
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
+    worker = threading.Thread(target=work, name="service", daemon=True)
+    try:
+        worker.start()
+        while worker.is_alive():
+            caught = signal.sigtimedwait(signals, 0.2)
+            if caught is None:
+                continue
+            log.info("stopping", signal=signal.Signals(caught.si_signo).name)
+            systemd.stopping()
+            service.stop()
+            deadline = time.monotonic() + STOP_GRACE
+            while worker.is_alive() and time.monotonic() < deadline:
+                if signal.sigtimedwait(signals, 0.05) is not None:
+                    break
+            if worker.is_alive():
+                log.warning(
+                    "stopped_in_the_middle", note="what was not logged yet is done again at the next start"
+                )
+            break
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    if failure:
+        raise failure[0]
