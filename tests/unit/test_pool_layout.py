@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +156,20 @@ def test_other_data_with_a_column_of_the_same_name_is_not_mistaken(tmp_path: Pat
     settings = PoolSettings.model_validate({"source": "files", "path": path})
     pool, report = load_pool(settings, labels=None, cache_dir=tmp_path)
     assert (len(pool), report.labelled, report.skipped) == (1, 0, {})
+
+
+def test_the_layout_is_known_in_json_lines_too(tmp_path: Path) -> None:
+    """By the same rules: a guess is no label, several labels are none, several fields are joined."""
+    rows = [
+        news_row(0, text=None, inputs={"title": "T", "body": "B"}),
+        news_row(1, annotation=["Sports"], status="Validated"),
+        news_row(2, annotation=["Sports", "World"], status="Validated"),
+        news_row(3, annotation="World", status="Discarded"),
+    ]
+    path = tmp_path / "news.jsonl"
+    path.write_text("\n".join(map(json.dumps, rows)))
+    settings = PoolSettings.model_validate({"source": "files", "path": path})
+    pool, report = load_pool(settings, labels=["Sports"], cache_dir=tmp_path)
+    assert pool.texts(range(len(pool))) == ["T\n\nB", "news 1", "news 2"]
+    assert [(e.id, e.label) for e in pool.examples()] == [("id-1", "Sports")]
+    assert (report.skipped, report.ignored_labels) == ({"discarded": 1}, {"several": 1})

@@ -169,7 +169,7 @@ def _read_csv(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[t
 
     By pyarrow, where ``datasets`` would take a line with a comma too many, and cut its text there.
     """
-    separator = "\t" if ".tsv" in path.name.lower() else ","
+    separator = "\t" if path.name.lower().removesuffix(".gz").endswith(".tsv") else ","
     with _open_text(path) as text:
         available = next(csv.reader(text, delimiter=separator), [])
     columns = resolve(settings, available, str(path))

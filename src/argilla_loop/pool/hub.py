@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -20,8 +21,12 @@ def read_hub(settings: PoolSettings, batch_size: int) -> Iterator[tuple[Columns,
         RetryableError: the hub cannot be reached, or is busy.
         PoolError: no such dataset, subset, split, revision or column.
     """
-    from datasets import load_dataset  # noqa: PLC0415  two seconds that other sources need not pay
+    from datasets import disable_progress_bars, load_dataset  # noqa: PLC0415  two seconds others need not pay
+    from huggingface_hub.utils.tqdm import disable_progress_bars as disable_hub_bars  # noqa: PLC0415
 
+    if not sys.stderr.isatty():  # a log is no place for bars
+        disable_progress_bars()
+        disable_hub_bars()
     try:
         dataset = load_dataset(
             settings.name, settings.subset, split=settings.split, revision=settings.revision
