@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -56,7 +56,7 @@ def between(scope: dict[str, str], **bounds: object) -> dict[str, Any]:
 
 
 @pytest.fixture(scope="module")
-def library(argilla_server: EmbeddedServer) -> Iterator[Library]:
+def library(argilla_server: EmbeddedServer) -> Library:
     credentials = argilla_server.credentials
     owner, annotator, loop = (
         Api(argilla_server, user) for user in (credentials.owner, credentials.annotator, credentials.loop)
@@ -138,9 +138,7 @@ def library(argilla_server: EmbeddedServer) -> Iterator[Library]:
             },
         ],
     )
-    yield Library(dataset, ids, owner, annotator, loop)
-    for api in (owner, annotator, loop):
-        api.http.close()
+    return Library(dataset, ids, owner, annotator, loop)
 
 
 @pytest.mark.parametrize(
@@ -436,11 +434,11 @@ def test_engine_names_itself(library: Library) -> None:
 
 
 @pytest.fixture
-def small(argilla_server: EmbeddedServer, fresh_name: Callable[[str], str]) -> Iterator[tuple[Api, str]]:
+def small(argilla_server: EmbeddedServer, fresh_name: Callable[[str], str]) -> tuple[Api, str]:
     """An empty data set of one text field, one label question and metadata ``idx``."""
     api = Api(argilla_server, argilla_server.credentials.loop)
     options = [{"value": value, "text": value} for value in ("World", "Sports")]
-    yield (
+    return (
         api,
         api.create_dataset(
             fresh_name("small"),
@@ -455,7 +453,6 @@ def small(argilla_server: EmbeddedServer, fresh_name: Callable[[str], str]) -> I
             metadata=[{"name": "idx", "settings": {"type": "integer"}}],
         ),
     )
-    api.http.close()
 
 
 def log_numbered(small: tuple[Api, str], count: int) -> dict[str, str]:
@@ -506,7 +503,6 @@ def test_queues_are_shuffled_for_each_user(argilla_server: EmbeddedServer, small
         queue = pages(api, dataset, size=100, count=300, me=True)
         assert queue == pages(api, dataset, size=50, count=300, me=True)
         queues.append(queue)
-        api.http.close()
     inserted = [f"n{n}" for n in range(300)]
     for one, other in ((queues[0], queues[1]), (queues[0], inserted), (queues[1], inserted)):
         # Of random orders, the first 50 of 300 share 8 or so; 20 would be one in a million.

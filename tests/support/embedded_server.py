@@ -40,7 +40,10 @@ class Api:
 
     def __init__(self, server: EmbeddedServer, user: UserCredentials) -> None:
         self.http = httpx.Client(
-            base_url=f"{server.url}/api/v1", headers={"X-Argilla-Api-Key": user.api_key}, timeout=60
+            base_url=f"{server.url}/api/v1",
+            headers={"X-Argilla-Api-Key": user.api_key},
+            timeout=60,
+            limits=httpx.Limits(max_keepalive_connections=0),  # nothing stays open, so nothing need be closed
         )
 
     def call(self, method: str, path: str, json: object = None, **parameters: Any) -> Any:

@@ -97,7 +97,8 @@ class EmbeddedServer:
                 self._url = running.url
                 self._port = int(running.url.rpartition(":")[2])
                 return
-            if (code := self._process.poll()) is not None:
+            if self._process.poll() is not None:
+                code = self.kill()
                 said = home.log.read_bytes()[said_before:].decode(errors="replace").strip().splitlines()
                 raise FatalError(
                     f"The server ended with code {code}: {said[-1] if said else 'it said nothing'}"
