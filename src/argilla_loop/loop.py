@@ -106,7 +106,8 @@ class Loop:
         """
         size = self._dataset.count(IN_BATCH.bind({"idx": self.batch_number}))
         now = time.monotonic() // RESYNC_SECONDS
-        self._looked_at = (search.total, size, self._dataset.revision(), self._pool.revision(), now)
+        activity, texts = self._dataset.revision(), self._pool.revision()
+        self._looked_at = (self.batch_number, search.total, size, activity, texts, now)
         if self._acted_on is None:
             return True  # just started: what happened before is unknown
         return search.total >= size and self._looked_at != self._acted_on
