@@ -17,10 +17,10 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
-from embedded_server import Api
 from standardwebhooks.webhooks import Webhook
 
 from argilla_loop.embedded import EmbeddedServer
+from embedded_server import Api
 
 WAIT_SECONDS = 30
 
@@ -61,11 +61,6 @@ def receiver() -> Iterator[Receiver]:
         yield taken
         listening.shutdown()
         thread.join()
-
-
-@pytest.fixture
-def owner(argilla_server: EmbeddedServer) -> Api:
-    return Api(argilla_server, argilla_server.credentials.owner)
 
 
 @pytest.fixture
