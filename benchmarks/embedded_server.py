@@ -131,7 +131,7 @@ def fill(server: EmbeddedServer, size: int) -> tuple[str, float]:
         ("metadata-properties", "route", {"type": "terms"}),
     ]
     for kind, name, settings in parts:
-        part = {"name": name, "title": name, "settings": settings}
+        part: dict[str, Any] = {"name": name, "title": name, "settings": settings}
         if kind in ("fields", "questions"):
             part["required"] = True
         api.post(f"/datasets/{dataset}/{kind}", json=part).raise_for_status()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import socket
+import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ import uvicorn
 from argilla_server import app
 from argilla_server.database import async_engine, sync_engine
 from sqlalchemy import event
+from sqlalchemy.exc import SAWarning
 
 from argilla_loop.embedded import engine
 from argilla_loop.embedded.jobs import Jobs, stale_datasets
@@ -24,6 +26,10 @@ def tune_connections() -> None:
     """Spare an fsync for each commit: with the write-ahead log only a power cut can take back the last ones."""
     for engine_ in (async_engine.sync_engine, sync_engine):
         event.listen(engine_, "connect", _tune)
+
+
+# argilla_server warns of itself whenever a user's queue is read.
+warnings.filterwarnings("ignore", "Object of type <Record> not in session", SAWarning)
 
 
 def run(listener: socket.socket, *, webhook_retries: Sequence[float], on_ready: Callable[[], None]) -> None:

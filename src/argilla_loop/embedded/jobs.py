@@ -59,7 +59,7 @@ class Jobs:
     def __init__(self, webhook_retries: Sequence[float]) -> None:
         self._webhook_retries = tuple(webhook_retries)
         self._jobs: dict[str, Job] = {}
-        self._tasks: set[asyncio.Task[None]] = set()
+        self._tasks: dict[asyncio.Task[None], Job] = {}
 
     def fetch(self, job_id: str, connection: object = None) -> Job:  # noqa: ARG002 - rq's signature
         """The job of this id, as ``rq.job.Job.fetch``.
@@ -79,8 +79,8 @@ class Jobs:
         while len(self._jobs) > KEEP_FINISHED + len(self._tasks):
             self._jobs.pop(next(iter(self._jobs)))
         task = asyncio.get_running_loop().create_task(_run(job, work, waits))
-        self._tasks.add(task)
-        task.add_done_callback(self._tasks.discard)
+        self._tasks[task] = job
+        task.add_done_callback(self._tasks.pop)
         return job
 
     def deliver(self, webhook_id: UUID, event: str, timestamp: datetime, data: dict[str, Any]) -> Job:
@@ -109,14 +109,18 @@ class Jobs:
         return delay
 
     async def finish(self, timeout: float | None = None) -> None:
-        """Wait for what is running, retries included, for at most ``timeout`` seconds; then give it up."""
+        """Wait for what is running, for at most ``timeout`` seconds; give up that and what waits to be retried."""
+        waiting = [task for task, job in self._tasks.items() if job.status == JobStatus.SCHEDULED]
+        for task in waiting:
+            task.cancel()
         if not self._tasks:
             return
         _, late = await asyncio.wait(self._tasks, timeout=timeout)
         for task in late:
             task.cancel()
+        if waiting or late:
+            log.warning("jobs_given_up", waiting=len(waiting), running=len(late))
         if late:
-            log.warning("jobs_given_up", jobs=len(late))
             await asyncio.wait(late)
 
     def install(self) -> None:

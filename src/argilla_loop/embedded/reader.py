@@ -19,7 +19,7 @@ class Reader:
     """Runs functions on read-only connections, each within one snapshot of the database."""
 
     def __init__(self, database: Path) -> None:
-        self._uri = f"{database.absolute().as_uri()}?mode=ro"
+        self._database = database
         self._local = threading.local()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="search")
 
@@ -30,7 +30,9 @@ class Reader:
     def _run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         connection = getattr(self._local, "connection", None)
         if connection is None:
-            connection = sqlite3.connect(self._uri, uri=True, isolation_level=None, timeout=15)
+            connection = sqlite3.connect(self._database, isolation_level=None, timeout=15)
+            # Not mode=ro, which cannot open a write-ahead log that nobody else has open.
+            connection.execute("PRAGMA query_only = ON")
             self._local.connection = connection
         connection.execute("BEGIN")
         try:
