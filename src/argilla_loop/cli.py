@@ -114,6 +114,25 @@ def server(
 
 
 @app.command()
+def health(
+    config: Config = None,
+    max_age: Annotated[
+        float, typer.Option(help="Seconds that the last look at Argilla, or step of long work, may lie back.")
+    ] = 120.0,
+) -> None:
+    """Say whether the running service does its work; exit 1 if not. Asks its heartbeat file, never Argilla."""
+    from argilla_loop.observability.heartbeat import age, heartbeat_file  # noqa: PLC0415
+
+    seconds = age(heartbeat_file(load_settings(config)))
+    if seconds is None:
+        out.print("unhealthy: no heartbeat: the service is not running, or has not reached Argilla yet")
+    else:
+        healthy = seconds <= max_age
+        out.print(f"{'healthy' if healthy else 'unhealthy'}: last heartbeat {seconds:.0f} s ago")
+    raise typer.Exit(int(seconds is None or seconds > max_age))
+
+
+@app.command()
 def version() -> None:
     """Print the version."""
     out.print(f"argilla-loop {__version__}")
@@ -128,9 +147,7 @@ def _quiet(config: Path | None) -> Settings:
 def main() -> int:
     """Run a command; an expected error is one line on standard error and an exit code, never a trace."""
     try:
-        app(standalone_mode=False)
-    except typer.Exit as leaving:
-        return leaving.exit_code
+        code = app(standalone_mode=False)  # a command's typer.Exit is returned, not raised
     except click.ClickException as error:
         error.show()
         return error.exit_code
@@ -139,4 +156,4 @@ def main() -> int:
     except ArgillaLoopError as error:
         Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(str(error))}", highlight=False)
         return TRY_AGAIN if isinstance(error, RetryableError) else getattr(error, "exit_code", 1)
-    return 0
+    return code if isinstance(code, int) else 0

@@ -13,16 +13,17 @@ import structlog
 from argilla_loop import __version__
 from argilla_loop.argilla.connection import Connection, GoneError, connect
 from argilla_loop.argilla.dataset import ArgillaDataset
-from argilla_loop.argilla.listener import Listener
+from argilla_loop.argilla.listener import Listener, Search
 from argilla_loop.argilla.patience import patiently
 from argilla_loop.argilla.query import DONE_IN_BATCH
 from argilla_loop.argilla.rows import ArgillaRows
 from argilla_loop.argilla.schema import DatasetInfo, ensure_dataset, find_dataset, find_workspace, labels_of
 from argilla_loop.domain import Pool
-from argilla_loop.errors import FatalError
+from argilla_loop.errors import FatalError, RetryableError
 from argilla_loop.learning.learner import ClassyLearner, build_learner
 from argilla_loop.loop import Loop, Rules, Turn
 from argilla_loop.observability import systemd
+from argilla_loop.observability.heartbeat import heartbeat, heartbeat_file
 from argilla_loop.pool import PoolReport, load_pool, pool_revision
 from argilla_loop.settings import Settings
 from argilla_loop.story import tell
@@ -88,16 +89,19 @@ class Service:
             dataset=self._settings.dataset,
             url=str(self._settings.api_url),
         )
-        while not self._stopping.is_set():
-            try:
-                listener = self._patiently(self._wire, "start")
-                if listener is not None:
-                    self._listener = listener
-                    systemd.ready()
-                    listener.run()
-            except GoneError as error:  # noqa: PERF203  a turn of this loop is a whole session
-                log.warning("dataset_gone", error=str(error), then="starting over; nothing of ours is lost")
-                self._stopping.wait(self._settings.poll_interval)
+        with heartbeat.kept_in(heartbeat_file(self._settings)):
+            while not self._stopping.is_set():
+                try:
+                    listener = self._patiently(self._start, "start")
+                    if listener is not None:
+                        self._listener = listener
+                        systemd.ready()
+                        listener.run()
+                except GoneError as error:  # noqa: PERF203  a turn of this loop is a whole session
+                    log.warning(
+                        "dataset_gone", error=str(error), then="starting over; nothing of ours is lost"
+                    )
+                    self._stopping.wait(self._settings.poll_interval)
         log.info("service_stopped")
 
     def stop(self) -> None:
@@ -110,6 +114,15 @@ class Service:
         """Look at Argilla now."""
         if self._listener is not None:
             self._listener.wake()
+
+    def _start(self) -> Listener:
+        systemd.alive()
+        try:
+            return self._wire()
+        except RetryableError:
+            systemd.ready()  # nothing is wrong with us: a boot must not wait until Argilla is back
+            systemd.alive("waiting for Argilla")
+            raise
 
     def _wire(self) -> Listener:
         settings = self._settings
@@ -135,15 +148,20 @@ class Service:
 
         dataset = ArgillaDataset(connection, info)
         loop = Loop(dataset, pool, learner, learner.encoder, rules(settings), on_turn=self._on_turn)
+
+        def due(search: Search) -> bool:
+            systemd.alive()  # a try that fails because Argilla is away is no reason to restart us
+            return loop.due(search)
+
         return Listener(
             dataset,
             DONE_IN_BATCH,
             loop.act,
-            condition=loop.due,
+            condition=due,
             params={"idx": lambda: loop.batch_number},
             interval=settings.poll_interval,
             max_wait=settings.retry_max_wait,
-            on_look=systemd.alive,
+            on_look=heartbeat.beat,
             ends_with=(FatalError, GoneError),
         )
 
@@ -160,7 +178,7 @@ class Service:
 
     def _on_turn(self, turn: Turn) -> None:
         tell(turn)
-        systemd.alive(
+        heartbeat.beat(
             f"{type(turn.step).__name__}, {len(turn.seen.examples)} examples, {turn.seen.pool_left} left"
         )
         self._watcher(turn)

@@ -11,6 +11,8 @@ import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
+from argilla_loop.observability.heartbeat import heartbeat
+
 log = structlog.get_logger(__name__)
 
 LOG_EVERY_SECONDS = 5.0
@@ -19,6 +21,8 @@ LOG_EVERY_SECONDS = 5.0
 @contextmanager
 def progress(task: str, total: int) -> Iterator[Callable[[int], None]]:
     """Show how far ``task`` is; yields a function to call with the number of items just finished.
+
+    Each call also beats the heart: long work that moves on is no reason to be restarted.
 
     Args:
         task: snake_case name of the work, such as ``embedding_texts``.
@@ -34,7 +38,12 @@ def progress(task: str, total: int) -> Iterator[Callable[[int], None]]:
             transient=True,
         ) as bar:
             handle = bar.add_task(task.replace("_", " "), total=total)
-            yield lambda n: bar.advance(handle, n)
+
+            def advance_bar(n: int) -> None:
+                heartbeat.beat()
+                bar.advance(handle, n)
+
+            yield advance_bar
         return
 
     started = last = time.monotonic()
@@ -42,6 +51,7 @@ def progress(task: str, total: int) -> Iterator[Callable[[int], None]]:
 
     def advance(n: int) -> None:
         nonlocal done, last
+        heartbeat.beat()
         done += n
         now = time.monotonic()
         if now - last >= LOG_EVERY_SECONDS:

@@ -1,0 +1,72 @@
+"""The heartbeat: a file that says when Argilla was last looked at, for health checks without a port.
+
+The service touches it after every look that went well, and long work touches it at every step, so an old file means
+that the service hangs, or that Argilla is away. ``argilla-loop health`` reads it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import structlog
+
+from argilla_loop.observability import systemd
+from argilla_loop.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+def heartbeat_file(settings: Settings) -> Path:
+    """The file of the service that ``settings`` describe; several services may share a cache folder."""
+    service = f"{settings.api_url} {settings.workspace} {settings.dataset}"
+    return settings.cache_dir / "heartbeat" / hashlib.sha256(service.encode()).hexdigest()[:12]
+
+
+def age(file: Path) -> float | None:
+    """Seconds since the last beat; ``None`` where there was none."""
+    try:
+        return max(0.0, time.time() - file.stat().st_mtime)
+    except OSError:
+        return None
+
+
+class Heartbeat:
+    """Tells systemd, and a file while there is one, that work goes on."""
+
+    def __init__(self) -> None:
+        self._file: Path | None = None
+        self._failed = False
+
+    @contextmanager
+    def kept_in(self, file: Path) -> Iterator[None]:
+        """Touch ``file`` at every beat inside this context; it is removed at the end, whatever ends it."""
+        self._file = file
+        try:
+            yield
+        finally:
+            self._file = None
+            with suppress(OSError):  # it grows old by itself
+                file.unlink(missing_ok=True)
+
+    def beat(self, status: str | None = None) -> None:
+        """Say that work goes on; a file that cannot be written is logged once and stops nothing."""
+        systemd.alive(status)
+        file = self._file
+        if file is None:
+            return
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.touch()
+            self._failed = False
+        except OSError as error:
+            if not self._failed:
+                self._failed = True
+                log.warning("heartbeat_failed", file=str(file), error=str(error))
+
+
+#: The process's own. One process, one watchdog: whatever work goes on keeps it alive.
+heartbeat = Heartbeat()
