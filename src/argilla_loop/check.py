@@ -9,7 +9,7 @@ from argilla_loop.argilla.connection import Connection
 from argilla_loop.argilla.schema import differences, find_dataset, find_workspace, labels_of
 from argilla_loop.errors import ArgillaLoopError, CredentialsError, SchemaError
 from argilla_loop.learning.learner import build_learner
-from argilla_loop.service import SettingsPool, connect_with
+from argilla_loop.service import connect_with, pool_source
 from argilla_loop.settings import Settings
 
 
@@ -86,7 +86,7 @@ def _dataset(
 
 
 def _pool(settings: Settings, labels: tuple[str, ...], connection: Connection | None) -> str:
-    source = SettingsPool(settings, labels, connection)
+    source = pool_source(settings, labels, connection)
     pool = source.current()
     given = labels or (tuple(source.report.labels) if source.report else ())
     if len(given) < 2:  # noqa: PLR2004  a choice takes two

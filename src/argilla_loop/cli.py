@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from enum import Enum
 from pathlib import Path
 from typing import Annotated, Optional
 
@@ -18,6 +20,14 @@ from argilla_loop.settings import CONFIG_ENV, Settings, load_settings
 
 INTERRUPTED = 130  # what a shell says of Ctrl-C
 TRY_AGAIN = 75  # sysexits' EX_TEMPFAIL: what was away may be back later
+
+
+class Annotator(str, Enum):
+    """Who labels in the demo."""
+
+    SIMULATED = "simulated"
+    ME = "me"
+
 
 app = typer.Typer(
     name="argilla-loop",
@@ -88,11 +98,11 @@ def status(config: Config = None) -> None:
 def pool(config: Config = None) -> None:
     """Read the pool and show what was found: rows, skipped, duplicates, labels, lengths."""
     from argilla_loop.pool import render  # noqa: PLC0415
-    from argilla_loop.service import SettingsPool, connect_with  # noqa: PLC0415
+    from argilla_loop.service import connect_with, pool_source  # noqa: PLC0415
 
     settings = _settings(config)
     connection = connect_with(settings) if settings.pool.source == "argilla" else None
-    source = SettingsPool(settings, tuple(settings.labels), connection)
+    source = pool_source(settings, tuple(settings.labels), connection)
     source.current()
     if source.report is not None:
         out.print(render(source.report))
@@ -117,19 +127,71 @@ def server(
 def health(
     config: Config = None,
     max_age: Annotated[
-        float, typer.Option(help="Seconds that the last look at Argilla, or step of long work, may lie back.")
-    ] = 120.0,
+        Optional[float],  # noqa: UP045  see above
+        typer.Option(
+            help="Seconds that the last look at Argilla, or step of long work, may lie back; default: 120, or three "
+            "poll intervals where that is longer."
+        ),
+    ] = None,
 ) -> None:
     """Say whether the running service does its work; exit 1 if not. Asks its heartbeat file, never Argilla."""
     from argilla_loop.observability.heartbeat import age, heartbeat_file  # noqa: PLC0415
 
-    seconds = age(heartbeat_file(load_settings(config)))
-    if seconds is None:
-        out.print("unhealthy: no heartbeat: the service is not running, or has not reached Argilla yet")
-    else:
-        healthy = seconds <= max_age
-        out.print(f"{'healthy' if healthy else 'unhealthy'}: last heartbeat {seconds:.0f} s ago")
-    raise typer.Exit(int(seconds is None or seconds > max_age))
+    settings = load_settings(config)
+    limit = max_age if max_age is not None else max(120.0, 3 * settings.poll_interval)
+    seconds = age(heartbeat_file(settings))
+    healthy = seconds is not None and seconds <= limit
+    said = "none: not running, or never reached Argilla" if seconds is None else f"{seconds:.0f} s ago"
+    out.print(f"{'healthy' if healthy else 'unhealthy'}: last heartbeat {said}", soft_wrap=True)
+    raise typer.Exit(int(not healthy))
+
+
+@app.command()
+def demo(
+    loops: Annotated[
+        Optional[int],  # noqa: UP045  see Config
+        typer.Option(min=1, help="Batches to label; default 25, or no end where you label yourself."),
+    ] = None,
+    annotator: Annotated[
+        Optional[Annotator],  # noqa: UP045  see Config
+        typer.Option(
+            help="Who labels: default you, in the browser, or `simulated` where no terminal is attached."
+        ),
+    ] = None,
+    keep: Annotated[
+        bool, typer.Option("--keep/--no-keep", help="Leave server and service up at the end, until Ctrl-C.")
+    ] = False,
+    folder: Annotated[Path, typer.Option("--out", help="Folder of all that the demo makes.")] = Path(
+        "demo-out"
+    ),
+    port: Annotated[int, typer.Option(help="Port of the server; 0 takes a free one.")] = 0,
+    texts: Annotated[
+        Optional[int],  # noqa: UP045  see Config
+        typer.Option(min=1, help="News texts to label; default: all, some 1,700."),
+    ] = None,
+    held_back: Annotated[int, typer.Option(min=1, help="News texts held back to measure accuracy.")] = 400,
+    seed: Annotated[int, typer.Option(min=0, help="Same seed, same texts and same models.")] = 42,
+) -> None:
+    """Show the main job on real news: an embedded Argilla, the service, someone who labels, a learning curve."""
+    from argilla_loop.demo.run import SIMULATED_LOOPS, Options, run_demo  # noqa: PLC0415
+
+    attached = sys.stdin.isatty() and sys.stdout.isatty()
+    who = annotator or (Annotator.ME if attached else Annotator.SIMULATED)
+    if loops is None and who is Annotator.SIMULATED:
+        loops = SIMULATED_LOOPS
+    run_demo(
+        Options(
+            annotator=who.value,
+            loops=loops,
+            keep=keep,
+            out=folder,
+            port=port,
+            texts=texts,
+            held_back=held_back,
+            seed=seed,
+        ),
+        out,
+    )
 
 
 @app.command()

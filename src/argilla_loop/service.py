@@ -18,13 +18,12 @@ from argilla_loop.argilla.patience import patiently
 from argilla_loop.argilla.query import DONE_IN_BATCH
 from argilla_loop.argilla.rows import ArgillaRows
 from argilla_loop.argilla.schema import DatasetInfo, ensure_dataset, find_dataset, find_workspace, labels_of
-from argilla_loop.domain import Pool
 from argilla_loop.errors import FatalError, RetryableError
 from argilla_loop.learning.learner import ClassyLearner, build_learner
 from argilla_loop.loop import Loop, Rules, Turn
 from argilla_loop.observability import systemd
 from argilla_loop.observability.heartbeat import heartbeat, heartbeat_file
-from argilla_loop.pool import PoolReport, load_pool, pool_revision
+from argilla_loop.pool import WatchedPool
 from argilla_loop.settings import Settings
 from argilla_loop.story import tell
 
@@ -33,34 +32,6 @@ log = structlog.get_logger(__name__)
 STOP_GRACE = (
     10.0  # seconds a turn may go on after a signal; all it has not logged yet is done again at the next start
 )
-
-
-class SettingsPool:
-    """The pool that the settings describe, read again when its source changes."""
-
-    def __init__(self, settings: Settings, labels: tuple[str, ...], connection: Connection | None) -> None:
-        self._settings, self._labels = settings, labels
-        self._rows = argilla_rows(settings, connection) if connection else None
-        self._revision: str | None = None
-        self._pool: Pool | None = None
-        self.report: PoolReport | None = None
-
-    def revision(self) -> str:
-        """Cheap look at whether the source has changed."""
-        return pool_revision(self._settings.pool, self._rows.revision if self._rows else None)
-
-    def current(self) -> Pool:
-        """The pool as it is now."""
-        revision = self.revision()
-        if self._pool is None or revision != self._revision:
-            self._pool, self.report = load_pool(
-                self._settings.pool,
-                labels=self._labels or None,
-                cache_dir=self._settings.cache_dir,
-                argilla_rows=self._rows,
-            )
-            self._revision = revision
-        return self._pool
 
 
 class Service:
@@ -97,7 +68,7 @@ class Service:
                         self._listener = listener
                         systemd.ready()
                         listener.run()
-                except GoneError as error:  # noqa: PERF203  a turn of this loop is a whole session
+                except GoneError as error:
                     log.warning(
                         "dataset_gone", error=str(error), then="starting over; nothing of ours is lost"
                     )
@@ -137,7 +108,7 @@ class Service:
             self._ensure(connection, labels) if labels else None
         )  # a foreign schema shows before a long pool is read
 
-        pool = SettingsPool(settings, labels, connection)
+        pool = pool_source(settings, labels, connection)
         pool.current()
         if info is None:
             info = self._ensure(connection, tuple(pool.report.labels) if pool.report else ())
@@ -217,6 +188,24 @@ def connect_with(settings: Settings) -> Connection:
         settings.api_key.get_secret_value(),
         headers={name: value.get_secret_value() for name, value in settings.headers.items()},
         timeout=settings.request_timeout,
+    )
+
+
+def pool_source(settings: Settings, labels: tuple[str, ...], connection: Connection | None) -> WatchedPool:
+    """The pool that ``settings`` describe; read when first asked for, and again when its source changes.
+
+    Args:
+        settings: for ``pool`` and the cache folder.
+        labels: all there are; empty takes those of the label column.
+        connection: needed where the pool is an Argilla dataset.
+    """
+    rows = argilla_rows(settings, connection) if connection is not None else None
+    return WatchedPool(
+        settings.pool,
+        labels=labels or None,
+        cache_dir=settings.cache_dir,
+        argilla_rows=rows,
+        argilla_revision=rows.revision if rows else None,
     )
 
 

@@ -12,7 +12,7 @@ from argilla_loop.argilla.schema import ensure_dataset, find_dataset, find_works
 from argilla_loop.domain import LoggedRecord, Pool
 from argilla_loop.errors import SchemaError
 from argilla_loop.policy.progress import BatchProgress, Progress, progress
-from argilla_loop.service import SettingsPool, connect_with
+from argilla_loop.service import connect_with, pool_source
 from argilla_loop.settings import Settings
 
 SHOWN_BATCHES = 10
@@ -36,7 +36,7 @@ def status(settings: Settings) -> RenderableType:
     info = ensure_dataset(connection, workspace=settings.workspace, name=settings.dataset, labels=labels)
     dataset = ArgillaDataset(connection, info)
     records = list(dataset.scan())
-    pool = SettingsPool(settings, labels, connection).current()
+    pool = pool_source(settings, labels, connection).current()
     seen = progress(records, min_submitted=info.min_submitted, daemon_id=dataset.daemon_id)
     return render(seen, settings=settings, labels=labels, seeds=_seeds(pool), left=_left(pool, records))
 

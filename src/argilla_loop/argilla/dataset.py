@@ -111,7 +111,7 @@ class ArgillaDataset:
                     where=f"logging {len(left)} records",
                     json={"items": [self._payload(record) for record in left]},
                 )
-            except RejectedError as error:  # noqa: PERF203  each turn is a request: the try costs nothing
+            except RejectedError as error:
                 match = _POSITION.search(str(error))
                 if match is None or int(match[1]) >= len(left):
                     raise

@@ -41,7 +41,7 @@ class Search:
     @property
     def records(self) -> Iterator[LoggedRecord]:
         """The records that match, fetched page by page as they are taken."""
-        return self.source.search(self.query)
+        yield from self.source.search(self.query)
 
 
 Condition = Callable[[Search], bool]

@@ -55,7 +55,7 @@ def patiently(
     result: T | None = tenacity.Retrying(
         retry=tenacity.retry_if_exception(worth_another_try),
         wait=tenacity.wait_exponential_jitter(
-            initial=min(FIRST_PAUSE, max_wait), max=max_wait, jitter=FIRST_PAUSE
+            multiplier=min(FIRST_PAUSE, max_wait), max=max_wait, jitter=FIRST_PAUSE
         ),
         sleep=tenacity.sleep_using_event(stopping),
         stop=tenacity.stop_when_event_set(stopping),

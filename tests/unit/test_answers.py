@@ -1,0 +1,78 @@
+"""What answers mean: done, human or model, which label counts."""
+
+from __future__ import annotations
+
+import itertools
+
+import pytest
+
+from argilla_loop.domain import Answer, LoggedRecord, Origin, Route
+from argilla_loop.policy.answers import examples_from, human_label, is_discarded, is_done
+
+BOT = "bot"
+_clock = itertools.count(1)
+
+
+def said(user: str, label: str | None, status: str = "submitted") -> Answer:
+    """An answer later than all before it."""
+    return Answer(user, status, label, f"2026-01-01T00:00:{next(_clock):03d}")  # type: ignore[arg-type]  # literal by name
+
+
+def record(*answers: Answer, route: Route = Route.ASK) -> LoggedRecord:
+    return LoggedRecord("r", "a text", batch=0, route=route, suggestion="A", answers=answers)
+
+
+@pytest.mark.parametrize(
+    ("answers", "needed", "done"),
+    [
+        ([], 1, False),
+        ([said("u", "A")], 1, True),
+        ([said("u", None, "discarded")], 1, True),
+        ([said("u", "A", "draft")], 1, False),
+        ([said("u", "A")], 2, False),
+        ([said("u", "A"), said("v", "B")], 2, True),
+        ([said("u", "A"), said("v", None, "discarded")], 2, True),
+        ([said("u", "A"), said("v", "A"), said("w", "A")], 2, True),
+        ([said("u", "A"), said("v", "A", "draft")], 2, False),
+    ],
+)
+def test_a_record_is_done_once_enough_people_are_through_with_it(
+    answers: list[Answer], needed: int, *, done: bool
+) -> None:
+    assert is_done(record(*answers), min_submitted=needed, daemon_id=BOT) is done
+
+
+def test_an_accepted_record_is_done_whatever_number_of_people_is_asked_for() -> None:
+    assert is_done(record(said(BOT, "A"), route=Route.ACCEPT), min_submitted=3, daemon_id=BOT)
+
+
+def test_a_person_who_labels_with_the_daemons_account_is_a_person() -> None:
+    """On a record that was asked, its answer is human: one laptop, one account, still works."""
+    asked = record(said(BOT, "B"))
+    assert human_label(asked, BOT) == "B"
+    assert examples_from([asked], daemon_id=BOT, with_model=False)[0].origin is Origin.HUMAN
+
+
+def test_the_majority_counts_and_the_latest_among_ties() -> None:
+    assert human_label(record(said("u", "A"), said("v", "B"), said("w", "A")), BOT) == "A"
+    assert human_label(record(said("u", "A"), said("v", "B")), BOT) == "B"
+
+
+def test_a_discard_is_no_vote_and_only_discards_make_no_example() -> None:
+    assert human_label(record(said("u", "A"), said("v", None, "discarded")), BOT) == "A"
+    only = record(said("u", None, "discarded"), said(BOT, "A"), route=Route.ACCEPT)
+    assert is_discarded(only, BOT)
+    assert examples_from([only], daemon_id=BOT, with_model=True) == []
+
+
+def test_a_persons_answer_outranks_the_daemons() -> None:
+    both = record(said(BOT, "A"), said("u", "B"), route=Route.ACCEPT)
+    (example,) = examples_from([both], daemon_id=BOT, with_model=True)
+    assert (example.label, example.origin) == ("B", Origin.HUMAN)
+
+
+def test_what_the_daemon_validated_is_learnt_from_only_when_asked_to() -> None:
+    accepted = record(said(BOT, "A"), route=Route.ACCEPT)
+    assert examples_from([accepted], daemon_id=BOT, with_model=False) == []
+    (example,) = examples_from([accepted], daemon_id=BOT, with_model=True)
+    assert (example.label, example.origin) == ("A", Origin.MODEL)

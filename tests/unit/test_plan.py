@@ -1,0 +1,125 @@
+"""The plan: what the next step is, whatever is seen."""
+
+from __future__ import annotations
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from argilla_loop.domain import Answer, Example, LoggedRecord, Origin, Route
+from argilla_loop.policy.plan import (
+    Batch,
+    ColdStart,
+    Finished,
+    NextBatch,
+    Observation,
+    Wait,
+    latest_batch,
+    missing_examples,
+    plan,
+)
+
+LABELS = ("A", "B")
+ENOUGH = [Example(f"{label}{n}", "t", label) for label in LABELS for n in range(5)]
+
+
+def see(batch: Batch | None = None, examples: list[Example] | None = None, left: int = 100) -> Observation:
+    return Observation(batch, ENOUGH if examples is None else examples, LABELS, left)
+
+
+def decide(seen: Observation) -> object:
+    return plan(seen, slice_size=10, minimum=5)
+
+
+def test_first_batch_is_a_cold_start_numbered_zero() -> None:
+    """With no example at all, a batch as large as all the labels' minimums together comes first."""
+    assert decide(see(examples=[])) == ColdStart(0, 10, {"A": 5, "B": 5})
+
+
+def test_enough_examples_from_the_pool_need_no_cold_start() -> None:
+    assert decide(see()) == NextBatch(0, 10)
+
+
+def test_an_open_batch_waits_whatever_else_is_seen() -> None:
+    batch = Batch(3, size=10, done=9)
+    assert decide(see(batch)) == Wait(batch)
+    assert decide(see(batch, examples=[], left=0)) == Wait(batch)
+
+
+def test_a_done_batch_is_followed_by_the_next_number() -> None:
+    assert decide(see(Batch(3, size=10, done=10))) == NextBatch(4, 10)
+
+
+def test_a_batch_with_more_done_than_it_has_is_done() -> None:
+    """An overshoot never blocks: 1.x's ``total == N`` did not fire after one."""
+    assert decide(see(Batch(3, size=9, done=10))) == NextBatch(4, 10)
+
+
+def test_a_batch_whose_records_were_all_deleted_is_done() -> None:
+    assert decide(see(Batch(3, size=0, done=0))) == NextBatch(4, 10)
+
+
+def test_last_slice_is_short() -> None:
+    assert decide(see(Batch(3, 10, 10), left=4)) == NextBatch(4, 4)
+
+
+def test_an_empty_pool_is_finished_and_says_what_is_missing() -> None:
+    assert decide(see(Batch(3, 10, 10), left=0)) == Finished({})
+    assert decide(see(Batch(3, 10, 10), examples=[], left=0)) == Finished({"A": 5, "B": 5})
+
+
+def test_a_label_below_its_minimum_goes_on_with_the_cold_start() -> None:
+    seen = see(Batch(0, 10, 10), examples=[e for e in ENOUGH if e.id != "B0"])
+    assert decide(seen) == ColdStart(1, 10, {"B": 1})
+
+
+def test_model_examples_do_not_make_up_for_missing_human_ones() -> None:
+    own = [Example(f"m{n}", "t", "B", Origin.MODEL) for n in range(50)]
+    assert missing_examples([e for e in ENOUGH if e.label == "A"] + own, LABELS, 5) == {"B": 5}
+
+
+def test_a_cold_start_never_exceeds_one_request() -> None:
+    labels = [f"l{n}" for n in range(200)]
+    step = plan(Observation(None, [], labels, 10_000), slice_size=10, minimum=5)
+    assert isinstance(step, ColdStart)
+    assert step.size == 500
+
+
+@given(
+    number=st.none() | st.integers(0, 10_000),
+    size=st.integers(0, 500),
+    done=st.integers(0, 600),
+    counts=st.lists(st.integers(0, 8), min_size=2, max_size=6),
+    left=st.integers(0, 10_000),
+    slice_size=st.integers(1, 500),
+    minimum=st.integers(2, 20),
+)
+def test_every_observation_has_exactly_one_right_step(
+    number: int | None, size: int, done: int, counts: list[int], left: int, slice_size: int, minimum: int
+) -> None:
+    """Waits iff people are not done; finishes iff nothing is left; trains iff no label lacks examples."""
+    labels = [f"l{n}" for n in range(len(counts))]
+    examples = [
+        Example(f"{lab}{n}", "t", lab) for lab, c in zip(labels, counts, strict=True) for n in range(c)
+    ]
+    batch = None if number is None else Batch(number, size, done)
+    step = plan(Observation(batch, examples, labels, left), slice_size=slice_size, minimum=minimum)
+    if batch is not None and done < size:
+        assert step == Wait(batch)
+    elif left == 0:
+        assert isinstance(step, Finished)
+    else:
+        assert isinstance(step, NextBatch if min(counts) >= minimum else ColdStart)
+        assert step.number == (0 if number is None else number + 1)
+        assert 1 <= step.size <= min(left, 500)
+
+
+def logged(record_id: str, batch: int | None, *answers: Answer) -> LoggedRecord:
+    return LoggedRecord(record_id, "t", batch=batch, route=Route.ASK, answers=answers)
+
+
+def test_the_latest_batch_is_that_of_the_highest_number() -> None:
+    """Records without a number, and an older batch that was reopened, do not count."""
+    done = Answer("u", "submitted", "A", "1")
+    records = [logged("a", 0), logged("b", 2, done), logged("c", 2), logged("d", None, done)]
+    assert latest_batch(records, min_submitted=1, daemon_id="d") == Batch(2, size=2, done=1)
+    assert latest_batch([logged("d", None)], min_submitted=1, daemon_id="d") is None
