@@ -17,6 +17,7 @@ import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
@@ -39,39 +40,46 @@ def main() -> None:
     )
     arguments = parser.parse_args()
 
-    with tempfile.TemporaryDirectory() as folder:
+    with tempfile.TemporaryDirectory() as folder, ExitStack() as running:
         server = EmbeddedServer(Path(folder) / "home")
         starts = []
         for _ in range(4):
             starts.append(timed(server.start))
             server.stop()
-        server.start()
-        try:
-            print(versions())
-            print()
-            print(
-                f"- first start, with the database made: {starts[0]:.1f} s; later ones: {min(starts[1:]):.1f} s"
-            )
-            if arguments.sdk_records:
+        print(versions())
+        print()
+        print(
+            f"- first start, with the database made: {starts[0]:.1f} s; later ones: {min(starts[1:]):.1f} s"
+        )
+        if arguments.sdk_records:
+            with server:
                 seconds = log_through_sdk(server, arguments.sdk_records)
-                print(f"- {arguments.sdk_records:,} records logged through the SDK: {seconds:.1f} s")
-            print()
-            print("| records | bulk logging, records/s | " + " | ".join(SEARCHES) + " |")
-            print("|---:" * (len(SEARCHES) + 2) + "|")
-            first: list[float] | None = None
-            for size in arguments.sizes:
-                dataset, rate = fill(server, size)
-                medians = [
-                    median_milliseconds(server, dataset, body(size), path, parameters)
-                    for body, path, parameters in SEARCHES.values()
-                ]
-                first = first or medians
-                cells = [
-                    f"{each:.1f} ms (x{each / base:.1f})" for each, base in zip(medians, first, strict=True)
-                ]
-                print(f"| {size:,} | {rate:,.0f} | " + " | ".join(cells) + " |", flush=True)
-        finally:
-            server.stop()
+            print(f"- {arguments.sdk_records:,} records logged through the SDK: {seconds:.1f} s")
+        print(flush=True)
+
+        # A server for each size, asked in turn, so that whatever else the machine does slows all alike.
+        rates = []
+        searches: list[list[Callable[[], object]]] = []
+        for size in arguments.sizes:
+            server = running.enter_context(EmbeddedServer(Path(folder) / str(size)))
+            dataset, rate = fill(server, size)
+            rates.append(rate)
+            api = client(server)
+            searches.append([search(api, dataset, size) for search in SEARCHES.values()])
+        seconds_taken = [[[timed(each) for each in row] for row in searches] for _ in range(REPEATS + 5)][5:]
+
+    print("| records | bulk logging, records/s | " + " | ".join(SEARCHES) + " |")
+    print("|---:" * (len(SEARCHES) + 2) + "|")
+    medians = [
+        [
+            1000 * statistics.median(turn[row][column] for turn in seconds_taken)
+            for column in range(len(SEARCHES))
+        ]
+        for row in range(len(searches))
+    ]
+    for size, rate, row in zip(arguments.sizes, rates, medians, strict=True):
+        cells = [f"{each:.1f} ms (x{each / first:.1f})" for each, first in zip(row, medians[0], strict=True)]
+        print(f"| {size:,} | {rate:,.0f} | " + " | ".join(cells) + " |")
 
 
 def terms(scope: dict[str, str], values: Sequence[object]) -> dict[str, Any]:
@@ -88,29 +96,31 @@ ROUTE = terms({"entity": "metadata", "metadata_property": "route"}, ["ask"])
 DONE = terms({"entity": "response", "property": "status"}, ["submitted", "discarded"])
 PENDING = terms({"entity": "response", "property": "status"}, ["pending"])
 
-Search = tuple[Callable[[int], dict[str, Any]], str, dict[str, Any]]
+Search = Callable[[httpx.Client, str, int], Callable[[], object]]
+
+
+def search_for(path: str, limit: int, body: Callable[[int], dict[str, Any]]) -> Search:
+    """A search over HTTP, given the data set and its size."""
+
+    def prepare(api: httpx.Client, dataset: str, size: int) -> Callable[[], object]:
+        url, json = path.format(dataset), body(size)
+        return lambda: api.post(url, json=json, params={"limit": limit}).raise_for_status()
+
+    return prepare
+
+
+ALL = "/datasets/{}/records/search"
+MINE = "/me/datasets/{}/records/search"
 
 SEARCHES: dict[str, Search] = {
-    "count of one batch's done": (
-        lambda size: {"filters": {"and": [batch(size // BATCH // 2), DONE]}},
-        "/datasets/{}/records/search",
-        {"limit": 1},
+    "count of one batch's done": search_for(
+        ALL, 1, lambda size: {"filters": {"and": [batch(size // BATCH // 2), DONE]}}
     ),
-    "the same, and a filter most records meet": (
-        lambda size: {"filters": {"and": [ROUTE, batch(size // BATCH // 2), DONE]}},
-        "/datasets/{}/records/search",
-        {"limit": 1},
+    "the same, and a filter all records meet": search_for(
+        ALL, 1, lambda size: {"filters": {"and": [ROUTE, batch(size // BATCH // 2), DONE]}}
     ),
-    "one rare word": (
-        lambda size: {"query": {"text": {"q": f"needle{size // 2}"}}},
-        "/datasets/{}/records/search",
-        {"limit": 1},
-    ),
-    "a page of a user's queue (shuffled)": (
-        lambda _: {"filters": {"and": [PENDING]}},
-        "/me/datasets/{}/records/search",
-        {"limit": 10},
-    ),
+    "one rare word": search_for(ALL, 1, lambda size: {"query": {"text": {"q": f"needle{size // 2}"}}}),
+    "ten of a user's queue (shuffled)": search_for(MINE, 10, lambda _: {"filters": {"and": [PENDING]}}),
 }
 
 
@@ -156,20 +166,6 @@ def fill(server: EmbeddedServer, size: int) -> tuple[str, float]:
         items = [record(number) for number in range(at, min(at + CHUNK, size))]
         api.put(f"/datasets/{dataset}/records/bulk", json={"items": items}).raise_for_status()
     return dataset, size / (time.perf_counter() - started)
-
-
-def median_milliseconds(
-    server: EmbeddedServer, dataset: str, body: dict[str, Any], path: str, parameters: dict[str, Any]
-) -> float:
-    """Median time of one search over HTTP, in milliseconds."""
-    api = client(server)
-
-    def search() -> None:
-        api.post(path.format(dataset), json=body, params=parameters).raise_for_status()
-
-    for _ in range(5):
-        search()
-    return 1000 * statistics.median(timed(search) for _ in range(REPEATS))
 
 
 def log_through_sdk(server: EmbeddedServer, count: int) -> float:

@@ -14,7 +14,7 @@ from argilla_server.database import async_engine, sync_engine
 from sqlalchemy import event
 from sqlalchemy.exc import SAWarning
 
-from argilla_loop.embedded import engine
+from argilla_loop.embedded import engine, speed
 from argilla_loop.embedded.jobs import Jobs, stale_datasets
 from argilla_loop.errors import FatalError
 
@@ -40,6 +40,7 @@ def run(listener: socket.socket, *, webhook_retries: Sequence[float], on_ready: 
     """
     jobs = Jobs(webhook_retries)
     jobs.install()
+    speed.install()
     tune_connections()
     config = uvicorn.Config(
         app,

@@ -13,7 +13,7 @@ from uuid import UUID
 from argilla_server.database import async_engine
 from argilla_server.jobs import hub_jobs
 
-from argilla_loop.embedded import application
+from argilla_loop.embedded import application, speed
 from argilla_loop.embedded.jobs import Jobs
 
 
@@ -23,6 +23,7 @@ async def main() -> None:
     arguments = {**call["arguments"], "dataset_id": UUID(call["arguments"]["dataset_id"])}
     jobs = Jobs(webhook_retries=())
     jobs.install()
+    speed.install()
     application.tune_connections()
     await getattr(hub_jobs, call["name"])(**arguments)
     await jobs.finish()

@@ -20,15 +20,12 @@ from uuid import UUID, uuid4
 import argilla_server.api.handlers.v1.jobs as jobs_handler
 import structlog
 from argilla_server import _app
-from argilla_server.bulk import records_bulk
-from argilla_server.contexts import datasets, distribution, records, webhooks
 from argilla_server.database import AsyncSessionLocal
 from argilla_server.jobs import dataset_jobs, hub_jobs, webhook_jobs
 from argilla_server.models import Webhook
 from argilla_server.webhooks.v1.commons import notify_event
 from rq.exceptions import NoSuchJobError
 from rq.job import JobStatus
-from sqlalchemy.ext.asyncio import AsyncSession
 
 log = structlog.get_logger(__name__)
 
@@ -131,10 +128,6 @@ class Jobs:
         dataset_jobs.update_dataset_records_status_job.delay = self.update_statuses
         for job in (hub_jobs.import_dataset_from_hub_job, hub_jobs.export_dataset_to_hub_job):
             job.delay = self.hub_job(job.__name__)
-        for module in (records_bulk, distribution, records, datasets):
-            for name in ("notify_record_event_v1", "notify_response_event_v1"):
-                if hasattr(module, name):
-                    setattr(module, name, _if_wanted(getattr(module, name)))
 
 
 def stale_datasets(db: sqlite3.Connection) -> list[UUID]:
@@ -177,17 +170,3 @@ async def _run_in_child(name: str, arguments: dict[str, Any]) -> None:
         raise
     if child.returncode:
         raise RuntimeError(f"{name} ended with exit code {child.returncode}")
-
-
-def _if_wanted(notify: Callable[..., Awaitable[list[Any]]]) -> Callable[..., Awaitable[list[Any]]]:
-    """Build an event's payload (six queries a record) only if a webhook wants it; the server always does."""
-
-    async def notify_if_wanted(db: AsyncSession, event: str, subject: Any) -> list[Any]:
-        # Asked once for each session, which lives as long as one request.
-        wanted = db.info.get("argilla_loop_wanted_events")
-        if wanted is None:
-            wanted = {name for webhook in await webhooks.list_enabled_webhooks(db) for name in webhook.events}
-            db.info["argilla_loop_wanted_events"] = wanted
-        return await notify(db, event, subject) if str(event) in wanted else []
-
-    return notify_if_wanted
