@@ -64,6 +64,11 @@ def receiver() -> Iterator[Receiver]:
 
 
 @pytest.fixture
+def owner(argilla_server: EmbeddedServer) -> Api:
+    return Api(argilla_server, argilla_server.credentials.owner)
+
+
+@pytest.fixture
 def dataset(owner: Api, fresh_name: Callable[[str], str]) -> str:
     options = [{"value": value, "text": value} for value in "ab"]
     return owner.create_dataset(
@@ -140,6 +145,17 @@ def test_a_failed_webhook_is_tried_again(
     attempts = [receiver.next("response.created") for _ in range(3)]
     assert {event["data"]["id"] for event, _, _ in attempts} == {response_id}
     assert len({headers["webhook-id"] for _, headers, _ in attempts}) == 3
+
+
+def test_records_logged_in_bulk_are_told(
+    owner: Api, dataset: str, receiver: Receiver, subscribe: Callable[..., dict[str, Any]]
+) -> None:
+    """Sparing the server unwanted payloads keeps none back that is wanted: one event for each record."""
+    owner.upsert(dataset, [{"external_id": "unwanted", "fields": {"text": "x"}}])
+    subscribe("record.created")
+    owner.upsert(dataset, [{"external_id": str(n), "fields": {"text": "x"}} for n in range(20)])
+    told = {receiver.next("record.created")[0]["data"]["external_id"] for _ in range(20)}
+    assert told == {str(n) for n in range(20)}
 
 
 def test_a_silent_receiver_delays_nobody(

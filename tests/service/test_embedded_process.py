@@ -17,11 +17,13 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
-from embedded_server import Api
 
 from argilla_loop.embedded import EmbeddedServer
 from argilla_loop.embedded.home import Home
 from argilla_loop.errors import FatalError
+from embedded_server import Api
+
+pytestmark = pytest.mark.slow
 
 SEND = """
 import json, sys, httpx

@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
 import httpx
 import pytest
-from embedded_server import Api
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from argilla_loop.embedded import EmbeddedServer
+from argilla_loop.embedded import EmbeddedServer, UserCredentials
+from embedded_server import Api
 
 WORLD = {"label": {"value": "World"}}
 
@@ -564,6 +565,36 @@ def test_changes_of_suggestions_are_found_at_once(small: tuple[Api, str]) -> Non
     assert api.search(dataset, filters=[between(suggestion("label", "score"), le=0.3)])[0] == ["n0"]
     api.call("DELETE", path, ids=answer["id"])
     assert api.search(dataset, filters=[terms(suggestion("label"), "Sports")])[0] == []
+
+
+def test_people_answer_while_records_are_logged(
+    argilla_server: EmbeddedServer, small: tuple[Api, str]
+) -> None:
+    """Writers at the same time wait for each other: no answer is refused, and none is lost."""
+    api, dataset = small
+    ids = list(log_numbered(small, 60).values())
+    answer = {"values": WORLD, "status": "submitted"}
+
+    def submit(user: UserCredentials) -> None:
+        person = Api(argilla_server, user)
+        for record_id in ids:
+            person.call("POST", f"/records/{record_id}/responses", answer)
+
+    def log() -> None:
+        for at in range(5):
+            api.upsert(
+                dataset, [{"external_id": f"late{at}-{n}", "fields": {"text": "late"}} for n in range(100)]
+            )
+
+    credentials = argilla_server.credentials
+    with ThreadPoolExecutor() as threads:
+        working = [threads.submit(submit, user) for user in (credentials.owner, credentials.annotator)]
+        working.append(threads.submit(log))
+        for each in working:
+            each.result()
+    assert api.search(dataset, filters=[terms(STATUS, "submitted")], limit=1)[1] == 60
+    assert api.call("GET", f"/datasets/{dataset}/progress")["completed"] == 60
+    assert api.search(dataset, text="late", limit=1)[1] == 500
 
 
 def test_metadata_property_takes_in_what_was_logged_before(small: tuple[Api, str]) -> None:

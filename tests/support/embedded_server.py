@@ -114,15 +114,3 @@ class Api:
         prefix = "/me" if me else ""
         answer = self.call("POST", f"{prefix}/datasets/{dataset_id}/records/search", body, **page)
         return [item["record"]["external_id"] for item in answer["items"]], answer["total"]
-
-
-@pytest.fixture(scope="session")
-def owner(argilla_server: EmbeddedServer) -> Api:
-    """The API as the server's owner."""
-    return Api(argilla_server, argilla_server.credentials.owner)
-
-
-@pytest.fixture(scope="session")
-def annotator(argilla_server: EmbeddedServer) -> Api:
-    """The API as the annotator."""
-    return Api(argilla_server, argilla_server.credentials.annotator)
