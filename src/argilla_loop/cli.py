@@ -158,7 +158,7 @@ def demo(
             help="Who labels: default you, in the browser, or `simulated` where no terminal is attached."
         ),
     ] = None,
-    keep: Annotated[
+    keep: Annotated[  # noqa: FBT002  a flag, on the command line
         bool, typer.Option("--keep/--no-keep", help="Leave server and service up at the end, until Ctrl-C.")
     ] = False,
     folder: Annotated[Path, typer.Option("--out", help="Folder of all that the demo makes.")] = Path(

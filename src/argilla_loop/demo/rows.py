@@ -1,0 +1,143 @@
+"""What the demo shows of each loop: a row a batch, the same on a terminal and in a log."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from statistics import median
+
+
+@dataclass(slots=True)
+class Row:
+    """One batch. What people made of it is known when it is done."""
+
+    batch: int
+    human: int  # labels by people when it was logged: what its model had learnt from
+    model: int  # labels by the service, those of this batch included
+    asked: int
+    accepted: int
+    accepted_right: int  # of the accepted, how many have the gold label
+    accuracy: float | None  # on the held-back texts, of the model that suggested it; None without a model
+    seconds: dict[str, float] = field(default_factory=dict)  # of the turn, by phase
+    answered: int = 0  # labelled by people where something was suggested
+    agreed: int = 0  # of those, how many have the suggested label
+    reaction: float | None = None  # seconds from the last submit before it to its sight
+
+
+@dataclass(frozen=True, slots=True)
+class Column:
+    """A column of the table."""
+
+    title: str
+    width: int
+    cell: Callable[[Row], str]
+
+
+def _phase(*names: str) -> Callable[[Row], str]:
+    def cell(row: Row) -> str:
+        spent = [row.seconds[name] for name in names if name in row.seconds]
+        return f"{sum(spent):.2f}" if spent else "-"
+
+    return cell
+
+
+COLUMNS: tuple[Column, ...] = (
+    Column("batch", 5, lambda row: str(row.batch)),
+    Column("human", 5, lambda row: str(row.human)),
+    Column("model", 5, lambda row: str(row.model)),
+    Column("asked", 5, lambda row: str(row.asked)),
+    Column("accepted", 8, lambda row: str(row.accepted)),
+    Column("agreement", 9, lambda row: share(row.agreed, row.answered)),
+    Column("precision", 9, lambda row: share(row.accepted_right, row.accepted)),
+    Column("accuracy", 8, lambda row: "-" if row.accuracy is None else f"{row.accuracy:.1%}"),
+    Column("train s", 7, _phase("train")),
+    Column("score s", 7, _phase("score", "choose")),
+    Column("log s", 5, _phase("log")),
+    Column("reaction s", 10, lambda row: "-" if row.reaction is None else f"{row.reaction:.2f}"),
+)
+
+LEGEND = (
+    "human, model: labels so far, by people and by the service; asked, accepted: of this batch; agreement: of people "
+    "with the suggestions they saw; precision: of what was accepted, against the gold labels; accuracy: of this "
+    "batch's model on the held-back texts; reaction: last submit -> this batch visible."
+)
+
+
+def share(part: int, whole: int) -> str:
+    """``part`` of ``whole`` in percent; a dash where there is nothing."""
+    return f"{part / whole:.0%}" if whole else "-"
+
+
+def header() -> str:
+    """The titles as one line."""
+    return "  ".join(column.title.rjust(column.width) for column in COLUMNS)
+
+
+def line(row: Row) -> str:
+    """``row`` as one line."""
+    return "  ".join(column.cell(row).rjust(column.width) for column in COLUMNS)
+
+
+@dataclass(frozen=True, slots=True)
+class Summary:
+    """The run as a whole."""
+
+    loops: int
+    human: int
+    model: int
+    accuracy: float | None
+    first_accuracy: float | None
+    held_back: int
+    agreed: int
+    answered: int
+    accepted_right: int
+    accepted: int
+    reaction: float | None  # median
+
+    def rows(self) -> list[tuple[str, str]]:
+        """Names and values, to be printed."""
+        total = self.human + self.model
+        by_model = f"{self.model} ({share(self.model, total)})"
+        accuracy = "-"
+        if self.accuracy is not None and self.first_accuracy is not None:
+            accuracy = (
+                f"{self.accuracy:.1%} on {self.held_back} texts (first model: {self.first_accuracy:.1%})"
+            )
+        return [
+            ("loops", str(self.loops)),
+            ("held-back accuracy", accuracy),
+            ("labels by people", str(self.human)),
+            ("labels by the service", by_model),
+            ("agreement with suggestions", _of(self.agreed, self.answered)),
+            ("precision of accepted", _of(self.accepted_right, self.accepted)),
+            ("median reaction", "-" if self.reaction is None else f"{self.reaction:.2f} s"),
+        ]
+
+
+def summarise(rows: Sequence[Row], *, human: int, accuracy: float | None, held_back: int) -> Summary:
+    """Add up ``rows``.
+
+    Args:
+        rows: the finished batches.
+        human: labels by people at the end.
+        accuracy: of the last model, which learnt from all of them.
+        held_back: how many texts accuracy is measured on.
+    """
+    reactions = [row.reaction for row in rows if row.reaction is not None]
+    return Summary(
+        loops=len(rows),
+        human=human,
+        model=sum(row.accepted for row in rows),
+        accuracy=accuracy,
+        first_accuracy=next((row.accuracy for row in rows if row.accuracy is not None), accuracy),
+        held_back=held_back,
+        agreed=sum(row.agreed for row in rows),
+        answered=sum(row.answered for row in rows),
+        accepted_right=sum(row.accepted_right for row in rows),
+        accepted=sum(row.accepted for row in rows),
+        reaction=median(reactions) if reactions else None,
+    )
+
+
+def _of(part: int, whole: int) -> str:
+    return f"{share(part, whole)} ({part} of {whole})" if whole else "-"
