@@ -61,6 +61,8 @@ def tiny_model(folder: Path, *, pooling: str = "pooling_mode_mean_tokens") -> Pa
         single="[CLS] $A [SEP]", special_tokens=[("[CLS]", 2), ("[SEP]", 3)]
     )
     tokenizer.save(str(folder / "tokenizer.json"))
+    fast = {"tokenizer_class": "PreTrainedTokenizerFast", "pad_token": "[PAD]", "unk_token": "[UNK]"}
+    (folder / "tokenizer_config.json").write_text(json.dumps(fast))
     describe_model(folder, pooling=pooling)
     return folder
 

@@ -22,8 +22,8 @@ from argilla_loop.observability.progress import progress as shown_progress
 
 log = structlog.get_logger(__name__)
 
-# Looked up, embedded and stored together: what an interruption can lose, and the most that SQL is asked at once.
-CHUNK = 512
+# Looked up, embedded and stored together: what an interruption can lose, and the time between two signs of progress.
+CHUNK = 256
 LOCK_TIMEOUT_SECONDS = 30.0
 CHECKSUM_BYTES = 4
 # Embeddings kept in memory where the disk takes none: some 150 MB of 384 numbers each.

@@ -33,6 +33,8 @@ log = structlog.get_logger(__name__)
 
 MINIMUM_PER_LABEL = 2
 MINIMUM_LABELS = 2
+# From so many texts on, embedding shows its progress, which also tells a watchdog that work goes on.
+MANY_TEXTS = 256
 DEFAULT_CONFIG: dict[str, Any] = {
     "C": [1, 5],
     "kernel": ["linear", "rbf"],
@@ -133,7 +135,7 @@ class GuardedClassyClassifier(ClassyClassifier):  # type: ignore[misc]  # the pa
         wanted = _texts(texts)
         if not wanted:
             return np.empty((0, len(self.label_list)), dtype=np.float32)
-        vectors = self.encoder.encode(wanted)
+        vectors = self.encoder.encode(wanted, progress=len(wanted) > MANY_TEXTS)
         with _threads().limit(limits=1, user_api="blas"):
             return np.asarray(self.clf.predict_proba(vectors), dtype=np.float32)
 
@@ -143,7 +145,7 @@ class GuardedClassyClassifier(ClassyClassifier):  # type: ignore[misc]  # the pa
         texts = [text for label in labels for text in usable[label]]
         encode_labels = preprocessing.LabelEncoder()
         numbers = encode_labels.fit_transform([label for label in labels for _ in usable[label]])
-        vectors = encoder.encode(texts)
+        vectors = encoder.encode(texts, progress=len(texts) > MANY_TEXTS)
         # On busy cores, BLAS threads that wait for one another make a fit a hundred times slower.
         with _threads().limit(limits=1, user_api="blas"):
             head = PairwiseSvc.fit(vectors, numbers, config)

@@ -79,10 +79,17 @@ def _export(transformer: Path, target: Path) -> None:
     """Trace the model with torch; cosine to torch's own output is 1.000000 for all-MiniLM-L6-v2."""
     import torch  # noqa: PLC0415 - seconds and hundreds of megabytes, needed once
     from transformers import AutoModel  # noqa: PLC0415 - the same
+    from transformers.utils import logging as transformers_logging  # noqa: PLC0415 - the same
 
-    model = AutoModel.from_pretrained(
-        str(transformer), local_files_only=True, use_safetensors=True, attn_implementation="eager"
-    ).eval()
+    verbosity = transformers_logging.get_verbosity()
+    # It warns that heads which no sentence encoder uses, such as BERT's pooler, are missing.
+    transformers_logging.set_verbosity_error()
+    try:
+        model = AutoModel.from_pretrained(
+            str(transformer), local_files_only=True, use_safetensors=True, attn_implementation="eager"
+        ).eval()
+    finally:
+        transformers_logging.set_verbosity(verbosity)
     # Models of BERT's kind know token types; RoBERTa's and DistilBERT's are happier without.
     names = INPUTS if getattr(model.config, "type_vocab_size", 0) > 1 else INPUTS[:2]
 
