@@ -103,7 +103,7 @@ def run_demo(options: Options, console: Console) -> None:
 
 def _say_what_is_kept(display: Display, server: EmbeddedServer, folder: Path) -> None:
     port = server.url.rpartition(":")[2]
-    display.say(f"stopped; everything is kept in {server.home.parent}. To look at it again in the UI:")
+    display.say(f"everything is kept in {server.home.parent}; to look at it again in the UI:")
     display.say(f"  argilla-loop server --home {server.home} --port {port}")
     display.say("and beside it, to read how far it is, or to go on labelling:")
     display.say(f"  argilla-loop status -c {folder / 'settings.toml'}")
