@@ -125,11 +125,8 @@ def test_a_second_run_leaves_the_first_one_alone_and_ctrl_c_ends_all_of_it(
     with httpx.Client(base_url=f"{url}/api/v1", headers={"X-Argilla-Api-Key": key}, timeout=30) as api:
         datasets = {one["name"]: one["id"] for one in api.get("/me/datasets").json()["items"]}
         assert set(datasets) == {"news-1", "news-2"}
-        me = api.get("/me").json()["id"]
-        page = {"limit": 500, "include": "responses"}
+        page = {"limit": "500", "include": "responses"}
         records = api.get(f"/datasets/{datasets['news-1']}/records", params=page).json()["items"]
-    answers = [answer for record in records for answer in record["responses"]]
-    assert me not in {answer["user_id"] for answer in answers}
     batches = [record["metadata"]["idx"] for record in records if record["responses"]]
     shown = rows(ran.said)
     assert sum(idx < LOOPS for idx in batches) == sum(int(row[3]) + int(row[4]) for row in shown)
