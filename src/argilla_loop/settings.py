@@ -7,11 +7,13 @@ nested keys with a double underscore), secrets directory, TOML file, default.
 from __future__ import annotations
 
 import os
+import re
 from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import (
+    AfterValidator,
     AnyHttpUrl,
     BaseModel,
     BeforeValidator,
@@ -33,11 +35,19 @@ from argilla_loop.errors import SettingsError
 
 ENV_PREFIX = "ARGILLA_LOOP_"
 CONFIG_ENV = "ARGILLA_LOOP_CONFIG"  # read by the command line: which TOML file
+HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, token
 MAX_SLICE = 500  # the most records that one request to Argilla takes: a batch is logged whole or not at all
 
 
 def _as_list(value: object) -> object:
     return [value] if isinstance(value, (str, Path)) else value
+
+
+def _at_home(path: Path) -> Path:
+    try:
+        return path.expanduser()
+    except RuntimeError:  # a system user has none
+        raise ValueError(f"no home folder is known for {str(path)!r}: set cache_dir to a full path") from None
 
 
 class PoolSettings(BaseModel):
@@ -150,11 +160,9 @@ class Settings(BaseSettings):
     seed: int = Field(
         42, ge=0, lt=2**32, description="Same labels and seed give the same model and predictions."
     )
-    cache_dir: Path = Field(
-        default_factory=lambda: (
-            Path(os.environ.get("XDG_CACHE_HOME", "~/.cache")).expanduser() / "argilla-loop"
-        ),
-        description="Embeddings and models; may be deleted at any time.",
+    cache_dir: Annotated[Path, AfterValidator(_at_home)] = Field(
+        default_factory=lambda: _at_home(Path(os.environ.get("XDG_CACHE_HOME", "~/.cache"))) / "argilla-loop",
+        description="Embeddings, models and the heartbeat; may be deleted at any time.",
     )
 
     poll_interval: float = Field(1.0, ge=0.1, le=3600, description="Seconds between two looks at Argilla.")
@@ -193,6 +201,36 @@ class Settings(BaseSettings):
         if not name.strip():
             raise ValueError("is blank: give a name")
         return name
+
+    @field_validator("api_url")
+    @classmethod
+    def _no_password_in_the_address(cls, url: AnyHttpUrl) -> AnyHttpUrl:
+        if url.username or url.password:  # addresses are logged
+            raise ValueError(
+                "holds a user or password: take them out, and give what a proxy asks for as headers"
+            )
+        return url
+
+    @field_validator("api_key")
+    @classmethod
+    def _key_is_given(cls, key: SecretStr) -> SecretStr:
+        if not (value := key.get_secret_value()).strip():
+            raise ValueError("is blank: give the API key of the service's Argilla user")
+        if not (value.isascii() and value.isprintable()):
+            raise ValueError(
+                "holds characters that no API key has: copy it again from Argilla's user settings"
+            )
+        return key
+
+    @field_validator("headers")
+    @classmethod
+    def _headers_can_be_sent(cls, headers: dict[str, SecretStr]) -> dict[str, SecretStr]:
+        for name, value in headers.items():
+            if not HEADER_NAME.fullmatch(name):
+                raise ValueError(f"{name!r} is no name of an HTTP header: give one like 'Authorization'")
+            if not (value.get_secret_value().isascii() and value.get_secret_value().isprintable()):
+                raise ValueError(f"the value of {name!r} cannot be sent: use printable ASCII on one line")
+        return headers
 
     @model_validator(mode="after")
     def _pool_is_not_the_working_dataset(self) -> Settings:
@@ -286,4 +324,6 @@ def _explain(item: Any) -> str:
         return message
     secret = key.partition(".")[0] in ("api_key", "headers")
     shown = "" if secret or item["type"] == "value_error" else f" = {item.get('input')!r}"
-    return f"{key}{shown}: {message[0].lower() + message[1:]}"
+    if not message[1:2].isupper():  # "Input should …", not "URL scheme …"
+        message = message[0].lower() + message[1:]
+    return f"{key}{shown}: {message}"
