@@ -47,6 +47,7 @@ class Service:
         self._stopping = threading.Event()
         self._listener: Listener | None = None
         self._learner: ClassyLearner | None = None
+        self._connection: Connection | None = None
 
     def run(self) -> None:
         """Run until ``stop()``.
@@ -67,7 +68,10 @@ class Service:
                     if listener is not None:
                         self._listener = listener
                         systemd.ready()
-                        listener.run()
+                        if (
+                            not self._stopping.is_set()
+                        ):  # stop() may have come before there was a listener to stop
+                            listener.run()
                 except GoneError as error:
                     log.warning(
                         "dataset_gone", error=str(error), then="starting over; nothing of ours is lost"
@@ -97,16 +101,17 @@ class Service:
 
     def _wire(self) -> Listener:
         settings = self._settings
-        connection = connect_with(settings)
+        if self._connection is not None:
+            self._connection.close()
+        connection = self._connection = connect_with(settings)
         log.info(
             "connected", server=connection.server_version, user=connection.username, role=connection.role
         )
         workspace = find_workspace(connection, settings.workspace)
         existing = find_dataset(connection, workspace, settings.dataset)
         labels = tuple(settings.labels) or (labels_of(connection, existing) if existing else ())
-        info = (
-            self._ensure(connection, labels) if labels else None
-        )  # a foreign schema shows before a long pool is read
+        # a foreign schema shows before a long pool is read
+        info = self._ensure(connection, labels) if labels else None
 
         pool = pool_source(settings, labels, connection)
         pool.current()

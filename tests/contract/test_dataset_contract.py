@@ -77,7 +77,7 @@ def working(request: pytest.FixtureRequest, fresh_name: Callable[[str], str]) ->
     annotator = RealAnnotator(server, info.id)
     yield real, annotator
     annotator.close()
-    connection.client.http_client.close()
+    connection.close()
 
 
 def new(

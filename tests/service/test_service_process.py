@@ -123,6 +123,7 @@ def test_without_any_label_the_first_batch_is_a_cold_start(
         ({"model": "/no/such/model"}, 6, "/no/such/model"),
         ({"labels": ["A", "B"], "pool": [("r1", "text", "C")]}, 5, "'C'"),
         ({"pool": []}, 5, "pool"),
+        ({"labels": [], "pool": [("r1", "text", None)]}, 2, "no labels are known"),
         ({"api_url": "http://127.0.0.1:1", "slice_size": 0}, 2, "slice_size"),
     ],
 )
@@ -232,7 +233,7 @@ def test_the_tutorials_preset_runs_offline_on_a_file_in_its_own_layout(
     )
     pq.write_table(table, tmp_path / "news.parquet")
     preset = (Path(__file__).parents[2] / "config" / "tutorial.toml").read_text()
-    head, _, pool = preset.partition("[pool]")
+    head, _, pool = preset.partition("\n[pool]\n")
     kept = [line for line in pool.splitlines() if line.startswith("limit")]
     assert kept == ["limit = 500"]
     config = tmp_path / "tutorial.toml"
@@ -251,6 +252,7 @@ def test_the_tutorials_preset_runs_offline_on_a_file_in_its_own_layout(
     with Daemon(config, argilla_server.credentials.loop.api_key, env=env) as daemon:
 
         def scored() -> bool:
+            assert daemon.is_running, daemon.lines
             someone.answer_all(gold)
             return daemon.said("batch_done", batch=2) and daemon.said("slice_scored")
 
@@ -258,6 +260,14 @@ def test_the_tutorials_preset_runs_offline_on_a_file_in_its_own_layout(
         assert daemon.terminate() == 0
         told = [e["event"] for e in daemon.events]
     someone.close()
+    assert told[:5] == [
+        "service_started",
+        "connected",
+        "dataset_created",
+        "metadata_property_added",
+        "metadata_property_added",
+    ]
+    assert told[:3] == ["service_started", "connected", "dataset_created"]
     first = told.index("classifier_trained")
     assert told[first - 2 : first + 3] == [
         "batch_done", "examples_collected", "classifier_trained", "slice_scored", "batch_logged",
@@ -287,7 +297,7 @@ def test_a_dataset_that_a_killed_process_left_half_made_is_completed(
     assert info.id == draft["id"]
     assert info.labels == ("A", "B", "C")
     assert ensure_dataset(connection, workspace="argilla", name=name, labels=("A", "B", "C")) == info
-    connection.client.http_client.close()
+    connection.close()
 
 
 @pytest.mark.parametrize(
@@ -333,4 +343,4 @@ def test_a_foreign_schema_is_refused_and_what_differs_is_said(
         ensure_dataset(connection, workspace="argilla", name=name, labels=("A", "B"))
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
-    connection.client.http_client.close()
+    connection.close()

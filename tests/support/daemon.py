@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+from typing_extensions import Self
 
 from argilla_loop.embedded import EmbeddedServer
 
@@ -99,7 +100,7 @@ class Daemon:
     def is_running(self) -> bool:
         return self._process.poll() is None
 
-    def __enter__(self) -> Daemon:
+    def __enter__(self) -> Self:
         return self
 
     def __exit__(self, *_: object) -> None:

@@ -88,6 +88,10 @@ class Connection:
             response.raise_for_status()
             return response.json() if response.content else None
 
+    def close(self) -> None:
+        """Close its sockets."""
+        self.client.http_client.close()
+
 
 def connect(
     api_url: str, api_key: str, *, headers: Mapping[str, str] | None = None, timeout: float = 60.0

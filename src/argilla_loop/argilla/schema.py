@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 
 from argilla_loop.argilla.connection import Connection
-from argilla_loop.errors import CredentialsError, FatalError, SchemaError
+from argilla_loop.errors import CredentialsError, SchemaError, SettingsError
 
 log = structlog.get_logger(__name__)
 
@@ -97,6 +97,12 @@ def ensure_dataset(
         )
     workspace_id = find_workspace(connection, workspace)
     dataset = find_dataset(connection, workspace_id, name)
+    unfinished = dataset is None or dataset["status"] == "draft"
+    known = labels or (labels_of(connection, dataset) if dataset else ())
+    if unfinished and len(known) < 2:  # noqa: PLR2004  a choice takes two
+        raise SettingsError(
+            "no labels are known: set labels, or pool.label_column, so that the dataset can be created"
+        )
     if dataset is None:
         dataset = connection.call(
             "POST",
@@ -125,10 +131,6 @@ def _complete_draft(connection: Connection, dataset: dict[str, Any], labels: Seq
             "POST", f"{path}/fields", where="the text field", json={**field, "settings": settings}
         )
     if not _parts(connection, dataset, "questions"):
-        if len(labels) < 2:  # noqa: PLR2004  a choice takes two
-            raise FatalError(
-                "no labels are known: set labels, or pool.label_column, so that the dataset can be created"
-            )
         options = [{"value": label, "text": label} for label in labels]
         question = {"name": QUESTION, "title": "Label", "required": True}
         # all of them visible: a label behind "more" is chosen less often

@@ -74,7 +74,7 @@ def read_files(settings: PoolSettings, batch_size: int) -> Iterator[tuple[Column
     for path in find_files(settings):
         try:
             yield from _read_one(settings, path, batch_size)
-        except PoolError:  # noqa: PERF203  once a file
+        except PoolError:
             raise
         except Exception as error:  # whatever pandas, pyarrow, datasets and the codecs raise on a broken file
             reason = " ".join(str(error).split()) or type(error).__name__
