@@ -175,7 +175,11 @@ def held(server: EmbeddedServer, dataset: str) -> dict[str, dict[str, Any]]:
         names = {u["id"]: u["username"] for u in http.get("/users").raise_for_status().json()["items"]}
         records: dict[str, dict[str, Any]] = {}
         while True:
-            params = {"limit": 500, "offset": len(records), "include": ["responses", "suggestions"]}
+            params: dict[str, Any] = {
+                "limit": 500,
+                "offset": len(records),
+                "include": ["responses", "suggestions"],
+            }
             page = (
                 http.get(f"/datasets/{found['id']}/records", params=params).raise_for_status().json()["items"]
             )

@@ -180,7 +180,7 @@ def test_the_folder_may_be_deleted_at_any_moment(tmp_path: Path) -> None:
 
 def test_a_kill_at_any_moment_leaves_a_sound_cache(tmp_path: Path) -> None:
     """Ten writers killed (-9) at random moments: what they committed is there, and all of it is right."""
-    moments = random.Random(0)  # noqa: S311 - moments, not secrets
+    moments = random.Random(0)
     for _ in range(10):
         writer = subprocess.Popen(
             [sys.executable, "-c", WRITER, str(tmp_path), "1000000"], stdout=subprocess.PIPE, text=True

@@ -27,7 +27,7 @@ WORDS = {
 
 def examples(each: int, seed: int = 0) -> list[Example]:
     """Texts of five words, three of them their label's, the others anyone's."""
-    pick = random.Random(seed)  # noqa: S311 - texts, not secrets
+    pick = random.Random(seed)
     everyone = " ".join(WORDS.values()).split()
     return [
         Example(
@@ -69,7 +69,7 @@ def test_order_does_not_matter() -> None:
     """Shuffled examples: same version, same probabilities to the last bit."""
     model = learner().fit(EXAMPLES)
     for seed in range(3):
-        shuffled = random.Random(seed).sample(EXAMPLES, len(EXAMPLES))  # noqa: S311 - an order, not a secret
+        shuffled = random.Random(seed).sample(EXAMPLES, len(EXAMPLES))
         other = learner().fit(shuffled)
         assert other.version == model.version
         assert other.predict_proba(ASKED).tobytes() == model.predict_proba(ASKED).tobytes()

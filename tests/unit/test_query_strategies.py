@@ -17,7 +17,7 @@ positions = st.sets(st.integers(0, 5000), max_size=60).map(lambda s: np.asarray(
 @given(left=positions, size=st.integers(1, 20), seed=st.integers(0, 2**32 - 1))
 def test_a_slice_is_taken_from_what_is_left_without_repeats(left: np.ndarray, size: int, seed: int) -> None:
     for strategy in ("sequential", "random"):
-        taken = next_slice(left, size, strategy=strategy, seed=seed)  # type: ignore[arg-type]  # literal by loop
+        taken = next_slice(left, size, strategy=strategy, seed=seed)
         assert len(taken) == min(size, len(left))
         assert len(set(taken.tolist())) == len(taken)
         assert set(taken.tolist()) <= set(left.tolist())

@@ -111,7 +111,7 @@ class ClassyLearner:
         except TypeError as error:
             raise ValueError(str(error)) from error
         model = TrainedModel(classifier, self._version(examples, classifier.config))
-        log.info(
+        log.debug(  # the turn tells the story at info
             "model_trained",
             version=model.version,
             examples=len(examples),
