@@ -195,6 +195,15 @@ class Settings(BaseSettings):
             raise ValueError(f"only one label, {labels[0]!r}: a classifier needs two or more")
         return labels
 
+    @field_validator("api_url")
+    @classmethod
+    def _no_login_in_the_address(cls, url: AnyHttpUrl) -> AnyHttpUrl:
+        if url.username or url.password:
+            raise ValueError(
+                "holds a user name or password, and addresses are logged: give an Authorization header instead"
+            )
+        return url
+
     @field_validator("workspace", "dataset", "model")
     @classmethod
     def _named(cls, name: str) -> str:

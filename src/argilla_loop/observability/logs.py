@@ -20,8 +20,8 @@ class HideSecrets:
         self._secrets = sorted({s for s in secrets if s}, key=len, reverse=True)
 
     def __call__(self, _logger: Any, _method: str, event: Any) -> Any:
-        """Clean one event."""
-        return {key: self._clean(value) for key, value in event.items()} if self._secrets else event
+        """Clean one event, rendered or not."""
+        return self._clean(event) if self._secrets else event
 
     def _clean(self, value: Any) -> Any:
         if isinstance(value, str):
@@ -44,17 +44,20 @@ def configure_logs(
     """Set up structlog for the whole process; logs go to ``stream`` (standard error)."""
     stream = stream or sys.stderr
     pretty = form == "console" or (form == "auto" and stream.isatty())
+    hide = HideSecrets(secrets)
     processors: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="%H:%M:%S" if pretty else "iso", utc=not pretty),
     ]
     if pretty:
-        processors += [HideSecrets(secrets), structlog.dev.ConsoleRenderer(colors=stream.isatty())]
+        # plain traces: rich ones show local variables, texts and keys among them
+        plain = structlog.dev.plain_traceback
+        processors += [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain), hide]
     else:
         processors += [
             structlog.processors.format_exc_info,
-            HideSecrets(secrets),
+            hide,  # before the renderer escapes anything
             structlog.processors.JSONRenderer(default=str, ensure_ascii=False),
         ]
     structlog.configure(
