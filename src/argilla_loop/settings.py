@@ -211,15 +211,6 @@ class Settings(BaseSettings):
             raise ValueError("is blank: give a name")
         return name
 
-    @field_validator("api_url")
-    @classmethod
-    def _no_password_in_the_address(cls, url: AnyHttpUrl) -> AnyHttpUrl:
-        if url.username or url.password:  # addresses are logged
-            raise ValueError(
-                "holds a user or password: take them out, and give what a proxy asks for as headers"
-            )
-        return url
-
     @field_validator("api_key")
     @classmethod
     def _key_is_given(cls, key: SecretStr) -> SecretStr:
@@ -288,9 +279,10 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
     try:
         return FromFile(**overrides)
     except ValidationError as error:
-        raise SettingsError("; ".join(_explain(item) for item in error.errors(include_input=True))) from None
+        reasons = "; ".join(_explain(item) for item in error.errors(include_input=True))
+        raise SettingsError(_printable(reasons)) from None
     except (ValueError, OSError) as error:  # TOML syntax, unreadable file, JSON in an environment variable
-        reason = " ".join(str(error).split())
+        reason = _printable(" ".join(str(error).split()))
         raise SettingsError(f"settings cannot be read ({config or 'environment'}): {reason}") from None
 
 
@@ -320,6 +312,10 @@ def _did_you_mean(name: str, known: list[str]) -> str:
     return f": did you mean {close[0]}?" if close else ": see config/example.toml for what there is"
 
 
+def _printable(text: str) -> str:
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 def _explain(item: Any) -> str:
     key = ".".join(str(part) for part in item["loc"])
     message = str(item["msg"]).removeprefix("Value error, ")
@@ -329,7 +325,7 @@ def _explain(item: Any) -> str:
     if item["type"] == "extra_forbidden":
         known = list(PoolSettings.model_fields if key.startswith("pool.") else Settings.model_fields)
         return f"{key} is unknown{_did_you_mean(key.rpartition('.')[2], known)}"
-    if not key:
+    if not key or message.startswith(f"{key}."):  # it names the key itself
         return message
     secret = key.partition(".")[0] in ("api_key", "headers")
     shown = "" if secret or item["type"] == "value_error" else f" = {item.get('input')!r}"
