@@ -4,14 +4,17 @@ from __future__ import annotations
 
 import importlib.util
 import struct
+from io import StringIO
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from argilla_loop.demo import refuse_without_extra
 from argilla_loop.demo.curve import draw_curve, wilson
 from argilla_loop.demo.rows import Row, header, line, summarise
+from argilla_loop.demo.show import Display
 from argilla_loop.errors import FatalError
 
 COLD = Row(
@@ -74,3 +77,21 @@ def test_a_missing_extra_is_named_with_the_command_that_installs_it(monkeypatch:
     monkeypatch.setattr(importlib.util, "find_spec", without)
     with pytest.raises(FatalError, match=r"the demo needs matplotlib: pip install 'argilla-loop\[demo\]'"):
         refuse_without_extra()
+
+
+@pytest.mark.parametrize("width", [80, 140])
+def test_a_terminal_shows_every_title_and_value_in_full(width: int) -> None:
+    said = StringIO()
+    console = Console(file=said, width=width, height=30, force_terminal=True, color_system=None)
+    with Display(console) as display:
+        display.opened(COLD)
+        display.finished(COLD)
+        display.opened(WARM)
+        display.finished(WARM)
+    shown = said.getvalue()
+    assert "batch 0: 25 texts wait for answers\n" in shown
+    assert "…" not in shown
+    assert ["batch", "human", "model", "asked", "accepted"] in [row.split()[:5] for row in shown.splitlines()]
+    last = [row.split() for row in shown.splitlines() if row.split()[:3] == ["1", "25", "8"]][-1]
+    assert last[:8] == ["1", "25", "8", "2", "8", "50%", "75%", "80.0%"]
+    assert last[8:] == (["0.35", "0.90"] if width == 80 else ["0.10", "0.20", "0.05", "0.90"])

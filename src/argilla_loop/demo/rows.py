@@ -53,13 +53,20 @@ COLUMNS: tuple[Column, ...] = (
     Column("train s", 7, _phase("train")),
     Column("score s", 7, _phase("score", "choose")),
     Column("log s", 5, _phase("log")),
-    Column("reaction s", 10, lambda row: "-" if row.reaction is None else f"{row.reaction:.2f}"),
+    Column("reaction", 8, lambda row: "-" if row.reaction is None else f"{row.reaction:.2f}"),
+)
+
+_PHASES = {"train s", "score s", "log s"}
+NARROW: tuple[Column, ...] = (  # for 80 columns: the turn's seconds as one
+    *(column for column in COLUMNS[:-1] if column.title not in _PHASES),
+    Column("turn s", 6, _phase("train", "score", "choose", "log")),
+    COLUMNS[-1],
 )
 
 LEGEND = (
     "human, model: labels so far, by people and by the service; asked, accepted: of this batch; agreement: of people "
     "with the suggestions they saw; precision: of what was accepted, against the gold labels; accuracy: of this "
-    "batch's model on the held-back texts; reaction: last submit -> this batch visible."
+    "batch's model on the held-back texts; reaction: seconds from the last submit to this batch in the queue."
 )
 
 

@@ -21,6 +21,7 @@ from argilla_loop.demo.session import Session
 from argilla_loop.demo.show import Display
 from argilla_loop.demo.texts import choose, read_articles
 from argilla_loop.embedded import EmbeddedServer
+from argilla_loop.errors import SettingsError
 from argilla_loop.observability.logs import configure_logs
 
 SIMULATED_LOOPS = 25
@@ -50,6 +51,12 @@ def run_demo(options: Options, console: Console) -> None:
     refuse_without_extra()
     corpus = choose(read_articles(), texts=options.texts, held_back=options.held_back, seed=options.seed)
     home = options.out / "argilla"
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot make the folder {home} ({error.strerror}): choose another by --out"
+        ) from None
     with _sigterm_as_ctrl_c(), Display(console) as display, ExitStack() as stack:
         display.say(f"starting an embedded Argilla (the real server, with its web UI) in {home} ...")
         server = EmbeddedServer(home, port=options.port)

@@ -139,6 +139,7 @@ class Session:
             self._open = None
         if turn.records:
             self._open = self._row(turn, accuracy)
+            self._display.opened(self._open)
 
     def _row(self, turn: Turn, accuracy: float | None) -> Row:
         accepted = [record for record in turn.records if record.route is Route.ACCEPT]
