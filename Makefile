@@ -50,5 +50,9 @@ types: setup ## mypy, strict
 bench: setup ## the benchmarks whose tables lie in benchmarks/
 	@for script in benchmarks/*.py; do echo "==> $$script"; $(BIN)/python $$script || exit 1; done
 
+constraints: setup ## pin what .venv holds now, after it was upgraded by hand and tested
+	@{ sed -n '/^#/p' constraints.txt; $(BIN)/pip freeze --exclude-editable | sed -E 's/\+(cpu|cu[0-9]+)$$//' | sort -f; } > constraints.new
+	@mv constraints.new constraints.txt
+
 clean: ## remove what the targets above made
 	rm -rf $(VENV) test-artifacts demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
