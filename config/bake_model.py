@@ -1,7 +1,7 @@
 """Lay a sentence-embedding model as a self-contained folder: ``bake_model.py NAME FOLDER`` makes ``FOLDER/NAME``.
 
 For the image build: the service then finds the model by its name, without hub, package, or conversion.
-"""
+"""  # noqa: INP001  a script of the image build, in no package
 
 from __future__ import annotations
 
