@@ -170,7 +170,7 @@ class TestRefusals:
             ({"dataset": " "}, "dataset", "blank"),
             ({"api_key": ""}, "api_key", "blank"),
             ({"api_key": "with\nline"}, "api_key", "copy it again"),
-            ({"api_url": "ftp://host"}, "api_url = 'ftp://host'", "URL scheme should be 'http' or 'https'"),
+            ({"api_url": "ftp://host"}, "api_url", "URL scheme should be 'http' or 'https'"),
             ({"api_url": "http://me:sekret-pass@host"}, "api_url", "header instead"),
             ({"headers": {"No Token": "x"}}, "headers", "no name of an HTTP header"),
             ({"headers": {"X-A": "sekret\r\nX-B: 1"}}, "headers", "cannot be sent"),
