@@ -249,10 +249,11 @@ def main() -> None:
             )
         load.append(os.getloadavg()[0])
     last = options.examples + SLICE * options.repetitions
+    loads = ", ".join(f"{one:.1f}" for one in load)
     print(
-        f"{options.examples} human examples at the first batch, {last} at the last; "
-        f"{len({r[2] for r in rows})} labels, batches of {SLICE}, {options.repetitions} repetitions; {machine()}; one-minute load average before and after "
-        f"each run: {', '.join(f'{one:.1f}' for one in load)}\n"
+        f"{options.examples} human examples at the first batch, {last} at the last; {len({r[2] for r in rows})} "
+        f"labels, batches of {SLICE}, {options.repetitions} repetitions; {machine()}; one-minute load average before "
+        f"and after each run: {loads}\n"
     )
     print("| poll, s | median, s | 90th percentile, s | most, s |\n|--:|--:|--:|--:|")
     for poll, parts in results.items():
