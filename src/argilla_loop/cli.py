@@ -49,13 +49,14 @@ Config = Annotated[
 ]
 
 
-def _settings(config: Path | None) -> Settings:
+def _settings(config: Path | None, *, quiet: bool = False) -> Settings:
     settings = load_settings(config)
     secrets = [
         settings.api_key.get_secret_value(),
         *(v.get_secret_value() for v in settings.headers.values()),
     ]
-    configure_logs(level=settings.log_level, form=settings.log_format, secrets=secrets)
+    level = "warning" if quiet and settings.log_level == "info" else settings.log_level
+    configure_logs(level=level, form=settings.log_format, secrets=secrets)
     return settings
 
 
@@ -75,8 +76,7 @@ def check(config: Config = None) -> None:
     marks = {True: "[green]right[/]", False: "[red]wrong[/]", None: "[yellow]-[/]"}
     table = Table("what", "is", "which says", title="argilla-loop check", title_justify="left")
     wrong = False
-    settings = _settings(config)
-    configure_logs(level="error", form=settings.log_format)
+    settings = _settings(config, quiet=True)
     with out.status("checking …") as spinner:
         for finding in findings(settings):
             spinner.update(f"checked {finding.what} …")
@@ -91,7 +91,7 @@ def status(config: Config = None) -> None:
     """Show batch, examples by label and origin, agreement with people, and what is left of the pool."""
     from argilla_loop.status import status as look  # noqa: PLC0415
 
-    out.print(look(_quiet(config)))
+    out.print(look(_settings(config, quiet=True)))
 
 
 @app.command()
@@ -198,12 +198,6 @@ def demo(
 def version() -> None:
     """Print the version."""
     out.print(f"argilla-loop {__version__}")
-
-
-def _quiet(config: Path | None) -> Settings:
-    settings = _settings(config)
-    configure_logs(level="warning", form=settings.log_format)
-    return settings
 
 
 def main() -> int:

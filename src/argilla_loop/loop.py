@@ -113,10 +113,12 @@ class Loop:
         return search.total >= size and self._looked_at != self._acted_on
 
     def act(self, _records: object, _search: Search) -> bool:
-        """A listener's action: one turn; ``True`` where a batch was logged, so that more may be due at once."""
+        """A listener's action: one turn; ``True`` where it took something from the pool: more may be due at once."""
+        refused = len(self._refused)
         turn = self.turn()
-        self._acted_on = self._looked_at
-        return bool(turn.records)
+        took = bool(turn.records) or len(self._refused) > refused
+        self._acted_on = None if took and not turn.records else self._looked_at
+        return took
 
     def turn(self) -> Turn:
         """Observe, plan, act."""
@@ -137,7 +139,9 @@ class Loop:
                 batch = []
 
         if batch:
-            self._refused.update(self._dataset.log(batch))
+            refused = set(self._dataset.log(batch))
+            self._refused |= refused
+            batch = [record for record in batch if record.id not in refused]
             clock.lap("log")
         self.batch_number = max(seen.next_number - (0 if batch else 1), 0)
         turn = Turn(step, seen, batch, model, clock.laps)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import queue
 import signal
 import threading
 import time
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 
 import structlog
 
@@ -23,6 +24,7 @@ from argilla_loop.learning.learner import ClassyLearner, build_learner
 from argilla_loop.loop import Loop, Rules, Turn
 from argilla_loop.observability import systemd
 from argilla_loop.observability.heartbeat import heartbeat, heartbeat_file
+from argilla_loop.policy.plan import Step
 from argilla_loop.pool import WatchedPool
 from argilla_loop.settings import Settings
 from argilla_loop.story import tell
@@ -48,6 +50,7 @@ class Service:
         self._listener: Listener | None = None
         self._learner: ClassyLearner | None = None
         self._connection: Connection | None = None
+        self._told: Step | None = None
 
     def run(self) -> None:
         """Run until ``stop()``.
@@ -123,7 +126,7 @@ class Service:
         threading.Thread(target=self._warm_up, args=(learner,), name="warm-up", daemon=True).start()
 
         dataset = ArgillaDataset(connection, info)
-        loop = Loop(dataset, pool, learner, learner.encoder, rules(settings), on_turn=self._on_turn)
+        loop = Loop(dataset, pool, learner, learner.encoder, rules(settings, info), on_turn=self._on_turn)
 
         def due(search: Search) -> bool:
             systemd.alive()  # a try that fails because Argilla is away is no reason to restart us
@@ -153,7 +156,9 @@ class Service:
         )
 
     def _on_turn(self, turn: Turn) -> None:
-        tell(turn)
+        if turn.records or turn.step != self._told:  # an idle service looks again and again, and has nothing new to say
+            tell(turn)
+        self._told = turn.step
         heartbeat.beat(
             f"{type(turn.step).__name__}, {len(turn.seen.examples)} examples, {turn.seen.pool_left} left"
         )
@@ -173,14 +178,22 @@ class Service:
         )
 
 
-def rules(settings: Settings) -> Rules:
-    """What the operator decided, as the loop takes it."""
+def rules(settings: Settings, info: DatasetInfo) -> Rules:
+    """What the operator decided, as the loop takes it.
+
+    Where a record needs several answers the service validates nothing: one answer of its own would leave the record in
+    everybody's queue.
+    """
+    auto_validate = settings.auto_validate
+    if auto_validate and info.min_submitted > 1:
+        log.warning("auto_validation_off", why=f"records of this dataset need {info.min_submitted} answers")
+        auto_validate = False
     return Rules(
         slice_size=settings.slice_size,
         min_examples_per_label=settings.min_examples_per_label,
         strategy=settings.strategy,
         cold_start_candidates=settings.cold_start_candidates,
-        certainty_threshold=settings.certainty_threshold if settings.auto_validate else None,
+        certainty_threshold=settings.certainty_threshold if auto_validate else None,
         train_on_model=settings.train_on == "human+model",
         seed=settings.seed,
     )
@@ -238,7 +251,6 @@ def run_until_signalled(service: Service) -> None:
     Raises:
         FatalError: what ended the service by itself.
     """
-    signals = {signal.SIGTERM, signal.SIGINT}
     failure: list[BaseException] = []
 
     def work() -> None:
@@ -247,27 +259,43 @@ def run_until_signalled(service: Service) -> None:
         except BaseException as error:  # noqa: BLE001  handed to the main thread, which raises it
             failure.append(error)
 
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, signals)
     worker = threading.Thread(target=work, name="service", daemon=True)
-    try:
+    with _signals() as signalled:
         worker.start()
-        while worker.is_alive():
-            caught = signal.sigtimedwait(signals, 0.2)
-            if caught is None:
-                continue
-            log.info("stopping", signal=signal.Signals(caught.si_signo).name)
+        number = None
+        while worker.is_alive() and number is None:
+            number = signalled(0.2)
+        if number is not None:
+            log.info("stopping", signal=signal.Signals(number).name)
             systemd.stopping()
             service.stop()
             deadline = time.monotonic() + STOP_GRACE
-            while worker.is_alive() and time.monotonic() < deadline:
-                if signal.sigtimedwait(signals, 0.05) is not None:
-                    break
+            while worker.is_alive() and time.monotonic() < deadline and signalled(0.05) is None:
+                pass
             if worker.is_alive():
                 log.warning(
-                    "stopped_in_the_middle", note="what was not logged yet is done again at the next start"
+                    "stopped_in_the_middle", note="what was not logged is done again at the next start"
                 )
-            break
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
     if failure:
         raise failure[0]
+
+
+@contextmanager
+def _signals() -> Iterator[Callable[[float], int | None]]:
+    """Collect SIGTERM and SIGINT; yields a function that waits some seconds for the next one.
+
+    By handlers and not by masks: threads that libraries start before us would not carry the mask, and take the signal.
+    """
+    caught: queue.SimpleQueue[int] = queue.SimpleQueue()  # its put() may be called from a handler
+    before = {n: signal.signal(n, lambda n, _: caught.put(n)) for n in (signal.SIGTERM, signal.SIGINT)}
+
+    def signalled(within: float) -> int | None:
+        with suppress(queue.Empty):
+            return caught.get(timeout=within)
+        return None
+
+    try:
+        yield signalled
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -198,6 +198,8 @@ class Settings(BaseSettings):
     @field_validator("api_url")
     @classmethod
     def _no_login_in_the_address(cls, url: AnyHttpUrl) -> AnyHttpUrl:
+        if url.query or url.fragment:
+            raise ValueError("has a ? or # part: give the server's address alone")
         if url.username or url.password:
             raise ValueError(
                 "holds a user name or password, and addresses are logged: give an Authorization header instead"
@@ -327,7 +329,7 @@ def _explain(item: Any) -> str:
         return f"{key} is unknown{_did_you_mean(key.rpartition('.')[2], known)}"
     if not key or message.startswith(f"{key}."):  # it names the key itself
         return message
-    secret = key.partition(".")[0] in ("api_key", "headers")
+    secret = key.partition(".")[0] in ("api_key", "headers", "api_url")  # an address may hold a password
     shown = "" if secret or item["type"] == "value_error" else f" = {item.get('input')!r}"
     if not message[1:2].isupper():  # "Input should …", not "URL scheme …"
         message = message[0].lower() + message[1:]

@@ -8,7 +8,7 @@ from rich.console import Group, RenderableType
 from rich.table import Table
 
 from argilla_loop.argilla.dataset import ArgillaDataset
-from argilla_loop.argilla.schema import ensure_dataset, find_dataset, find_workspace, labels_of
+from argilla_loop.argilla.schema import find_dataset, find_workspace, labels_of, verify_dataset
 from argilla_loop.domain import LoggedRecord, Pool
 from argilla_loop.errors import SchemaError
 from argilla_loop.policy.progress import BatchProgress, Progress, progress
@@ -33,7 +33,7 @@ def status(settings: Settings) -> RenderableType:
             "start `argilla-loop run`, which creates it"
         )
     labels = tuple(settings.labels) or labels_of(connection, existing)
-    info = ensure_dataset(connection, workspace=settings.workspace, name=settings.dataset, labels=labels)
+    info = verify_dataset(connection, existing, workspace=settings.workspace, labels=labels)
     dataset = ArgillaDataset(connection, info)
     records = list(dataset.scan())
     pool = pool_source(settings, labels, connection).current()

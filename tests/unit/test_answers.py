@@ -76,3 +76,19 @@ def test_what_the_daemon_validated_is_learnt_from_only_when_asked_to() -> None:
     assert examples_from([accepted], daemon_id=BOT, with_model=False) == []
     (example,) = examples_from([accepted], daemon_id=BOT, with_model=True)
     assert (example.label, example.origin) == ("A", Origin.MODEL)
+
+
+def test_what_the_daemons_account_corrects_or_discards_is_a_persons_doing() -> None:
+    """One person, one account: changing an accepted record there counts, and a discard does not block its batch."""
+    corrected = record(said(BOT, "B"), route=Route.ACCEPT)  # "A" was suggested
+    (example,) = examples_from([corrected], daemon_id=BOT, with_model=True)
+    assert (example.label, example.origin) == ("B", Origin.HUMAN)
+    discarded = record(said(BOT, None, "discarded"), route=Route.ACCEPT)
+    assert is_done(discarded, min_submitted=1, daemon_id=BOT)
+    assert examples_from([discarded], daemon_id=BOT, with_model=True) == []
+
+
+def test_a_blank_text_that_somebody_logged_is_no_example() -> None:
+    """The learner would refuse it, and one record must not end the loop."""
+    blank = LoggedRecord("r", "  ", answers=(said("u", "A"),))
+    assert examples_from([blank], daemon_id=BOT, with_model=True) == []

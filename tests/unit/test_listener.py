@@ -260,3 +260,19 @@ def test_an_overshoot_fires() -> None:
     assert Listener(
         data, DONE_IN_BATCH, lambda *_: None, condition=lambda s: s.total >= 2, params={"idx": 0}
     ).look()
+
+
+def test_a_stop_between_two_looks_is_not_lost() -> None:
+    """It comes just before the wake-up is cleared, the narrowest gap there is."""
+    listener = Listener(dataset(), ALL, lambda *_: None, interval=3600)
+    clear = listener._wake.clear
+
+    def stopped_first() -> None:
+        listener.stop()
+        clear()
+
+    listener._wake.clear = stopped_first  # type: ignore[method-assign]  # the interleaving
+    thread = threading.Thread(target=listener.run, daemon=True)
+    thread.start()
+    thread.join(PATIENCE)
+    assert not thread.is_alive()

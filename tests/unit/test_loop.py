@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 from worlds import CentroidLearner, FixedSource, ListPool, answer_all, sentences
@@ -259,3 +260,20 @@ def test_examples_that_allow_no_training_are_asked_about_instead() -> None:
     assert turn.model is None
     assert len(turn.records) == 5
     assert all(r.suggestion is None for r in world.dataset.scan())
+
+
+def test_a_batch_of_one_refused_record_is_followed_at_once() -> None:
+    """Nothing was logged, so no state moves: it is looked again all the same."""
+    world = World(replace(RULES, slice_size=1), labelled=12)
+    refused = ROWS[12][0]
+    real = world.dataset.log
+
+    def log(records: Sequence[NewRecord]) -> list[str]:
+        real([r for r in records if r.id != refused])
+        return [r.id for r in records if r.id == refused]
+
+    world.dataset.log = log  # type: ignore[method-assign]  # a server that refuses one text
+    assert world.look()
+    assert world.turns[-1].records == []
+    assert world.look()
+    assert [r.id for r in world.turns[-1].records] == [ROWS[13][0]]

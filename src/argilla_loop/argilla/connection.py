@@ -13,7 +13,8 @@ from argilla._exceptions import ArgillaAPIError, ArgillaCredentialsError, Argill
 
 from argilla_loop.errors import ArgillaLoopError, CredentialsError, FatalError, RetryableError
 
-RETRYABLE_STATUS = frozenset({408, 425, 429, 500, 502, 503, 504})
+# 409: somebody else was first, so the world has changed: look again
+RETRYABLE_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 MAX_DETAIL = 300
 
 
@@ -22,11 +23,19 @@ class GoneError(RetryableError):
 
 
 class RejectedError(FatalError):
-    """The server refuses the content of a request (422, 400, 409)."""
+    """The server refuses the content of a request (422, 413, 400); ``detail`` is what it says, in full."""
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
+
+
+def _one_line(text: object) -> str:
+    return " ".join(str(text).split())
 
 
 def _from_status(status: int, detail: str, where: str) -> ArgillaLoopError:
-    detail = " ".join(detail.split())[:MAX_DETAIL]
+    said = _one_line(detail)[:MAX_DETAIL]
     if status == httpx.codes.UNAUTHORIZED:
         return CredentialsError("Argilla refuses the API key: set api_key to the key of an existing user")
     if status == httpx.codes.FORBIDDEN:
@@ -37,7 +46,7 @@ def _from_status(status: int, detail: str, where: str) -> ArgillaLoopError:
         return GoneError(f"Argilla knows nothing of {where}")
     if status in RETRYABLE_STATUS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
         return RetryableError(f"Argilla answers {status} to {where}")
-    return RejectedError(f"Argilla rejects {where} ({status}): {detail}")
+    return RejectedError(f"Argilla rejects {where} ({status}): {said}", detail)
 
 
 @contextmanager
@@ -54,14 +63,14 @@ def translated(where: str) -> Iterator[None]:
     except ArgillaAPIError as error:
         raise _from_status(error.status_code, str(error), where) from None
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise FatalError(f"api_url is not an address that can be called: {error}") from None
+        raise FatalError(f"api_url is not an address that can be called: {_one_line(error)}") from None
     except httpx.HTTPError as error:  # refused, reset, time-out, TLS, broken body
-        reason = str(error) or type(error).__name__
+        reason = _one_line(error) or type(error).__name__
         raise RetryableError(f"Argilla cannot be reached for {where}: {reason}") from None
     except ArgillaError as error:
-        raise RetryableError(f"Argilla's client failed on {where}: {error}") from None
+        raise RetryableError(f"Argilla's client failed on {where}: {_one_line(error)}") from None
     except ValueError as error:  # a truncated body is no JSON
-        raise RetryableError(f"Argilla's answer to {where} cannot be read: {error}") from None
+        raise RetryableError(f"Argilla's answer to {where} cannot be read: {_one_line(error)}") from None
 
 
 @dataclass(frozen=True)
@@ -104,20 +113,37 @@ def connect(
         FatalError: there is something else at that address.
     """
     where = f"its status at {api_url}"
+    base, extra = api_url.rstrip("/"), dict(headers or {})
     with translated(where):
+        version = _version(base, extra, timeout)
         client = Argilla(
-            api_url=api_url.rstrip("/"),
+            api_url=base,
             api_key=api_key,
-            headers=dict(headers or {}),
+            headers=extra,
             timeout=timeout,
             retries=0,  # trying again is the listener's business: it can be stopped, and it says so
         )
         me = client.http_client.get("/api/v1/me")
         me.raise_for_status()
-        version = client.http_client.get("/api/v1/version")
-        version.raise_for_status()
-        try:
-            user, server = me.json(), version.json()
-            return Connection(client, user["id"], user["username"], user["role"], server["version"])
-        except (ValueError, KeyError, TypeError):
-            raise FatalError(f"what answers at {api_url} is not an Argilla 2 server: check api_url") from None
+        user = me.json()
+        return Connection(client, user["id"], user["username"], user["role"], version)
+
+
+def _version(base: str, headers: dict[str, str], timeout: float) -> str:
+    """Version of the server, asked for without a key: what is no Argilla 2 server is found before the SDK trips."""
+    answer = httpx.get(f"{base}/api/v1/version", headers=headers, timeout=timeout)
+    if answer.is_redirect:
+        raise FatalError(
+            f"{base} redirects to {answer.headers.get('location', 'elsewhere')}: set api_url to where it leads"
+        )
+    if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
+        raise CredentialsError(
+            f"what stands in front of {base} lets nobody in ({answer.status_code}): set headers "
+            "(a private Hugging Face Space wants Authorization)"
+        )
+    if answer.status_code != httpx.codes.NOT_FOUND:
+        answer.raise_for_status()
+    try:
+        return str(answer.json()["version"])
+    except (ValueError, KeyError, TypeError):
+        raise FatalError(f"what answers at {base} is not an Argilla 2 server: check api_url") from None

@@ -13,13 +13,16 @@ from argilla_loop.argilla.connection import Connection, RejectedError, translate
 from argilla_loop.argilla.query import Query
 from argilla_loop.argilla.schema import FIELD, QUESTION, DatasetInfo
 from argilla_loop.domain import Answer, LoggedRecord, NewRecord, Route
+from argilla_loop.errors import RetryableError
 
 log = structlog.get_logger(__name__)
 
 PAGE = 500
 MAX_PER_REQUEST = 500
+SCANS = 5
 AGENT = "argilla-loop"
-_POSITION = re.compile(r"[Rr]ecord at position (\d+)")
+# the server's own validators, and its schema's
+_POSITION = re.compile(r'[Rr]ecord at position (\d+)|"items",\s*(\d+)')
 
 
 class RecordSource(Protocol):
@@ -82,45 +85,67 @@ class ArgillaDataset:
                 return
 
     def scan(self) -> Iterator[LoggedRecord]:
-        """All records, in the order they were logged."""
-        seen: set[str] = set()  # pages shift when a record is deleted meanwhile: never give one twice
-        offset = 0
-        while True:
-            params = {"offset": offset, "limit": PAGE, "include": ["responses", "suggestions"]}
-            page = self._connection.call("GET", f"{self._path}/records", where="the records", params=params)[
-                "items"
-            ]
-            for item in page:
-                if item["id"] not in seen:
-                    seen.add(item["id"])
-                    yield self._record(item)
-            offset += len(page)
-            if len(page) < PAGE:
-                return
+        """All records, in the order they were logged.
+
+        Raises:
+            RetryableError: records come and go so fast that no pass sees the same number from first page to last.
+        """
+        for _ in range(SCANS):
+            items: dict[str, dict[str, Any]] = {}
+            totals: set[int] = set()
+            offset = 0
+            while True:
+                page = self._page(offset)
+                totals.add(page["total"])
+                items.update((item["id"], item) for item in page["items"])
+                offset += len(page["items"])
+                if len(page["items"]) < PAGE:
+                    break
+            if len(totals) == 1:  # else a record was deleted meanwhile, pages shifted, and one may be missing
+                return (self._record(item) for item in items.values())
+        raise RetryableError("records are being deleted while they are read")
 
     def log(self, records: Sequence[NewRecord]) -> list[str]:
-        """One ``PUT …/records/bulk``, a single transaction on the server."""
+        """One ``PUT …/records/bulk``, a single transaction on the server; again without what it refuses.
+
+        Raises:
+            RejectedError: it refuses every one of several: it is not the records.
+        """
         if len(records) > MAX_PER_REQUEST:
             raise ValueError(f"{len(records)} records in one batch: {MAX_PER_REQUEST} are the most")
-        left, refused = list(records), []
-        while left:
+        refused: dict[str, RejectedError] = {}
+        self._log(list(records), refused)
+        if len(refused) == len(records) > 1:
+            raise next(iter(refused.values()))
+        for record_id, error in refused.items():
+            log.warning("record_refused", id=record_id, reason=str(error))
+        return list(refused)
+
+    def _log(self, records: list[NewRecord], refused: dict[str, RejectedError]) -> None:
+        while records:
             try:
                 self._connection.call(
                     "PUT",
                     f"{self._path}/records/bulk",
-                    where=f"logging {len(left)} records",
-                    json={"items": [self._payload(record) for record in left]},
+                    where=f"logging {len(records)} records",
+                    json={"items": [self._payload(record) for record in records]},
                 )
             except RejectedError as error:
-                match = _POSITION.search(str(error))
-                if match is None or int(match[1]) >= len(left):
-                    raise
-                bad = left.pop(int(match[1]))
-                refused.append(bad.id)
-                log.warning("record_refused", id=bad.id, reason=str(error))
+                match = _POSITION.search(error.detail)
+                if match is not None and int(match[1] or match[2]) < len(records):
+                    refused[records.pop(int(match[1] or match[2])).id] = error
+                elif len(records) == 1:
+                    refused[records.pop().id] = error
+                else:  # too large, or no word of which one: halve, though a batch is then more than one request
+                    half = len(records) // 2
+                    self._log(records[:half], refused)
+                    records = records[half:]
             else:
-                break
-        return refused
+                return
+
+    def _page(self, offset: int) -> Any:
+        params = {"offset": offset, "limit": PAGE, "include": ["responses", "suggestions"]}
+        return self._connection.call("GET", f"{self._path}/records", where="the records", params=params)
 
     def _search(self, query: Query, *, offset: int, limit: int, include: Sequence[str] = ()) -> Any:
         with translated("the query"):
@@ -165,14 +190,17 @@ class ArgillaDataset:
         suggestion = next(
             (s for s in item.get("suggestions") or () if str(s["question_id"]) == self.info.question_id), None
         )
-        idx, certainty, route = metadata.get("idx"), metadata.get("certainty"), metadata.get("route")
+        idx, certainty, model = metadata.get("idx"), metadata.get("certainty"), metadata.get("model")
+        ours = metadata.get("route") in {
+            route.value for route in Route
+        }  # others may use the same names otherwise
         return LoggedRecord(
             id=str(item.get("external_id") or item["id"]),
             text=str(item["fields"].get(FIELD) or ""),
-            batch=int(idx) if idx is not None else None,
-            route=Route(route) if route in {r.value for r in Route} else None,
-            certainty=float(certainty) if certainty is not None else None,
-            model=metadata.get("model"),
+            batch=idx if ours and type(idx) is int else None,
+            route=Route(metadata["route"]) if ours else None,
+            certainty=float(certainty) if ours and isinstance(certainty, (int, float)) else None,
+            model=model if ours and isinstance(model, str) else None,
             suggestion=suggestion["value"] if suggestion and isinstance(suggestion["value"], str) else None,
             answers=tuple(_answer(response) for response in item.get("responses") or ()),
         )

@@ -115,7 +115,7 @@ class Listener:
                 ends_with=self._ends_with,
             )
             left = self._interval - (time.monotonic() - started)
-            if left > 0:
+            if left > 0 and not self._stopping.is_set():
                 self._wake.wait(left)
 
     def start(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from argilla_loop.argilla.connection import Connection
+from argilla_loop.argilla.connection import Connection, GoneError
 from argilla_loop.argilla.dataset import PAGE
 from argilla_loop.argilla.schema import find_dataset, find_workspace
 from argilla_loop.domain import Answer, LoggedRecord
@@ -66,7 +66,19 @@ class ArgillaRows:
                 return
 
     def revision(self) -> str:
-        """Moves with every answer and every record that is added or deleted."""
+        """Moves with every answer and every record that is added or deleted.
+
+        Raises:
+            PoolError: the dataset was deleted.
+        """
+        try:
+            return self._revision()
+        except GoneError:
+            raise PoolError(
+                f"pool.dataset {self._name!r} is no longer there: create it or name another"
+            ) from None
+
+    def _revision(self) -> str:
         dataset = self._connection.call("GET", self._path, where=f"pool {self._name!r}")
         progress = self._connection.call("GET", f"{self._path}/progress", where="the pool's progress")
         return f"{dataset['last_activity_at']} {progress['total']}"

@@ -117,9 +117,16 @@ def ensure_dataset(
             },
         )
         log.info("dataset_created", dataset=name, workspace=workspace, labels=len(labels))
-    if dataset["status"] == "draft":
+    draft = dataset["status"] == "draft"
+    if draft:
         _complete_draft(connection, dataset, labels)
-    return _verify(connection, dataset, workspace, labels)
+    info = verify_dataset(
+        connection, dataset, workspace=workspace, labels=labels
+    )  # before anything is for good
+    _add_missing_metadata(connection, dataset)
+    if draft:
+        connection.call("PUT", f"/datasets/{dataset['id']}/publish", where="publishing the dataset")
+    return info
 
 
 def _complete_draft(connection: Connection, dataset: dict[str, Any], labels: Sequence[str]) -> None:
@@ -140,8 +147,6 @@ def _complete_draft(connection: Connection, dataset: dict[str, Any], labels: Seq
         connection.call(
             "POST", f"{path}/questions", where="the label question", json={**question, "settings": settings}
         )
-    _add_missing_metadata(connection, dataset)
-    connection.call("PUT", f"{path}/publish", where="publishing the dataset")
 
 
 def _add_missing_metadata(connection: Connection, dataset: dict[str, Any]) -> None:
@@ -188,22 +193,35 @@ def differences(connection: Connection, dataset: dict[str, Any], labels: Sequenc
             f"only in the settings: {less}" if less else "",
         ]
         wrong.append("its labels differ from the settings (" + "; ".join(filter(None, parts)) + ")")
+    wrong += [
+        f"question {name!r} is required, but only {QUESTION!r} is answered"
+        for name, q in questions.items()
+        if q["required"] and name != QUESTION
+    ]
     for prop in _parts(connection, dataset, "metadata-properties"):
         name, kind = prop["name"], prop["settings"]["type"]
-        if name in METADATA and kind != METADATA[name][0]["type"]:
+        if name not in METADATA:
+            continue
+        if kind != METADATA[name][0]["type"]:
             wrong.append(f"metadata {name!r} is {kind}, it must be {METADATA[name][0]['type']}")
+        elif narrow := _narrower(prop["settings"], METADATA[name][0]):
+            wrong.append(f"metadata {name!r} allows too little ({narrow})")
     return wrong
 
 
-def _verify(
-    connection: Connection, dataset: dict[str, Any], workspace: str, labels: Sequence[str]
+def verify_dataset(
+    connection: Connection, dataset: dict[str, Any], *, workspace: str, labels: Sequence[str]
 ) -> DatasetInfo:
+    """What is known about ``dataset``, which is only looked at.
+
+    Raises:
+        SchemaError: it cannot be worked on; says in what it differs.
+    """
     if wrong := differences(connection, dataset, labels):
         raise SchemaError(
             f"dataset {dataset['name']!r} in workspace {workspace!r} cannot be used: {'; '.join(wrong)}. "
             "Set dataset to another name (it will be created) or make the settings match"
         )
-    _add_missing_metadata(connection, dataset)
     question = next(q for q in _parts(connection, dataset, "questions") if q["name"] == QUESTION)
     distribution = dataset.get("distribution") or {}
     return DatasetInfo(
@@ -214,6 +232,18 @@ def _verify(
         labels=_options(question),
         min_submitted=int(distribution.get("min_submitted") or 1),
     )
+
+
+def _narrower(there: dict[str, Any], needed: dict[str, Any]) -> str:
+    """Which bound or choice of a metadata property keeps values out that we write; empty where none does."""
+    if there.get("values"):
+        return "only certain values"
+    least, most = there.get("min"), there.get("max")
+    if least is not None and least > 0:
+        return f"min {least}"
+    if most is not None and (needed.get("max") is None or most < needed["max"]):
+        return f"max {most}"
+    return ""
 
 
 def _required_others(connection: Connection, dataset: dict[str, Any]) -> list[str]:

@@ -8,20 +8,27 @@ from collections.abc import Iterable
 from argilla_loop.domain import Answer, Example, LoggedRecord, Origin, Route
 
 
-def accepted_by_model(record: LoggedRecord, daemon_id: str) -> bool:
-    """Whether the daemon's own user has validated ``record``.
+def is_the_daemons(answer: Answer, record: LoggedRecord, daemon_id: str) -> bool:
+    """Whether the daemon gave ``answer`` by itself: on the accept route, submitted, with the label it suggested.
 
-    Only on the accept route: a person who labels with the daemon's account answers as a person.
+    Anything else by that user is a person's, who labels with the daemon's account or corrects it there.
     """
-    return record.route is Route.ACCEPT and any(
-        answer.user_id == daemon_id and answer.status == "submitted" for answer in record.answers
+    return (
+        answer.user_id == daemon_id
+        and record.route is Route.ACCEPT
+        and answer.status == "submitted"
+        and answer.label == record.suggestion
     )
+
+
+def accepted_by_model(record: LoggedRecord, daemon_id: str) -> bool:
+    """Whether the daemon has validated ``record``."""
+    return any(is_the_daemons(answer, record, daemon_id) for answer in record.answers)
 
 
 def human_answers(record: LoggedRecord, daemon_id: str) -> list[Answer]:
     """The submitted and discarded answers that people gave, drafts left out."""
-    ours = record.route is Route.ACCEPT
-    return [a for a in record.answers if a.settles and not (ours and a.user_id == daemon_id)]
+    return [a for a in record.answers if a.settles and not is_the_daemons(a, record, daemon_id)]
 
 
 def human_label(record: LoggedRecord, daemon_id: str) -> str | None:
@@ -56,7 +63,7 @@ def is_discarded(record: LoggedRecord, daemon_id: str) -> bool:
 
 
 def examples_from(records: Iterable[LoggedRecord], *, daemon_id: str, with_model: bool) -> list[Example]:
-    """The examples that ``records`` hold; a person's answer outranks the daemon's.
+    """The examples that ``records`` hold; a person's answer outranks the daemon's, a blank text is no example.
 
     Args:
         records: records of the working dataset.
@@ -65,11 +72,13 @@ def examples_from(records: Iterable[LoggedRecord], *, daemon_id: str, with_model
     """
     found = []
     for record in records:
+        if not record.text.strip():
+            continue  # somebody logged it by hand
         label = human_label(record, daemon_id)
         if label is not None:
             found.append(Example(record.id, record.text, label, Origin.HUMAN))
-        elif with_model and accepted_by_model(record, daemon_id) and not is_discarded(record, daemon_id):
-            label = next(a.label for a in record.answers if a.user_id == daemon_id)
-            if label is not None:
-                found.append(Example(record.id, record.text, label, Origin.MODEL))
+            continue
+        accepted = with_model and accepted_by_model(record, daemon_id) and not is_discarded(record, daemon_id)
+        if accepted and record.suggestion is not None:
+            found.append(Example(record.id, record.text, record.suggestion, Origin.MODEL))
     return found
