@@ -156,7 +156,8 @@ class Service:
         )
 
     def _on_turn(self, turn: Turn) -> None:
-        if turn.records or turn.step != self._told:  # an idle service looks again and again, and has nothing new to say
+        # an idle service looks again and again, and has nothing new to say
+        if turn.records or turn.step != self._told:
             tell(turn)
         self._told = turn.step
         heartbeat.beat(

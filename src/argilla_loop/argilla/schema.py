@@ -25,8 +25,9 @@ METADATA: dict[str, tuple[dict[str, Any], bool]] = {
 TITLES = {"idx": "Batch (idx)", "certainty": "Certainty", "route": "Route", "model": "Model version"}
 DEFAULT_GUIDELINES = (
     "Choose the label that fits the text best and submit. Where a suggestion is shown, a model made it from the "
-    "answers given so far: correct it wherever it is wrong. Discard texts that fit no label. When all records of a "
-    "batch are answered, the next batch appears by itself after a moment."
+    "answers given so far: correct it wherever it is wrong. Discard texts that fit no label. When the queue is "
+    "empty, the next batch is there after a moment: go to Home and open the dataset again (a mere reload of the page "
+    "keeps your place in the old queue and may skip records)."
 )
 
 
