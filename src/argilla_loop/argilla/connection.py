@@ -116,6 +116,9 @@ def connect(
     base, extra = api_url.rstrip("/"), dict(headers or {})
     with translated(where):
         version = _version(base, extra, timeout)
+        # asked before there is a client: the SDK's leaves its socket open where the key is refused
+        me = httpx.get(f"{base}/api/v1/me", headers={**extra, "X-Argilla-Api-Key": api_key}, timeout=timeout)
+        user = me.raise_for_status().json()
         client = Argilla(
             api_url=base,
             api_key=api_key,
@@ -123,9 +126,6 @@ def connect(
             timeout=timeout,
             retries=0,  # trying again is the listener's business: it can be stopped, and it says so
         )
-        me = client.http_client.get("/api/v1/me")
-        me.raise_for_status()
-        user = me.json()
         return Connection(client, user["id"], user["username"], user["role"], version)
 
 
