@@ -151,9 +151,8 @@ class Loop:
     def _observe(self, pool: Pool, records: Sequence[LoggedRecord], left: int) -> Observation:
         daemon_id, min_submitted = self._dataset.daemon_id, self._dataset.info.min_submitted
         answered = examples_from(records, daemon_id=daemon_id, with_model=self._rules.train_on_model)
-        examples = {
-            example.id: example for example in (*pool.examples(), *answered)
-        }  # an answer outranks the pool
+        # an answer outranks the pool
+        examples = {example.id: example for example in (*pool.examples(), *answered)}
         batch = latest_batch(records, min_submitted=min_submitted, daemon_id=daemon_id)
         return Observation(batch, list(examples.values()), self._dataset.info.labels, left)
 

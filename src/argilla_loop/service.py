@@ -71,9 +71,8 @@ class Service:
                     if listener is not None:
                         self._listener = listener
                         systemd.ready()
-                        if (
-                            not self._stopping.is_set()
-                        ):  # stop() may have come before there was a listener to stop
+                        # stop() may have come before there was a listener to stop
+                        if not self._stopping.is_set():
                             listener.run()
                 except GoneError as error:
                     log.warning(
