@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Optional
+from typing import Annotated, Any, Optional
 
 import click
 import typer
@@ -192,6 +192,116 @@ def demo(
         ),
         out,
     )
+
+
+class Baseline(str, Enum):
+    """What `simulate` compares with."""
+
+    TUTORIAL = "tutorial"
+
+
+class TrainOn(str, Enum):
+    """Whose labels `simulate` trains on."""
+
+    HUMAN = "human"
+    HUMAN_AND_MODEL = "human+model"
+
+
+# What the service does unless told otherwise.
+DEFAULTS: dict[str, Any] = {name: field.default for name, field in Settings.model_fields.items()}
+TRAIN_ON_DEFAULT = TrainOn(DEFAULTS["train_on"])
+SIMULATE_EXAMPLE = (
+    "**Example:** `argilla-loop simulate --data tickets.csv --text-column body --label-column topic "
+    "--strategies random,sequential --baseline tutorial` prints accuracy by labels and the labels needed for the "
+    "tutorial's accuracy, and writes a row a turn and the learning curves into simulate-out. Ctrl-C keeps what is "
+    "done; the same command goes on."
+)
+
+
+@app.command(epilog=SIMULATE_EXAMPLE)
+def simulate(
+    data: Annotated[
+        Path, typer.Option("--data", help="Labelled file: parquet, CSV, TSV, JSON or JSON lines.")
+    ],
+    text_column: Annotated[str, typer.Option(help="Column of the texts.")] = "text",
+    label_column: Annotated[str, typer.Option(help="Column of the right labels.")] = "label",
+    split_column: Annotated[
+        Optional[str],  # noqa: UP045  see Config
+        typer.Option(
+            help="Column that says `train` (to be labelled) or `test` (to measure on); default: `split` if there."
+        ),
+    ] = None,
+    held_back: Annotated[
+        float, typer.Option(min=0.01, max=0.9, help="Without such a column: share held back to measure on.")
+    ] = 0.3,
+    most_held_back: Annotated[int, typer.Option(min=1, help="The most texts to measure on.")] = 2000,
+    pool_size: Annotated[int, typer.Option(min=10, help="The most texts that may be labelled.")] = 5000,
+    budget: Annotated[int, typer.Option(min=1, help="Labels that people give in each run.")] = 200,
+    seeds: Annotated[int, typer.Option(min=1, help="Runs of each strategy, each in another order.")] = 5,
+    strategies: Annotated[
+        Optional[str],  # noqa: UP045  see Config
+        typer.Option(help="Strategies to compare, with commas; default: the service's, and random."),
+    ] = None,
+    baseline: Annotated[
+        Optional[Baseline],  # noqa: UP045  see Config
+        typer.Option(help="Compare with the tutorial's own loop and the stock classifier, too."),
+    ] = None,
+    noise: Annotated[float, typer.Option(min=0.0, max=0.9, help="Share of wrong answers.")] = 0.0,
+    slice_size: Annotated[int, typer.Option(min=1, max=500, help="Records a batch.")] = DEFAULTS[
+        "slice_size"
+    ],
+    min_examples_per_label: Annotated[
+        int, typer.Option(min=2, help="Examples each label needs before a classifier is trained.")
+    ] = DEFAULTS["min_examples_per_label"],
+    threshold: Annotated[
+        float, typer.Option(min=0.5, max=1.0, help="Certainty threshold; 1: people see every record.")
+    ] = DEFAULTS["certainty_threshold"],
+    train_on: Annotated[TrainOn, typer.Option(help="Whose labels to learn from.")] = TRAIN_ON_DEFAULT,
+    model: Annotated[
+        str, typer.Option(help="Sentence-embedding model: folder, hub name or package:NAME.")
+    ] = DEFAULTS["model"],
+    cache_dir: Annotated[
+        Optional[Path],  # noqa: UP045  see Config
+        typer.Option(help="Embeddings and models; may be deleted; default: the service's."),
+    ] = None,
+    jobs: Annotated[int, typer.Option(min=1, help="Processes; one for each core is about right.")] = 1,
+    folder: Annotated[Path, typer.Option("--out", help="Folder of results and of finished runs.")] = Path(
+        "simulate-out"
+    ),
+) -> None:
+    """Replay a labelled file through the loop, with somebody who answers by its labels: measure before you believe.
+
+    What would the service reach with 200 labels on your own texts, and what with another strategy or threshold?
+    """
+    from argilla_loop.simulate.command import Request, run_simulation  # noqa: PLC0415  see demo
+
+    configure_logs()
+    finished = run_simulation(
+        Request(
+            data=data,
+            text_column=text_column,
+            label_column=label_column,
+            split_column=split_column,
+            held_back=held_back,
+            most_held_back=most_held_back,
+            pool_size=pool_size,
+            strategies=strategies,
+            baseline=baseline is not None,
+            budget=budget,
+            seeds=seeds,
+            noise=noise,
+            slice_size=slice_size,
+            min_examples_per_label=min_examples_per_label,
+            threshold=threshold,
+            train_on_model=train_on is TrainOn.HUMAN_AND_MODEL,
+            model=model,
+            cache_dir=cache_dir or Settings.model_fields["cache_dir"].get_default(call_default_factory=True),
+            jobs=jobs,
+            out=folder,
+        ),
+        out,
+    )
+    raise typer.Exit(0 if finished else INTERRUPTED)
 
 
 @app.command()

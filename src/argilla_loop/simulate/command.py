@@ -1,0 +1,79 @@
+"""The command: file to set, model to encoder, options to runs, and what is told of them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import cast
+
+from rich.console import Console
+
+from argilla_loop.learning.learner import build_learner
+from argilla_loop.policy.query import Strategy
+from argilla_loop.simulate.data import read_labelled
+from argilla_loop.simulate.run import Options, default, simulate, strategies_of
+from argilla_loop.simulate.show import conclude
+
+RANDOM: Strategy = "random"
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """What was asked for on the command line; see the options' help."""
+
+    data: Path
+    text_column: str
+    label_column: str
+    split_column: str | None
+    held_back: float
+    most_held_back: int
+    pool_size: int
+    strategies: str | None
+    baseline: bool
+    budget: int
+    seeds: int
+    noise: float
+    slice_size: int
+    min_examples_per_label: int
+    threshold: float
+    train_on_model: bool
+    model: str
+    cache_dir: Path
+    jobs: int
+    out: Path
+
+
+def run_simulation(request: Request, console: Console) -> bool:
+    """Simulate and tell; returns whether all runs are finished.
+
+    Raises:
+        FatalError: file, model or options are not to be used.
+    """
+    if request.strategies is None:
+        names = list(dict.fromkeys([cast("Strategy", default("strategy")), RANDOM]))
+    else:
+        names = strategies_of(request.strategies)
+    options = Options(
+        strategies=names,
+        baseline=request.baseline,
+        budget=request.budget,
+        seeds=request.seeds,
+        noise=request.noise,
+        slice_size=request.slice_size,
+        min_examples_per_label=request.min_examples_per_label,
+        certainty_threshold=request.threshold if request.threshold < 1.0 else None,
+        train_on_model=request.train_on_model,
+    )
+    data = read_labelled(
+        request.data,
+        text_column=request.text_column,
+        label_column=request.label_column,
+        split_column=request.split_column,
+        held_back=request.held_back,
+        most_held_back=request.most_held_back,
+        pool_size=request.pool_size,
+    )
+    encoder = build_learner(request.model, "fp32", request.cache_dir, seed=0).encoder
+    outcome = simulate(data, encoder, options, request.out, jobs=request.jobs)
+    conclude(console, outcome, request.out)
+    return outcome.finished == outcome.planned

@@ -1,0 +1,62 @@
+"""Learning curves as a picture."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+
+from argilla_loop.simulate.replay import TUTORIAL
+from argilla_loop.simulate.results import LEAST_RUNS, Curve, band, final_accuracy
+
+# Okabe and Ito's colours, which the colour-blind can tell apart; the baseline is grey
+COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8B4513", "#000000")
+BASELINE_COLOUR = "#666666"
+FROM = 0.12  # of the labels: what is below the curves from there on is not shown, as every curve starts at chance
+
+
+def draw_curves(path: Path, found: Mapping[str, Sequence[Curve]], *, title: str) -> None:
+    """Draw held-back accuracy by human labels: a line a strategy, the mean over seeds, and its 95 % interval.
+
+    Args:
+        path: PNG file to write.
+        found: the runs by strategy.
+        title: of the picture.
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - extra demo; slow to import
+    from matplotlib.figure import Figure  # noqa: PLC0415 - the same
+
+    figure = Figure(figsize=(8.5, 5.2), dpi=120, layout="constrained")
+    FigureCanvasAgg(figure)
+    axes = figure.add_subplot()
+    seeds = max(len(runs) for runs in found.values())
+    bottom, top = 1.0, 0.0
+    for number, (name, runs) in enumerate(found.items()):
+        means = band(runs)
+        is_baseline = name == TUTORIAL
+        colour = BASELINE_COLOUR if is_baseline else COLOURS[number % len(COLOURS)]
+        low, high = np.maximum(means.mean - means.half, 0.0), np.minimum(means.mean + means.half, 1.0)
+        axes.fill_between(means.labels, low, high, color=colour, alpha=0.13, linewidth=0)
+        axes.plot(
+            means.labels, means.mean, color=colour, linewidth=1.8,
+            linestyle="--" if is_baseline else "-",
+            label=f"{name} ({means.mean[-1]:.1%})",
+        )  # fmt: skip
+        begun = means.labels >= FROM * means.labels[-1]
+        bottom = min(bottom, float(means.mean[begun].min()))
+        top = max(top, float(np.nanmax([means.mean.max(), *high])))
+    if TUTORIAL in found:
+        axes.axhline(final_accuracy(found[TUTORIAL]), color=BASELINE_COLOUR, linewidth=0.8, linestyle=":")
+    axes.set_title(title, loc="left")
+    axes.set_xlabel("labels given by people")
+    axes.set_ylabel("accuracy on held-back texts")
+    axes.set_xlim(left=0)
+    axes.set_ylim(max(bottom - 0.05, 0.0), min(top + 0.05, 1.0))
+    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.grid(alpha=0.25)
+    axes.spines[["top", "right"]].set_visible(False)
+    over = "one seed" if seeds == 1 else f"mean of {seeds} seeds"
+    over += ", 95 % interval" if seeds >= LEAST_RUNS else ""
+    axes.legend(loc="lower right", frameon=False, title=over)
+    figure.savefig(path, format="png")

@@ -1,0 +1,245 @@
+"""One run: the loop itself over an in-memory dataset, somebody who answers, a row of measurements a turn."""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import numpy as np
+import structlog
+from sklearn.metrics import f1_score
+
+from argilla_loop.argilla.memory import MemoryDataset
+from argilla_loop.domain import (
+    Encoder,
+    Example,
+    FloatArray,
+    Learner,
+    LoggedRecord,
+    Model,
+    NewRecord,
+    Origin,
+    Route,
+)
+from argilla_loop.errors import TrainingError
+from argilla_loop.learning.learner import ClassyLearner
+from argilla_loop.loop import Loop, Rules, Turn
+from argilla_loop.policy.certainty import best
+from argilla_loop.policy.plan import Finished, NextBatch
+from argilla_loop.simulate.annotator import Annotator
+from argilla_loop.simulate.data import Labelled, LabelledSet, SimulatedPool
+from argilla_loop.simulate.stock import StockLearner
+
+TUTORIAL = "tutorial"
+PHASES = ("observe", "train", "score", "choose", "log")
+
+Row = dict[str, "str | int | float | bool | None"]
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """What one run depends on, besides the set, the encoder and the code.
+
+    Attributes:
+        name: the strategy's, or ``tutorial``.
+        seed: of pool order, errors, strategy and training.
+        rules: the loop's; ``rules.seed`` is ``seed``.
+        budget: human labels to spend.
+        noise: share of wrong answers.
+        look_every: the most human labels between two looks, so that a long batch gives more than one row.
+    """
+
+    name: str
+    seed: int
+    rules: Rules
+    budget: int
+    noise: float = 0.0
+    look_every: int = 10
+
+    @property
+    def is_baseline(self) -> bool:
+        """Whether this is the tutorial's loop."""
+        return self.name == TUTORIAL
+
+
+class KnownEncoder:
+    """``domain.Encoder`` over the embeddings of all texts of a set, which are made once.
+
+    Args:
+        fingerprint: of the encoder that made them.
+        texts: each once.
+        vectors: theirs, shape (n, d).
+    """
+
+    def __init__(self, fingerprint: str, texts: Sequence[str], vectors: FloatArray) -> None:
+        self.fingerprint = fingerprint
+        self._vectors = vectors
+        self._rows = {text: row for row, text in enumerate(texts)}
+
+    def encode(self, texts: Sequence[str], *, progress: bool = False) -> FloatArray:
+        """Embeddings, shape (n, d).
+
+        Raises:
+            KeyError: a text is not of the set.
+        """
+        del progress
+        return self._vectors[[self._rows[text] for text in texts]]
+
+
+def tutorial_rules(seed: int, threshold: float = 0.9) -> Rules:
+    """The tutorial's own: next five in pool order; it learns from its own validations, and never counts examples."""
+    return Rules(
+        slice_size=5, min_examples_per_label=0, strategy="sequential", certainty_threshold=threshold,
+        train_on_model=True, seed=seed,
+    )  # fmt: skip
+
+
+def build_loop(
+    run: Run, dataset: MemoryDataset, pool: SimulatedPool, learner: Learner, encoder: Encoder
+) -> Loop:
+    """The service's loop: the one place here that knows how it is made."""
+    return Loop(dataset, pool, learner, encoder, run.rules)
+
+
+def learner_of(run: Run, encoder: Encoder) -> Learner:
+    """The service's learner, or the tutorial's."""
+    return StockLearner(encoder, seed=run.seed) if run.is_baseline else ClassyLearner(encoder, seed=run.seed)
+
+
+def replay(
+    run: Run,
+    data: LabelledSet,
+    encoder: Encoder,
+    *,
+    make_learner: Callable[[Run, Encoder], Learner] = learner_of,
+) -> Iterator[Row]:
+    """Play ``run``; yields a row after each turn, the last when the budget is spent or the pool is exhausted."""
+    rows = [data.pool[n] for n in np.random.default_rng(run.seed).permutation(len(data.pool))]
+    gold = {row.id: row.label for row in rows}
+    dataset = MemoryDataset(data.labels, name=data.name)
+    annotator = Annotator(dataset, gold, data.labels, noise=run.noise, seed=run.seed)
+    learner = make_learner(run, encoder)
+    loop = build_loop(run, dataset, SimulatedPool(rows, f"{data.fingerprint}-{run.seed}"), learner, encoder)
+    judge = Judge(data.held_back, learner, run.rules.certainty_threshold)
+    if run.is_baseline:
+        dataset.log(_by_hand(rows, per_label=5))
+    number = 0
+    while True:
+        with hushed():
+            turn = loop.turn()
+            yield {
+                "strategy": run.name,
+                "seed": run.seed,
+                "turn": number,
+                "step": type(turn.step).__name__,
+                "human_labels": annotator.given,
+                **accepted_so_far(list(dataset.scan()), gold),
+                **judge.measure(turn, labels=len(data.labels)),
+                **{f"seconds_{phase}": turn.seconds.get(phase, 0.0) for phase in PHASES},
+            }
+        left = run.budget - annotator.given
+        if left <= 0 or isinstance(turn.step, Finished):
+            return
+        annotator.answer(min(run.look_every, left))
+        number += 1
+
+
+def _by_hand(rows: Sequence[Labelled], *, per_label: int) -> list[NewRecord]:
+    """The tutorial's start, written by hand there: some texts of each label, in turn, the first ones of the pool."""
+    seen: Counter[str] = Counter()
+    start = []
+    for row in rows:
+        if seen[row.label] < per_label:
+            start.append((seen[row.label], row.label, row))
+            seen[row.label] += 1
+    return [NewRecord(row.id, row.text, 0, Route.ASK) for _, _, row in sorted(start)]
+
+
+def accepted_so_far(records: Sequence[LoggedRecord], gold: Mapping[str, str]) -> Row:
+    """How much the service validated by itself, and how well.
+
+    Precision is the share of it that has the gold label; coverage is its share of all records that a model scored.
+    """
+    accepted = [record for record in records if record.route is Route.ACCEPT]
+    scored = sum(record.certainty is not None for record in records)
+    right = sum(record.suggestion == gold[record.id] for record in accepted)
+    return {
+        "model_labels": len(accepted),
+        "accepted_right": right,
+        "scored": scored,
+        "accepted_precision": right / len(accepted) if accepted else None,
+        "accepted_coverage": len(accepted) / scored if scored else None,
+    }
+
+
+class Judge:
+    """Measures on the held-back texts what has been learnt after a turn.
+
+    That is the turn's own model where it trained one. Else one is trained on the same examples, as there must be a
+    figure during a long cold start, too; and where that is impossible the most frequent label stands for all.
+
+    Args:
+        held_back: texts and labels.
+        learner: the loop's own.
+        threshold: the certainty threshold; ``None`` where nothing is accepted.
+    """
+
+    def __init__(self, held_back: Sequence[Labelled], learner: Learner, threshold: float | None) -> None:
+        self._texts = [row.text for row in held_back]
+        self._gold = np.asarray([row.label for row in held_back])
+        self._learner, self._threshold = learner, threshold
+
+    def measure(self, turn: Turn, *, labels: int) -> Row:
+        """The columns of this turn; ``labels`` is how many there are to choose from."""
+        started = time.perf_counter()
+        examples = turn.seen.examples
+        model, by = turn.model, "turn"
+        if model is None and not isinstance(turn.step, NextBatch):
+            model, by = self._fit(examples), "fit"
+        row: Row = {"accuracy": 1 / labels, "macro_f1": 1 / labels, "measured": "chance"}
+        if model is not None:
+            row = {**self._scores(model), "measured": by}
+        elif examples:
+            counts = Counter(example.label for example in examples)
+            most = min(counts, key=lambda label: (-counts[label], label))
+            row = {**self._compare(np.full(len(self._gold), most)), "measured": "majority"}
+        row["human_examples"] = sum(example.origin is Origin.HUMAN for example in examples)
+        row["head"] = getattr(model, "head", None)
+        row["model"] = getattr(model, "version", None)
+        row["seconds_measure"] = round(time.perf_counter() - started, 3)
+        return row
+
+    def _fit(self, examples: Sequence[Example]) -> Model | None:
+        try:
+            return self._learner.fit(examples)
+        except TrainingError:
+            return None
+
+    def _scores(self, model: Model) -> Row:
+        columns, certainties = best(model.predict_proba(self._texts))
+        said = np.asarray(model.labels)[columns]
+        row = self._compare(said)
+        if self._threshold is not None:
+            sure = certainties > self._threshold
+            row["certain_coverage"] = float(sure.mean())
+            row["certain_precision"] = float((said == self._gold)[sure].mean()) if sure.any() else None
+        return row
+
+    def _compare(self, said: np.ndarray[tuple[int], np.dtype[np.str_]]) -> Row:
+        macro = f1_score(self._gold, said, labels=np.unique(self._gold), average="macro", zero_division=0.0)
+        return {"accuracy": float((said == self._gold).mean()), "macro_f1": float(macro)}
+
+
+@contextmanager
+def hushed() -> Iterator[None]:
+    """Log errors only: what a learner says of each of a thousand trainings helps nobody, and tears the progress bar."""
+    before = structlog.get_config()["wrapper_class"]
+    structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
+    try:
+        yield
+    finally:
+        structlog.configure(wrapper_class=before)

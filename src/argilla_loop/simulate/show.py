@@ -1,0 +1,173 @@
+"""What is left of a simulation: tables on the terminal and in files, and the picture."""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Mapping, Sequence
+from math import isnan
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.csv as pa_csv
+import pyarrow.parquet as pq
+from rich.box import SIMPLE_HEAD
+from rich.console import Console, Group, RenderableType
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from argilla_loop.simulate.curve import draw_curves
+from argilla_loop.simulate.replay import TUTORIAL, Row
+from argilla_loop.simulate.results import (
+    LEAST_RUNS,
+    Curve,
+    accuracy_at,
+    budgets_up_to,
+    curves,
+    final_accuracy,
+    labels_needed,
+)
+from argilla_loop.simulate.run import Outcome
+
+SCHEMA = pa.schema(
+    [
+        ("set", pa.string()),
+        ("strategy", pa.string()),
+        ("seed", pa.int64()),
+        ("turn", pa.int64()),
+        ("step", pa.string()),  # what the loop decided
+        ("human_labels", pa.int64()),
+        ("model_labels", pa.int64()),  # validated by the service so far
+        ("accuracy", pa.float64()),  # on the held-back texts
+        ("macro_f1", pa.float64()),
+        (
+            "measured",
+            pa.string(),
+        ),  # the turn's own model, one fitted to measure, the majority label, or chance
+        ("accepted_right", pa.int64()),  # of model_labels
+        ("accepted_precision", pa.float64()),
+        ("accepted_coverage", pa.float64()),  # model_labels of scored
+        ("scored", pa.int64()),  # records logged with a suggestion so far
+        ("certain_precision", pa.float64()),  # of the held-back texts above the threshold
+        ("certain_coverage", pa.float64()),
+        ("head", pa.string()),
+        ("model", pa.string()),
+        ("human_examples", pa.int64()),
+        ("seconds_observe", pa.float64()),
+        ("seconds_train", pa.float64()),
+        ("seconds_score", pa.float64()),
+        ("seconds_choose", pa.float64()),
+        ("seconds_log", pa.float64()),
+        ("seconds_measure", pa.float64()),
+        ("finished", pa.bool_()),  # whether the whole run is
+        ("budget", pa.int64()),
+        ("noise", pa.float64()),
+        ("slice_size", pa.int64()),
+        ("min_examples_per_label", pa.int64()),
+        ("certainty_threshold", pa.float64()),
+        ("train_on", pa.string()),
+        ("pool", pa.int64()),
+        ("held_back", pa.int64()),
+        ("labels", pa.int64()),
+        ("encoder", pa.string()),
+        ("version_argilla_loop", pa.string()),
+        ("version_classy_classification", pa.string()),
+        ("version_scikit_learn", pa.string()),
+        ("version_numpy", pa.string()),
+        ("code", pa.string()),
+    ]
+)
+TITLES = {TUTORIAL: "tutorial (baseline)"}
+
+
+def write_rows(folder: Path, rows: Sequence[Row]) -> list[Path]:
+    """Write ``turns.parquet`` and ``turns.csv``, a row a turn; returns their paths."""
+    table = pa.Table.from_pylist(list(rows), SCHEMA)
+    files = [folder / "turns.parquet", folder / "turns.csv"]
+    pq.write_table(table, files[0])
+    pa_csv.write_csv(table, files[1])
+    return files
+
+
+def conclude(console: Console, outcome: Outcome, folder: Path) -> None:
+    """Print the tables; write rows and picture into ``folder`` and say where they are."""
+    if outcome.rows:
+        found = curves(outcome.rows)
+        first = outcome.rows[0]
+        about = (
+            f"{first['set']}: {first['labels']} labels, {first['pool']} texts to label, "
+            f"{first['held_back']} held back"
+        )
+        if first["noise"]:
+            about += f", {first['noise']:.0%} of the answers wrong"
+        console.print(tables(found, title=about))
+        files = write_rows(folder, outcome.rows)
+        if importlib.util.find_spec("matplotlib") is None:
+            _say(console, "no picture: pip install 'argilla-loop[demo]' for matplotlib")
+        else:
+            files.append(folder / "learning-curves.png")
+            draw_curves(files[-1], found, title=about)
+        _say(console, "written: " + ", ".join(map(str, files)))
+    if outcome.finished < outcome.planned:
+        _say(
+            console,
+            f"stopped with {outcome.finished} of {outcome.planned} runs finished; what is done is kept in {folder}: "
+            "the same command goes on with the rest",
+        )
+
+
+def tables(found: Mapping[str, Sequence[Curve]], *, title: str) -> RenderableType:
+    """Accuracy by strategy and labels, and the labels needed for the baseline's final accuracy."""
+    most = max(float(run.labels[-1]) for runs in found.values() for run in runs)
+    columns = budgets_up_to(most)
+    accuracy = Table(box=SIMPLE_HEAD, title=escape(title), title_justify="left", pad_edge=False)
+    accuracy.add_column("accuracy after", no_wrap=True)
+    for budget in columns:
+        accuracy.add_column(f"{budget} labels" if budget == columns[0] else str(budget), justify="right")
+    best = {
+        budget: max(at[0] for runs in found.values() if (at := accuracy_at(runs, budget)))
+        for budget in columns
+    }
+    for name, runs in found.items():
+        cells = [_accuracy(accuracy_at(runs, budget), best[budget]) for budget in columns]
+        accuracy.add_row(TITLES.get(name, name), *cells)
+    seeds = max(len(runs) for runs in found.values())
+    over = "one seed" if seeds == 1 else f"mean of {seeds} seeds"
+    interval = " ± half its 95 % confidence interval" if seeds >= LEAST_RUNS else ""
+    note = Text(f"{over}{interval}; best in bold", style="dim")
+    return Group(accuracy, note, Text(), _needed(found)) if TUTORIAL in found else Group(accuracy, note)
+
+
+def _accuracy(value: tuple[float, float] | None, best: float) -> Text:
+    if value is None:
+        return Text("-")
+    middle, half = value
+    interval = "" if isnan(half) else f" ±{100 * half:.1f}"
+    return Text(f"{middle:.1%}", style="bold" if middle == best else "").append(interval, style="dim")
+
+
+def _needed(found: Mapping[str, Sequence[Curve]]) -> RenderableType:
+    baseline = found[TUTORIAL]
+    given = sum(float(run.labels[-1]) for run in baseline) / len(baseline)
+    table = Table(
+        "strategy", "labels", "share", "runs that get there", box=SIMPLE_HEAD, title_justify="left", pad_edge=False,
+        title=f"labels needed for the tutorial's accuracy after {given:.0f}: {final_accuracy(baseline):.1%}",
+    )  # fmt: skip
+    for name, runs in found.items():
+        if name == TUTORIAL:
+            table.add_row(TITLES[name], f"{given:.0f}", "100%", "")
+            continue
+        needed = labels_needed(runs, baseline)
+        least = "" if needed.reached == needed.runs else "≥ "
+        table.add_row(
+            name,
+            f"{least}{needed.labels:.0f}",
+            f"{least}{needed.share:.0%}",
+            f"{needed.reached} of {needed.runs}",
+        )
+    note = "by each run's isotonic curve, mean over seeds; share: of the labels that the baseline was given"
+    return Group(table, Text(note, style="dim"))
+
+
+def _say(console: Console, text: str) -> None:
+    console.print(Text(text), soft_wrap=True)

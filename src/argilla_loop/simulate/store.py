@@ -1,0 +1,109 @@
+"""What is kept of runs on disk: a file a run, named by all that its figures depend on."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import asdict
+from functools import cache
+from importlib.metadata import version
+from pathlib import Path
+
+import argilla_loop
+from argilla_loop.domain import Encoder, Learner
+from argilla_loop.simulate.data import LabelledSet
+from argilla_loop.simulate.replay import Row, Run, replay
+
+PACKAGES = ("argilla-loop", "classy-classification", "scikit-learn", "numpy")
+# what a run's figures depend on; a change anywhere else keeps what is done
+CODE = (
+    "loop.py", "domain.py", "policy", "learning", "argilla/memory.py",
+    "simulate/annotator.py", "simulate/data.py", "simulate/replay.py", "simulate/stock.py",
+)  # fmt: skip
+UNFINISHED = ".part.jsonl"
+
+
+def play(
+    run: Run,
+    file: Path,
+    data: LabelledSet,
+    encoder: Encoder,
+    make_learner: Callable[[Run, Encoder], Learner],
+) -> Iterator[int]:
+    """Play one run into ``file``; yields the human labels spent by each turn, and at the end those left over.
+
+    The rows go to a file beside it that gets its name when the run is finished: what has the name is whole.
+    """
+    spent = 0
+    part = file.with_suffix(UNFINISHED)
+    with part.open("w", encoding="utf-8") as out:
+        for row in replay(run, data, encoder, make_learner=make_learner):
+            out.write(json.dumps(row) + "\n")
+            out.flush()
+            yield int(row["human_labels"] or 0) - spent
+            spent = int(row["human_labels"] or 0)
+    part.replace(file)
+    yield run.budget - spent
+
+
+def run_file(folder: Path, run: Run, data: LabelledSet, encoder: Encoder) -> Path:
+    """The run's file in ``folder``; it exists once the run is finished."""
+    parts = [asdict(run), data.fingerprint, encoder.fingerprint, _versions(), _code()]
+    key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+    return folder / f"{run.name}-{run.seed}-{key}.jsonl"
+
+
+def read_run(file: Path, common: Row) -> Iterator[Row]:
+    """The run's rows, each with what is ``common`` to all; also those of a run that is not finished."""
+    finished = file.exists()
+    source = file if finished else file.with_suffix(UNFINISHED)
+    if not source.exists():
+        return
+    for line in source.read_text(encoding="utf-8").splitlines():
+        try:
+            row = json.loads(line)
+        except json.JSONDecodeError:  # killed in the middle of a line
+            return
+        yield {"set": common["set"], **row, "finished": finished, **common}
+
+
+def about(run: Run, data: LabelledSet, encoder: Encoder) -> Row:
+    """What is the same in all rows of a run."""
+    rules = run.rules
+    return {
+        "set": data.name,
+        "pool": len(data.pool),
+        "held_back": len(data.held_back),
+        "labels": len(data.labels),
+        "budget": run.budget,
+        "noise": run.noise,
+        "slice_size": rules.slice_size,
+        "min_examples_per_label": rules.min_examples_per_label,
+        "certainty_threshold": rules.certainty_threshold,
+        "train_on": "human+model" if rules.train_on_model else "human",
+        "encoder": encoder.fingerprint[:12],
+        **{f"version_{name.replace('-', '_')}": said for name, said in _versions().items()},
+        "code": _code(),
+    }
+
+
+@cache
+def _versions() -> dict[str, str]:
+    return {name: version(name) for name in PACKAGES}
+
+
+@cache
+def _code() -> str:
+    """Digest of the code that the figures depend on: runs of another version are not mixed in."""
+    root = Path(argilla_loop.__file__).parent
+    digest = hashlib.sha256()
+    for file in sorted(_sources(root)):
+        digest.update(file.relative_to(root).as_posix().encode() + b"\0" + file.read_bytes())
+    return digest.hexdigest()[:12]
+
+
+def _sources(root: Path) -> Iterable[Path]:
+    for name in CODE:
+        path = root / name
+        yield from path.rglob("*.py") if path.is_dir() else [path]
