@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import time
+import warnings
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
@@ -32,7 +33,7 @@ from argilla_loop.policy.certainty import best
 from argilla_loop.policy.plan import Finished, NextBatch
 from argilla_loop.simulate.annotator import Annotator
 from argilla_loop.simulate.data import Labelled, LabelledSet, SimulatedPool
-from argilla_loop.simulate.stock import StockLearner
+from argilla_loop.simulate.stock import StockLearner, StockModel
 
 TUTORIAL = "tutorial"
 PHASES = ("observe", "train", "score", "choose", "log")
@@ -131,7 +132,7 @@ def replay(
     while True:
         with hushed():
             turn = loop.turn()
-            yield {
+            row: Row = {
                 "strategy": run.name,
                 "seed": run.seed,
                 "turn": number,
@@ -141,6 +142,7 @@ def replay(
                 **judge.measure(turn, labels=len(data.labels)),
                 **{f"seconds_{phase}": turn.seconds.get(phase, 0.0) for phase in PHASES},
             }
+        yield row
         left = run.budget - annotator.given
         if left <= 0 or isinstance(turn.step, Finished):
             return
@@ -181,6 +183,9 @@ class Judge:
 
     That is the turn's own model where it trained one. Else one is trained on the same examples, as there must be a
     figure during a long cold start, too; and where that is impossible the most frequent label stands for all.
+
+    A stock model is measured by its probabilities, which are all that it shows, and beside it by its votes, which it
+    keeps to itself: with few examples a label the two contradict each other.
 
     Args:
         held_back: texts and labels.
@@ -223,6 +228,8 @@ class Judge:
         columns, certainties = best(model.predict_proba(self._texts))
         said = np.asarray(model.labels)[columns]
         row = self._compare(said)
+        if isinstance(model, StockModel):
+            row["accuracy_votes"] = self._compare(model.votes(self._texts))["accuracy"]
         if self._threshold is not None:
             sure = certainties > self._threshold
             row["certain_coverage"] = float(sure.mean())
@@ -236,10 +243,12 @@ class Judge:
 
 @contextmanager
 def hushed() -> Iterator[None]:
-    """Log errors only: what a learner says of each of a thousand trainings helps nobody, and tears the progress bar."""
+    """Log errors only, and no warnings: what is said of each of a thousand trainings tears the progress bar."""
     before = structlog.get_config()["wrapper_class"]
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     try:
-        yield
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
     finally:
         structlog.configure(wrapper_class=before)

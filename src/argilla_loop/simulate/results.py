@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import mean
 
@@ -14,6 +14,8 @@ from sklearn.isotonic import IsotonicRegression
 
 from argilla_loop.simulate.replay import TUTORIAL, Row
 
+VOTES = "tutorial, by votes"  # the same runs of the baseline, measured as its classifier does not show
+BASELINES = (TUTORIAL, VOTES)
 BUDGETS = (10, 25, 50, 100, 200, 500, 1000, 2000, 5000)
 MOST_BUDGETS = 6
 CONFIDENCE = 0.95
@@ -76,17 +78,41 @@ class Needed:
 
 
 def curves(rows: Iterable[Row]) -> dict[str, list[Curve]]:
-    """The curves of all runs by strategy, the baseline's last; where a count has several rows the last one counts."""
+    """The curves of all runs by strategy, the baseline's last; where a count has several rows the last one counts.
+
+    Of a strategy that has finished runs only those are taken: half a run would shift every mean.
+    """
     points: dict[tuple[str, int], dict[float, float]] = defaultdict(dict)
+    whole: set[tuple[str, int]] = set()
     for row in rows:
-        run = (str(row["strategy"]), int(row["seed"] or 0))
-        points[run][float(row["human_labels"] or 0)] = float(row["accuracy"] or 0)
-    found: dict[str, list[Curve]] = defaultdict(list)
+        seed, labels = int(row["seed"] or 0), float(row["human_labels"] or 0)
+        shown = float(row["accuracy"] or 0)
+        found = {str(row["strategy"]): shown}
+        if row["strategy"] == TUTORIAL:
+            votes = row.get("accuracy_votes")
+            found[VOTES] = shown if votes is None else float(votes)
+        for strategy, accuracy in found.items():
+            points[strategy, seed][labels] = accuracy
+            if row["finished"]:
+                whole.add((strategy, seed))
+    begun = {strategy for strategy, _ in whole}
+    runs: dict[str, list[Curve]] = defaultdict(list)
     for (strategy, seed), by_labels in points.items():
-        labels = sorted(by_labels)
-        accuracy = [by_labels[n] for n in labels]
-        found[strategy].append(Curve(strategy, seed, np.asarray(labels), np.asarray(accuracy)))
-    return {name: found[name] for name in sorted(found, key=lambda name: name == TUTORIAL)}
+        if strategy not in begun or (strategy, seed) in whole:
+            counts = sorted(by_labels)
+            values = np.asarray([by_labels[n] for n in counts])
+            runs[strategy].append(Curve(strategy, seed, np.asarray(counts), values))
+    return {name: runs[name] for name in sorted(runs, key=_place)}
+
+
+def _place(name: str) -> int:
+    return BASELINES.index(name) + 1 if name in BASELINES else 0
+
+
+def target(found: Mapping[str, Sequence[Curve]]) -> Sequence[Curve] | None:
+    """The baseline's runs, measured the way that does it more justice at the end; ``None`` where there are none."""
+    there = [found[name] for name in BASELINES if found.get(name)]
+    return max(there, key=final_accuracy) if there else None
 
 
 def band(runs: Sequence[Curve]) -> Band:
@@ -123,8 +149,8 @@ def final_accuracy(runs: Sequence[Curve]) -> float:
 
 def labels_needed(runs: Sequence[Curve], baseline: Sequence[Curve]) -> Needed:
     """Labels that ``runs`` need for the mean of the ``baseline``'s final accuracies."""
-    target = final_accuracy(baseline)
-    reached = [run.reaches(target) for run in runs]
+    accuracy = final_accuracy(baseline)
+    reached = [run.reaches(accuracy) for run in runs]
     labels = mean(float(run.labels[-1]) if n is None else n for run, n in zip(runs, reached, strict=True))
     given = mean(float(run.labels[-1]) for run in baseline)
     return Needed(

@@ -32,7 +32,7 @@ def default(name: str) -> object:
 class Options:
     """What to simulate. The names and defaults of the loop's settings are those of ``Settings``."""
 
-    strategies: Sequence[Strategy] = ("sequential", "random")
+    strategies: Sequence[Strategy]
     baseline: bool = False
     budget: int = 200  # human labels, each run
     seeds: int = 5  # runs of each strategy: seeds 0, 1, ...

@@ -12,20 +12,22 @@ import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group, RenderableType
-from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
 from argilla_loop.simulate.curve import draw_curves
 from argilla_loop.simulate.replay import TUTORIAL, Row
 from argilla_loop.simulate.results import (
+    BASELINES,
     LEAST_RUNS,
+    VOTES,
     Curve,
     accuracy_at,
     budgets_up_to,
     curves,
     final_accuracy,
     labels_needed,
+    target,
 )
 from argilla_loop.simulate.run import Outcome
 
@@ -40,6 +42,7 @@ SCHEMA = pa.schema(
         ("model_labels", pa.int64()),  # validated by the service so far
         ("accuracy", pa.float64()),  # on the held-back texts
         ("macro_f1", pa.float64()),
+        ("accuracy_votes", pa.float64()),  # of the stock classifier's votes, which it does not show
         (
             "measured",
             pa.string(),
@@ -77,7 +80,6 @@ SCHEMA = pa.schema(
         ("code", pa.string()),
     ]
 )
-TITLES = {TUTORIAL: "tutorial (baseline)"}
 
 
 def write_rows(folder: Path, rows: Sequence[Row]) -> list[Path]:
@@ -111,8 +113,8 @@ def conclude(console: Console, outcome: Outcome, folder: Path) -> None:
     if outcome.finished < outcome.planned:
         _say(
             console,
-            f"stopped with {outcome.finished} of {outcome.planned} runs finished; what is done is kept in {folder}: "
-            "the same command goes on with the rest",
+            f"stopped with {outcome.finished} of {outcome.planned} runs finished; what is done is kept in {folder}, "
+            "and the same command goes on with the rest",
         )
 
 
@@ -120,7 +122,7 @@ def tables(found: Mapping[str, Sequence[Curve]], *, title: str) -> RenderableTyp
     """Accuracy by strategy and labels, and the labels needed for the baseline's final accuracy."""
     most = max(float(run.labels[-1]) for runs in found.values() for run in runs)
     columns = budgets_up_to(most)
-    accuracy = Table(box=SIMPLE_HEAD, title=escape(title), title_justify="left", pad_edge=False)
+    accuracy = Table(box=SIMPLE_HEAD, pad_edge=False)
     accuracy.add_column("accuracy after", no_wrap=True)
     for budget in columns:
         accuracy.add_column(f"{budget} labels" if budget == columns[0] else str(budget), justify="right")
@@ -130,12 +132,14 @@ def tables(found: Mapping[str, Sequence[Curve]], *, title: str) -> RenderableTyp
     }
     for name, runs in found.items():
         cells = [_accuracy(accuracy_at(runs, budget), best[budget]) for budget in columns]
-        accuracy.add_row(TITLES.get(name, name), *cells)
+        accuracy.add_row(name, *cells)
+    baseline = target(found)
     seeds = max(len(runs) for runs in found.values())
     over = "one seed" if seeds == 1 else f"mean of {seeds} seeds"
     interval = " ± half its 95 % confidence interval" if seeds >= LEAST_RUNS else ""
     note = Text(f"{over}{interval}; best in bold", style="dim")
-    return Group(accuracy, note, Text(), _needed(found)) if TUTORIAL in found else Group(accuracy, note)
+    shown: list[RenderableType] = [Text(title, style="italic"), accuracy, note]
+    return Group(*shown) if baseline is None else Group(*shown, Text(), _needed(found, baseline))
 
 
 def _accuracy(value: tuple[float, float] | None, best: float) -> Text:
@@ -146,16 +150,15 @@ def _accuracy(value: tuple[float, float] | None, best: float) -> Text:
     return Text(f"{middle:.1%}", style="bold" if middle == best else "").append(interval, style="dim")
 
 
-def _needed(found: Mapping[str, Sequence[Curve]]) -> RenderableType:
-    baseline = found[TUTORIAL]
+def _needed(found: Mapping[str, Sequence[Curve]], baseline: Sequence[Curve]) -> RenderableType:
+    how = " (by votes)" if baseline[0].strategy == VOTES else ""
     given = sum(float(run.labels[-1]) for run in baseline) / len(baseline)
-    table = Table(
-        "strategy", "labels", "share", "runs that get there", box=SIMPLE_HEAD, title_justify="left", pad_edge=False,
-        title=f"labels needed for the tutorial's accuracy after {given:.0f}: {final_accuracy(baseline):.1%}",
-    )  # fmt: skip
+    goal = f"labels needed for the tutorial's accuracy after {given:.0f}: {final_accuracy(baseline):.1%}{how}"
+    table = Table("strategy", box=SIMPLE_HEAD, pad_edge=False)
+    for column in ("labels", "share", "runs that get there"):
+        table.add_column(column, justify="right")
     for name, runs in found.items():
-        if name == TUTORIAL:
-            table.add_row(TITLES[name], f"{given:.0f}", "100%", "")
+        if name in BASELINES:
             continue
         needed = labels_needed(runs, baseline)
         least = "" if needed.reached == needed.runs else "≥ "
@@ -165,8 +168,9 @@ def _needed(found: Mapping[str, Sequence[Curve]]) -> RenderableType:
             f"{least}{needed.share:.0%}",
             f"{needed.reached} of {needed.runs}",
         )
+    table.add_row(TUTORIAL, f"{given:.0f}", "100%", "")
     note = "by each run's isotonic curve, mean over seeds; share: of the labels that the baseline was given"
-    return Group(table, Text(note, style="dim"))
+    return Group(Text(goal, style="italic"), table, Text(note, style="dim"))
 
 
 def _say(console: Console, text: str) -> None:

@@ -11,6 +11,7 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 from sklearn.model_selection import GridSearchCV
 from sklearn.svm import SVC
 from threadpoolctl import threadpool_limits
@@ -76,6 +77,13 @@ class StockModel:
         embeddings = self._classifier.get_embeddings(list(texts))
         with threadpool_limits(limits=1, user_api="blas"):
             return np.asarray(self._classifier.clf.predict_proba(embeddings), dtype=np.float32)
+
+    def votes(self, texts: Sequence[str]) -> NDArray[np.str_]:
+        """The labels that its support vector machine ``predict``s, which ``pipe`` never shows; shape (n,)."""
+        embeddings = self._classifier.get_embeddings(list(texts))
+        with threadpool_limits(limits=1, user_api="blas"):
+            said: NDArray[np.int64] = self._classifier.clf.predict(embeddings)
+        return np.asarray(self.labels)[said]
 
 
 @cache
