@@ -1,0 +1,7 @@
+"""Which pool records to ask about next: ``choose`` and its strategies. Indices in and out, no I/O."""
+
+from argilla_loop.policy.query.duplicates import NEAR_DUPLICATE
+from argilla_loop.policy.query.order import shuffled
+from argilla_loop.policy.query.strategies import Strategy, choose, diverse, next_slice, random_count
+
+__all__ = ["NEAR_DUPLICATE", "Strategy", "choose", "diverse", "next_slice", "random_count", "shuffled"]
