@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -26,7 +27,7 @@ from argilla_loop.simulate.results import (
     target,
 )
 from argilla_loop.simulate.run import Outcome
-from argilla_loop.simulate.show import conclude
+from argilla_loop.simulate.show import SCHEMA, conclude
 
 ACCURACIES = st.lists(st.floats(0.0, 1.0), min_size=1, max_size=30)
 
@@ -180,3 +181,11 @@ def test_with_nothing_done_it_says_how_to_go_on(tmp_path: Path) -> None:
     console.file.close()
     assert "the same command goes on" in " ".join(console.export_text().split())
     assert not (tmp_path / "turns.csv").exists()
+
+
+def test_the_guide_names_every_column_and_no_other() -> None:
+    guide = (Path(__file__).parents[2] / "docs" / "simulate.md").read_text(encoding="utf-8")
+    table = guide.partition("## The columns")[2].partition("\n## ")[0]
+    cells = [line.split("|")[1] for line in table.splitlines() if line.startswith("| `")]
+    named = [name for cell in cells for name in re.findall(r"`(\w+)`", cell)]
+    assert sorted(named) == sorted(SCHEMA.names)
