@@ -111,9 +111,7 @@ def test_other_texts_or_other_code_are_other_runs(tmp_path: Path, monkeypatch: p
 def test_the_code_that_counts_is_there() -> None:
     """A file that moved would silently no longer be looked at."""
     files = [file.name for file in store._sources(Path(store.__file__).parents[1])]
-    assert {"loop.py", "plan.py", "learner.py", "memory.py", "replay.py", "stock.py"} <= set(
-        files
-    )
+    assert {"loop.py", "plan.py", "learner.py", "memory.py", "replay.py", "stock.py"} <= set(files)
     assert "show.py" not in files
 
 

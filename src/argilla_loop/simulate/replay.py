@@ -18,7 +18,6 @@ from argilla_loop.argilla.memory import MemoryDataset
 from argilla_loop.domain import (
     Encoder,
     Example,
-    FloatArray,
     Learner,
     LoggedRecord,
     Model,
@@ -65,30 +64,6 @@ class Run:
     def is_baseline(self) -> bool:
         """Whether this is the tutorial's loop."""
         return self.name == TUTORIAL
-
-
-class KnownEncoder:
-    """``domain.Encoder`` over the embeddings of all texts of a set, which are made once.
-
-    Args:
-        fingerprint: of the encoder that made them.
-        texts: each once.
-        vectors: theirs, shape (n, d).
-    """
-
-    def __init__(self, fingerprint: str, texts: Sequence[str], vectors: FloatArray) -> None:
-        self.fingerprint = fingerprint
-        self._vectors = vectors
-        self._rows = {text: row for row, text in enumerate(texts)}
-
-    def encode(self, texts: Sequence[str], *, progress: bool = False) -> FloatArray:
-        """Embeddings, shape (n, d).
-
-        Raises:
-            KeyError: a text is not of the set.
-        """
-        del progress
-        return self._vectors[[self._rows[text] for text in texts]]
 
 
 def tutorial_rules(seed: int, threshold: float = 0.9) -> Rules:

@@ -17,7 +17,8 @@ from argilla_loop.observability.progress import progress
 from argilla_loop.policy.query import Strategy
 from argilla_loop.settings import Settings
 from argilla_loop.simulate.data import LabelledSet, rare_labels
-from argilla_loop.simulate.replay import TUTORIAL, KnownEncoder, Row, Run, learner_of, tutorial_rules
+from argilla_loop.simulate.known import KnownEncoder
+from argilla_loop.simulate.replay import TUTORIAL, Row, Run, learner_of, tutorial_rules
 from argilla_loop.simulate.store import about, play, read_run, run_file
 
 log = structlog.get_logger(__name__)

@@ -39,12 +39,15 @@ class StockLearner:
         self._encoder = encoder
         self._seed = seed
 
-    def fit(self, examples: Sequence[Example], **_hints: Any) -> StockModel:
-        """Train on ``examples``, human and model alike.
+    def fit(
+        self, examples: Sequence[Example], *, pool: object = None, previous: str | None = None
+    ) -> StockModel:
+        """Train on ``examples``, human and model alike; the pool teaches it nothing, and it has one head only.
 
         Raises:
             TrainingError: all have the same label, or there are none.
         """
+        del pool, previous
         data: dict[str, list[str]] = {}
         for example in sorted(examples, key=lambda one: one.id):
             data.setdefault(example.label, []).append(example.text)
@@ -64,6 +67,7 @@ class StockModel:
     """``domain.Model`` over a trained stock classifier."""
 
     head = "stock"
+    evidence = ()  # it weighs no heads
 
     def __init__(self, classifier: Any, version: str) -> None:
         self.version = version
@@ -72,11 +76,14 @@ class StockModel:
 
     def predict_proba(self, texts: Sequence[str]) -> FloatArray:
         """What its ``pipe`` gives, shape (n, labels)."""
-        if not texts:
+        return self.score(self._classifier.get_embeddings(list(texts)))
+
+    def score(self, vectors: FloatArray) -> FloatArray:
+        """The same from embeddings of shape (n, d)."""
+        if not len(vectors):
             return np.empty((0, len(self.labels)), dtype=np.float32)
-        embeddings = self._classifier.get_embeddings(list(texts))
         with threadpool_limits(limits=1, user_api="blas"):
-            return np.asarray(self._classifier.clf.predict_proba(embeddings), dtype=np.float32)
+            return np.asarray(self._classifier.clf.predict_proba(vectors), dtype=np.float32)
 
     def votes(self, texts: Sequence[str]) -> NDArray[np.str_]:
         """The labels that its support vector machine ``predict``s, which ``pipe`` never shows; shape (n,)."""

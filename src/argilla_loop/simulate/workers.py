@@ -10,7 +10,8 @@ from typing import Any
 
 from argilla_loop.domain import Encoder, Learner
 from argilla_loop.simulate.data import LabelledSet
-from argilla_loop.simulate.replay import KnownEncoder, Run
+from argilla_loop.simulate.known import KnownEncoder
+from argilla_loop.simulate.replay import Run
 from argilla_loop.simulate.store import play
 
 MakeLearner = Callable[[Run, Encoder], Learner]
