@@ -117,12 +117,41 @@ class Encoder(Protocol):
         """Embed ``texts``: float32 array of shape (n, d), rows of unit length, in the given order."""
 
 
+@dataclass(frozen=True, slots=True)
+class HeadEvidence:
+    """How a head did on examples of people that it was not fitted on (cross-validation)."""
+
+    head: str
+    examples: int  # that were held out
+    accuracy: float
+    log_loss: float  # nats
+    calibration_error: float  # expected calibration error, 0 to 1
+    precision: float | None  # of what it was certain of (above 0.9); None where there was nothing
+    coverage: float  # share of examples it was certain of
+
+
+@dataclass(frozen=True, slots=True)
+class PoolSample:
+    """Embeddings of a fixed random sample of the pool: what a learner may take from texts that nobody labelled."""
+
+    vectors: FloatArray  # shape (m, d), rows of unit length
+    fingerprint: str  # changes when, and only when, the vectors do
+
+
 class Model(Protocol):
     """A trained classifier; immutable."""
 
     @property
     def version(self) -> str:
-        """Twelve hex digits, a function of examples, encoder, seed and head: same inputs, same version."""
+        """The head's name and twelve hex digits, a function of all the model depends on: same inputs, same version."""
+
+    @property
+    def head(self) -> str:
+        """Name of the head that was chosen."""
+
+    @property
+    def evidence(self) -> tuple[HeadEvidence, ...]:
+        """What was found about the heads, that of the chosen one first; empty where there were too few examples."""
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -131,12 +160,22 @@ class Model(Protocol):
     def predict_proba(self, texts: Sequence[str]) -> FloatArray:
         """Probabilities, shape (n, len(labels)), rows summing to 1."""
 
+    def score(self, vectors: FloatArray) -> FloatArray:
+        """Probabilities from embeddings of shape (n, d)."""
+
 
 class Learner(Protocol):
-    """Trains models. Stateless but for caches: the same examples in any order give the same model."""
+    """Trains models. Stateless but for caches: the same inputs, examples in any order, give the same model."""
 
-    def fit(self, examples: Sequence[Example]) -> Model:
+    def fit(
+        self, examples: Sequence[Example], *, pool: PoolSample | None = None, previous: str | None = None
+    ) -> Model:
         """Train on ``examples``.
+
+        Args:
+            examples: of people, or of people and model.
+            pool: what the pool may teach.
+            previous: head of the model before: it stays unless another is clearly better.
 
         Raises:
             TrainingError: fewer than two labels have enough usable examples.

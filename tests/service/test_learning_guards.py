@@ -140,11 +140,14 @@ def test_2_an_empty_label_shifts_the_columns(encoder: Encoder) -> None:
 
 
 def test_2_one_text_in_every_label(encoder: Encoder) -> None:
-    """Stock: ValueError from deep inside. Ours: TrainingError that counts, on one line."""
+    """Stock: ValueError from deep inside. Ours learns from it; its SVM raises a TrainingError that counts."""
     with pytest.raises(ValueError, match=r"n_splits|number of splits|members"):
         stock(texts(1), encoder)
+    asked, wanted = flat(texts(20, start=30))
+    found = [max(one, key=one.get) for one in guarded(texts(1), encoder).pipe(asked)]
+    assert np.mean([one == right for one, right in zip(found, wanted, strict=True)]) > 0.5
     with pytest.raises(TrainingError, match=re.escape("'Business': 1")) as caught:
-        guarded(texts(1), encoder)
+        guarded(texts(1), encoder, config={"head": "svm"})
     assert "\n" not in str(caught.value)
 
 
@@ -373,7 +376,7 @@ def test_7_multi_label_rows_do_not_sum_to_one(encoder: Encoder) -> None:
 def test_the_config_is_honoured_and_refits(encoder: Encoder) -> None:
     """``set_config`` takes the package's own keys, refits at once, and keeps the seed."""
     ours = guarded(texts(10), encoder, config={"seed": 7})
-    ours.set_config({"C": [0.01], "kernel": ["linear"]})
+    ours.set_config({"head": "svm", "C": [0.01], "kernel": ["linear"]})
     assert (ours.svm.C, ours.svm.kernel, ours.config["seed"]) == (0.01, "linear", 7)
     ours.set_classification_model({"C": [2]})
     assert (ours.svm.C, ours.config["kernel"]) == (2, ["linear"])

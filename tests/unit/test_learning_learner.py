@@ -49,11 +49,13 @@ def learner(**options: Any) -> ClassyLearner:
 
 
 def test_it_keeps_the_domains_promises() -> None:
-    """Version of twelve hex digits, labels sorted, rows that sum to one, and answers that are mostly right."""
+    """Version of head and twelve hex digits, labels sorted, rows that sum to one, and answers that are mostly right."""
     trainer: Learner = learner()
     model: Model = trainer.fit(EXAMPLES)
-    assert len(model.version) == 12
-    assert int(model.version, 16) >= 0
+    head, digits = model.version.rsplit("-", 1)
+    assert head == model.head == model.evidence[0].head
+    assert len(digits) == 12
+    assert int(digits, 16) >= 0
     assert model.labels == ("Arts", "Business", "Sports")
     probabilities = model.predict_proba(ASKED)
     assert probabilities.shape == (60, 3)
@@ -105,7 +107,7 @@ def test_every_input_is_in_the_version() -> None:
         learner().fit([replace(first, origin=Origin.MODEL), *EXAMPLES[1:]]),
         learner().fit([replace(first, id="another"), *EXAMPLES[1:]]),
         learner(seed=1).fit(EXAMPLES),
-        learner(config={"C": [3]}).fit(EXAMPLES),
+        learner(config={"head": "svm"}).fit(EXAMPLES),
         ClassyLearner(HashingEncoder(32), seed=0).fit(EXAMPLES),
     ]
     assert len({model.version for model in models}) == len(models)
@@ -120,18 +122,18 @@ def test_a_model_never_changes() -> None:
     assert model.predict_proba(ASKED).tobytes() == before.tobytes()
 
 
-@pytest.mark.parametrize("unusable", [EXAMPLES[:10], EXAMPLES[9:11], EXAMPLES[:11], []])
+@pytest.mark.parametrize("unusable", [EXAMPLES[:10], EXAMPLES[:1], []])
 def test_fewer_than_two_usable_labels_is_a_training_error(unusable: list[Example]) -> None:
-    """One label only, one text each, one label and a half, nothing: TrainingError, on one line."""
+    """One label only, one text, nothing: TrainingError, on one line."""
     with pytest.raises(TrainingError) as caught:
         learner().fit(unusable)
     assert "\n" not in str(caught.value)
 
 
-def test_labels_with_one_example_wait_until_they_have_two() -> None:
-    """The model answers only with the labels that it could learn."""
-    model = learner().fit(EXAMPLES[:21])
-    assert model.labels == ("Business", "Sports")
+def test_a_label_with_one_example_is_learnt() -> None:
+    """One example is enough to be an answer, but for the SVM, which cross-validates label by label."""
+    assert learner().fit(EXAMPLES[:21]).labels == ("Arts", "Business", "Sports")
+    assert learner(config={"head": "svm"}).fit(EXAMPLES[:21]).labels == ("Business", "Sports")
 
 
 def test_contradictory_texts_are_left_out_and_counted() -> None:

@@ -6,6 +6,7 @@ Importing this module costs seconds (torch, spacy, transformers): import it wher
 from __future__ import annotations
 
 import logging
+import re
 import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -20,7 +21,9 @@ from threadpoolctl import ThreadpoolController
 
 from argilla_loop.domain import Encoder, FloatArray
 from argilla_loop.errors import TrainingError
-from argilla_loop.learning.head import PairwiseSvc
+from argilla_loop.learning.heads.choose import Head, Training, choose_head
+from argilla_loop.learning.heads.graph import PoolGraph
+from argilla_loop.learning.heads.svm import PairwiseSvc
 
 _show_warning = warnings.showwarning
 from classy_classification import ClassyClassifier  # noqa: E402 - between two looks at warnings.showwarning
@@ -31,16 +34,33 @@ if warnings.showwarning is not _show_warning:
 
 log = structlog.get_logger(__name__)
 
-MINIMUM_PER_LABEL = 2
 MINIMUM_LABELS = 2
+LEAST_LETTERS = 2  # in a name that says something
 # From so many texts on, embedding shows its progress, which also tells a watchdog that work goes on.
 MANY_TEXTS = 256
+# ``head`` is ours: "auto", one of ``heads.choose.Kind``, or "svm"; the others are the stock class's and the SVM's.
 DEFAULT_CONFIG: dict[str, Any] = {
+    "head": "auto",
     "C": [1, 5],
     "kernel": ["linear", "rbf"],
     "max_cross_validation_folds": 3,
     "seed": 0,
 }
+
+
+@dataclass(frozen=True, slots=True)
+class Context:
+    """What a training may know beyond its texts.
+
+    Attributes:
+        graph: of the pool.
+        model_made: texts whose label is the model's own: they train, but are no evidence for anything.
+        previous: name of the head of the model before.
+    """
+
+    graph: PoolGraph | None = None
+    model_made: frozenset[str] = frozenset()
+    previous: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +74,7 @@ class _Trained:
     le: Any
     y: Any
     X: FloatArray
-    clf: PairwiseSvc
+    clf: Head | PairwiseSvc
 
 
 class GuardedClassyClassifier(ClassyClassifier):  # type: ignore[misc]  # the package ships no types
@@ -64,10 +84,11 @@ class GuardedClassyClassifier(ClassyClassifier):  # type: ignore[misc]  # the pa
     are listed in ``docs/learner.md``, each with its test.
 
     Args:
-        data: texts by label; empty labels, labels with fewer than two texts, and texts under two
-            labels are left out and logged.
+        data: texts by label; empty labels and texts under two labels are left out and logged.
         encoder: any ``domain.Encoder``; texts are embedded through it, the stock ``model`` name is not used.
-        config: as the stock class takes it (lists of SVC parameters, ``max_cross_validation_folds``, ``seed``).
+        config: as the stock class takes it (lists of SVC parameters, ``max_cross_validation_folds``, ``seed``), and
+            ``head``.
+        context: what else training may know.
 
     Raises:
         TrainingError: fewer than two labels have enough texts.
@@ -76,13 +97,19 @@ class GuardedClassyClassifier(ClassyClassifier):  # type: ignore[misc]  # the pa
     """
 
     def __init__(
-        self, data: Mapping[str, Sequence[str]], *, encoder: Encoder, config: Mapping[str, Any] | None = None
+        self,
+        data: Mapping[str, Sequence[str]],
+        *,
+        encoder: Encoder,
+        config: Mapping[str, Any] | None = None,
+        context: Context | None = None,
     ) -> None:
         # The stock constructor loads a torch model; its steps are taken here, in its order, without that.
         self.multi_label = False
         self.verbose = False
         self.model = encoder.fingerprint
         self.device = "cpu"
+        self._context = context or Context()
         self._train(data, encoder, {**DEFAULT_CONFIG, **(config or {})})
 
     def set_training_data(self, data: Mapping[str, Sequence[str]] | None = None) -> None:
@@ -139,8 +166,15 @@ class GuardedClassyClassifier(ClassyClassifier):  # type: ignore[misc]  # the pa
         with _threads().limit(limits=1, user_api="blas"):
             return np.asarray(self.clf.predict_proba(vectors), dtype=np.float32)
 
+    def score(self, vectors: FloatArray) -> FloatArray:
+        """Probabilities of embeddings (n, d), as of ``probabilities`` but for the last bits: for whole pools."""
+        if isinstance(self.clf, Head):
+            return self.clf.score(vectors)
+        return np.asarray(self.clf.predict_proba(vectors), dtype=np.float32)
+
     def _train(self, data: Mapping[str, Sequence[str]], encoder: Encoder, config: dict[str, Any]) -> None:
-        usable = _usable(data)
+        smallest = 2 if config["head"] == "svm" else 1  # pair margins are cross-validated label by label
+        usable = _usable(data, smallest)
         labels = sorted(usable)
         texts = [text for label in labels for text in usable[label]]
         encode_labels = preprocessing.LabelEncoder()
@@ -148,7 +182,23 @@ class GuardedClassyClassifier(ClassyClassifier):  # type: ignore[misc]  # the pa
         vectors = encoder.encode(texts, progress=len(texts) > MANY_TEXTS)
         # On busy cores, BLAS threads that wait for one another make a fit a hundred times slower.
         with _threads().limit(limits=1, user_api="blas"):
-            head = PairwiseSvc.fit(vectors, numbers, config)
+            head: Head | PairwiseSvc
+            if config["head"] == "svm":
+                head = PairwiseSvc.fit(vectors, numbers, config)
+            else:
+                head = choose_head(
+                    Training(
+                        vectors=vectors,
+                        labels=numbers,
+                        trusted=np.array([text not in self._context.model_made for text in texts]),
+                        weights=np.ones(len(texts), dtype=np.float32),
+                        names=_names(labels, encoder),
+                        graph=self._context.graph,
+                    ),
+                    seed=int(config["seed"]),
+                    previous=self._context.previous,
+                    **({} if config["head"] == "auto" else {"kinds": (config["head"],)}),
+                )
         trained = _Trained(
             data=usable,
             encoder=encoder,
@@ -160,10 +210,24 @@ class GuardedClassyClassifier(ClassyClassifier):  # type: ignore[misc]  # the pa
             clf=head,
         )
         # Nothing above touched the classifier; nothing below can fail.
-        self.__dict__.update({name: getattr(trained, name) for name in trained.__slots__}, svm=head.svc)
+        self.__dict__.update({name: getattr(trained, name) for name in trained.__slots__})
+        self.svm = getattr(head, "svc", None)  # the stock class's attribute, where the head is one
 
 
-def _usable(data: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
+def _names(labels: Sequence[str], encoder: Encoder) -> FloatArray | None:
+    """Embeddings of the labels' names; None where a name is only a code ("1", "B") that says nothing."""
+    words = [words_of(label) for label in labels]
+    if any(sum(character.isalpha() for character in name) < LEAST_LETTERS for name in words):
+        return None
+    return encoder.encode(words)
+
+
+def words_of(label: str) -> str:
+    """A label's name as words: ``card_arrival`` and ``CardArrival`` are "card arrival"."""
+    return " ".join(re.sub(r"(?<=[a-z])(?=[A-Z])|[_\W]+", " ", label).lower().split())
+
+
+def _usable(data: Mapping[str, Sequence[str]], smallest: int) -> dict[str, list[str]]:
     """Texts by label as training takes them: each once, sorted, without contradictions and too small labels."""
     labels_of: dict[str, set[str]] = defaultdict(set)
     for label, texts in data.items():
@@ -177,14 +241,14 @@ def _usable(data: Mapping[str, Sequence[str]]) -> dict[str, list[str]]:
         if len(labels_of[text]) == 1:
             usable[next(iter(labels_of[text]))].append(text)
     counts = {label: len(texts) for label, texts in usable.items()}
-    small = {label: count for label, count in counts.items() if count < MINIMUM_PER_LABEL}
+    small = {label: count for label, count in counts.items() if count < smallest}
     if len(counts) - len(small) < MINIMUM_LABELS:
         raise TrainingError(
-            f"training needs {MINIMUM_LABELS} labels with {MINIMUM_PER_LABEL} usable texts each, but there are "
+            f"training needs {MINIMUM_LABELS} labels with {smallest} usable texts each, but there are "
             f"{counts or 'none'}; validate more"
         )
     if small:
-        log.warning("small_labels_left_out", labels=small, minimum=MINIMUM_PER_LABEL)
+        log.warning("small_labels_left_out", labels=small, minimum=smallest)
     return {label: texts for label, texts in usable.items() if label not in small}
 
 

@@ -13,18 +13,23 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import structlog
 
-from argilla_loop.domain import Encoder, Example, FloatArray
+from argilla_loop.domain import Encoder, Example, FloatArray, HeadEvidence, Origin, PoolSample
 from argilla_loop.learning.cache import CachedEncoder
 from argilla_loop.learning.encoder import OnnxEncoder
 from argilla_loop.learning.weights import Precision, resolve_model
 
 if TYPE_CHECKING:
     from argilla_loop.learning.classifier import GuardedClassyClassifier
+    from argilla_loop.learning.heads.graph import PoolGraph
 
 log = structlog.get_logger(__name__)
 
 # Scored at a time: a million texts must not mean a million embeddings in memory at once.
 SCORING_CHUNK = 8192
+# Part of a model's version: raise it when the same inputs would give other probabilities.
+HEADS_VERSION = 2
+# Texts without which a pool has no neighbourhoods to speak of.
+SMALLEST_POOL = 50
 
 
 class TrainedModel:
@@ -37,8 +42,18 @@ class TrainedModel:
 
     @property
     def version(self) -> str:
-        """Twelve hex digits: same examples, encoder, seed and head, same version."""
+        """Head and twelve hex digits: same examples, pool, encoder, seed and head, same version."""
         return self._version
+
+    @property
+    def head(self) -> str:
+        """Name of the head that was chosen."""
+        return getattr(self._classifier.clf, "name", "svm")
+
+    @property
+    def evidence(self) -> tuple[HeadEvidence, ...]:
+        """What cross-validation on people's examples found about the heads, the chosen one first."""
+        return getattr(self._classifier.clf, "evidence", ())
 
     @property
     def labels(self) -> tuple[str, ...]:
@@ -60,6 +75,10 @@ class TrainedModel:
                 raise ValueError(str(error)) from error
         return scored
 
+    def score(self, vectors: FloatArray) -> FloatArray:
+        """Probabilities of embeddings (n, d) as of ``predict_proba``, but for the last bits; for whole pools."""
+        return self._classifier.score(vectors)
+
 
 class ClassyLearner:
     """Trains guarded ``ClassyClassifier`` models; implements ``domain.Learner``. Stateless but for caches.
@@ -74,6 +93,7 @@ class ClassyLearner:
         self.encoder = encoder
         self.seed = seed
         self._config = dict(config or {})
+        self._graph: tuple[str, PoolGraph] | None = None  # of the pool sample with that fingerprint
 
     def warm_up(self) -> None:
         """Import the classifier and load the encoder (seconds), so that the first retrain need not wait for it.
@@ -92,8 +112,15 @@ class ClassyLearner:
             seconds=round(time.monotonic() - started, 3),
         )
 
-    def fit(self, examples: Sequence[Example]) -> TrainedModel:
+    def fit(
+        self, examples: Sequence[Example], *, pool: PoolSample | None = None, previous: str | None = None
+    ) -> TrainedModel:
         """Train on ``examples``; their order does not matter.
+
+        Args:
+            examples: of people, or of people and model.
+            pool: what the pool may teach; a sample too small for a neighbourhood is left out.
+            previous: head of the model before: it stays unless another is clearly better.
 
         Raises:
             TrainingError: fewer than two labels have enough usable examples.
@@ -101,16 +128,29 @@ class ClassyLearner:
             ValueError: an example's text is empty or not a text.
         """
         started = time.monotonic()
+        classifier_class = _classifier_class()
+        from argilla_loop.learning.classifier import Context  # noqa: PLC0415 - see _classifier_class
+
         data: dict[str, list[str]] = defaultdict(list)
         for example in examples:
             data[example.label].append(example.text)
+        if pool is not None and len(pool.vectors) < SMALLEST_POOL:
+            pool = None
+        by_people = {example.text for example in examples if example.origin is Origin.HUMAN}
         try:
-            classifier = _classifier_class()(
-                data, encoder=self.encoder, config={**self._config, "seed": self.seed}
+            classifier = classifier_class(
+                data,
+                encoder=self.encoder,
+                config={**self._config, "seed": self.seed},
+                context=Context(
+                    graph=self._graph_of(pool),
+                    model_made=frozenset(one.text for one in examples) - by_people,
+                    previous=previous,
+                ),
             )
         except TypeError as error:
             raise ValueError(str(error)) from error
-        model = TrainedModel(classifier, self._version(examples, classifier.config))
+        model = TrainedModel(classifier, self._version(examples, classifier, pool))
         log.debug(  # the turn tells the story at info
             "model_trained",
             version=model.version,
@@ -121,12 +161,24 @@ class ClassyLearner:
         )
         return model
 
-    def _version(self, examples: Sequence[Example], config: Mapping[str, Any]) -> str:
-        """A hash of all that a model depends on; nothing of time or place in it."""
+    def _graph_of(self, pool: PoolSample | None) -> PoolGraph | None:
+        """The neighbour graph of ``pool``, made once."""
+        if pool is None:
+            return None
+        if self._graph is None or self._graph[0] != pool.fingerprint:
+            from argilla_loop.learning.heads.graph import PoolGraph  # noqa: PLC0415 - imports scipy
+
+            self._graph = pool.fingerprint, PoolGraph(pool.vectors)
+        return self._graph[1]
+
+    def _version(
+        self, examples: Sequence[Example], classifier: GuardedClassyClassifier, pool: PoolSample | None
+    ) -> str:
+        """The head, and a hash of all that a model depends on; nothing of time or place in it."""
+        import scipy  # noqa: PLC0415 - loaded with the classifier by now
         import sklearn  # noqa: PLC0415 - loaded with the classifier by now
 
-        from argilla_loop.learning.head import HEAD_VERSION  # noqa: PLC0415 - imports scikit-learn
-
+        head = getattr(classifier.clf, "name", "svm")
         parts = {
             "examples": sorted(
                 [
@@ -138,14 +190,19 @@ class ClassyLearner:
                 for one in examples
             ),
             "encoder": self.encoder.fingerprint,
-            "config": config,
-            "head": HEAD_VERSION,
+            "config": classifier.config,
+            "pool": pool.fingerprint if pool is not None else None,
+            "heads": HEADS_VERSION,
+            "head": head,
             "scikit-learn": sklearn.__version__,
+            "scipy": scipy.__version__,
         }
-        return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+        return f"{head}-{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]}"
 
 
-def build_learner(model: str, precision: Precision, cache_dir: Path, seed: int) -> ClassyLearner:
+def build_learner(
+    model: str, precision: Precision, cache_dir: Path, seed: int, *, head: str = "auto"
+) -> ClassyLearner:
     """The learner as the service uses it: weights by name or path, on onnxruntime, embeddings cached on disk.
 
     Args:
@@ -153,12 +210,15 @@ def build_learner(model: str, precision: Precision, cache_dir: Path, seed: int) 
         precision: ``fp32`` or ``int8``.
         cache_dir: for exported weights and embeddings; may be deleted at any time.
         seed: same examples and seed, same model.
+        head: ``auto`` lets the evidence choose; or one of ``heads.choose.Kind``, or ``svm``.
 
     Raises:
         ModelError: the model cannot be found or read.
     """
     files = resolve_model(model, precision=precision, cache_dir=cache_dir)
-    return ClassyLearner(CachedEncoder(OnnxEncoder(files), cache_dir / "embeddings"), seed=seed)
+    return ClassyLearner(
+        CachedEncoder(OnnxEncoder(files), cache_dir / "embeddings"), seed=seed, config={"head": head}
+    )
 
 
 def _classifier_class() -> type[GuardedClassyClassifier]:

@@ -14,12 +14,9 @@ from sklearn.svm import SVC
 
 from argilla_loop.domain import FloatArray, IndexArray
 
-# Part of a model's version: raise it when the same inputs would give other probabilities.
-HEAD_VERSION = "svc-shared-scale-1"
-
 GRID_FOLDS_KEY = "max_cross_validation_folds"
 SEED_KEY = "seed"
-NOT_SVC_PARAMETERS = (GRID_FOLDS_KEY, SEED_KEY, "random_state")
+NOT_SVC_PARAMETERS = (GRID_FOLDS_KEY, SEED_KEY, "random_state", "head")
 CALIBRATION_FOLDS = 5
 SCALE_BOUNDS = (0.1, 30.0)
 

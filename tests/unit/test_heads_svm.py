@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from argilla_loop.domain import FloatArray, IndexArray
-from argilla_loop.learning.head import SCALE_BOUNDS, PairwiseSvc
+from argilla_loop.learning.heads.svm import SCALE_BOUNDS, PairwiseSvc
 
 CONFIG: dict[str, Any] = {
     "C": [1, 5],
