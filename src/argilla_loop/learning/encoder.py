@@ -20,6 +20,8 @@ from argilla_loop.learning.weights import ModelFiles
 from argilla_loop.observability.progress import progress as shown_progress
 
 BATCH = 32
+# Long texts go in smaller batches: as fast, in half the memory (what a batch needs grows with its tokens, and more).
+BATCH_TOKENS = 512
 # Dynamic quantisation takes its ranges from the whole batch; alone, a text's vector depends on the text only.
 BATCH_INT8 = 1
 # Tokenised at a time, so that a million texts are never a million token lists.
@@ -99,7 +101,7 @@ class OnnxEncoder:
 
     def _batches(self, texts: Sequence[str]) -> list[tuple[list[int], NDArray[np.int64]]]:
         """Positions and token ids of texts of equal token length, a batch of them together."""
-        size = BATCH if self.files.precision == "fp32" else BATCH_INT8
+        most = BATCH if self.files.precision == "fp32" else BATCH_INT8
         wanted = [text.lower() for text in texts] if self.files.lower_case else texts
         encodings = self._tokenizer.encode_batch([_encodable(text) for text in wanted])
         by_length: dict[int, list[int]] = {}
@@ -107,9 +109,9 @@ class OnnxEncoder:
             by_length.setdefault(len(encoding.ids), []).append(row)
         return [
             (batch, np.array([encodings[row].ids for row in batch], dtype=np.int64))
-            for _, rows in sorted(
-                by_length.items(), reverse=True
-            )  # the longest first, so that workers end together
+            # the longest first, so that workers end together
+            for tokens, rows in sorted(by_length.items(), reverse=True)
+            for size in [max(1, min(most, BATCH_TOKENS // max(1, tokens)))]
             for batch in (rows[first : first + size] for first in range(0, len(rows), size))
         ]
 
