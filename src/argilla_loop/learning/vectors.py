@@ -14,9 +14,9 @@ from pathlib import Path
 import numpy as np
 import structlog
 
-from argilla_loop.domain import Encoder, FloatArray, IndexArray, Pool
+from argilla_loop.domain import Encoder, FloatArray, HalfArray, IndexArray, Pool
 from argilla_loop.errors import RetryableError
-from argilla_loop.learning.segments import ABSENT, HalfArray, KeyArray, VectorStore, keys_of
+from argilla_loop.learning.segments import ABSENT, KeyArray, VectorStore, keys_of
 from argilla_loop.observability.progress import LOG_EVERY_SECONDS
 from argilla_loop.observability.progress import progress as shown_progress
 from argilla_loop.policy.query import shuffled
@@ -33,6 +33,7 @@ HASHED = 8192
 ROWS = 8192
 # Beside a turn's own embedding, the rest of the pool gets a tenth of a core (see setpriority(2)).
 NICENESS = 10
+CLOSE_SECONDS = 5.0
 
 
 @dataclass(slots=True)
@@ -146,14 +147,16 @@ class PoolVectors:
         return self._following().order[:n]
 
     def close(self) -> None:
-        """Stop embedding, wait for the chunk in hand, let go of the files."""
+        """Stop embedding, wait some seconds for the chunk in hand, let go of the files."""
         with self._changed:
             work = self._work
             if work is not None:
                 work.stop.set()
                 self._changed.notify_all()
         if work is not None and work.thread is not None:
-            work.thread.join()
+            work.thread.join(CLOSE_SECONDS)
+            if work.thread.is_alive():  # on a busy machine; the files are whole whenever the process ends
+                return
         if self._store is not None:
             self._store.close()
         self._work = self._store = None
