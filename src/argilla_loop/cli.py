@@ -198,6 +198,7 @@ class Baseline(str, Enum):
     """What `simulate` compares with."""
 
     TUTORIAL = "tutorial"
+    BY_HAND = "tutorial-by-hand"
 
 
 class TrainOn(str, Enum):
@@ -212,7 +213,7 @@ DEFAULTS: dict[str, Any] = {name: field.default for name, field in Settings.mode
 TRAIN_ON_DEFAULT = TrainOn(DEFAULTS["train_on"])
 SIMULATE_EXAMPLE = (
     "**Example:** `argilla-loop simulate --data tickets.csv --text-column body --label-column topic "
-    "--strategies random,sequential --baseline tutorial` prints accuracy by labels and the labels needed for the "
+    "--strategies mixed,random --baseline tutorial` prints accuracy by labels and the labels needed for the "
     "tutorial's accuracy, and writes a row a turn and the learning curves into simulate-out. Ctrl-C keeps what is "
     "done; the same command goes on."
 )
@@ -244,7 +245,10 @@ def simulate(
     ] = None,
     baseline: Annotated[
         Optional[Baseline],  # noqa: UP045  see Config
-        typer.Option(help="Compare with the tutorial's own loop and the stock classifier, too."),
+        typer.Option(
+            help="Compare with the tutorial's own loop and the stock classifier, too; `by-hand`: which is given five "
+            "texts of each label to start with."
+        ),
     ] = None,
     noise: Annotated[float, typer.Option(min=0.0, max=0.9, help="Share of wrong answers.")] = 0.0,
     slice_size: Annotated[int, typer.Option(min=1, max=500, help="Records a batch.")] = DEFAULTS[
@@ -286,7 +290,7 @@ def simulate(
             most_held_back=most_held_back,
             pool_size=pool_size,
             strategies=strategies,
-            baseline=baseline is not None,
+            baseline=baseline.value if baseline is not None else None,
             budget=budget,
             seeds=seeds,
             noise=noise,

@@ -57,7 +57,8 @@ def test_it_measures_strategies_and_the_tutorial_on_real_news(
     assert re.match(
         r"news: 5 labels, 1\d\d texts to label, 60 held back, 10% of the answers wrong", told.stdout
     )
-    assert "labels needed for the tutorial's accuracy after 30" in told.stdout
+    assert "labels needed for" in told.stdout
+    assert "30 = 100%" in told.stdout
     with (tmp_path / "turns.csv").open(newline="", encoding="utf-8") as file:
         rows = list(csv.DictReader(file))
     last = {row["strategy"]: row for row in rows}

@@ -18,7 +18,7 @@ from argilla_loop.learning.fake import HashingEncoder
 from argilla_loop.loop import Rules
 from argilla_loop.simulate.annotator import Annotator
 from argilla_loop.simulate.data import Labelled, LabelledSet
-from argilla_loop.simulate.replay import Row, Run, replay, tutorial_rules
+from argilla_loop.simulate.replay import Row, Run, first_of_each, in_order, replay, tutorial_rules
 from argilla_loop.simulate.stock import StockLearner, _stock_class
 
 ALL = [Labelled(*row) for row in sentences(108)]
@@ -131,15 +131,30 @@ def test_the_annotator_answers_what_waits_for_a_human_only() -> None:
     assert people == {"1": ["annotator"], "2": ["daemon"], "3": ["annotator"]}
 
 
-def test_the_tutorial_starts_with_five_of_each_label_and_learns_from_its_own_validations() -> None:
-    run = Run("tutorial", 0, tutorial_rules(0, threshold=0.55), budget=20, look_every=10)
+def test_the_tutorial_learns_from_its_own_validations() -> None:
+    run = Run("tutorial", 0, tutorial_rules(0, threshold=0.55), budget=30, look_every=10)
     rows = list(replay(run, DATA, HashingEncoder()))
-    assert [row["human_labels"] for row in rows[:3]] == [0, 10, 15]
-    assert rows[2]["step"] == "NextBatch"
+    assert [row["human_labels"] for row in rows[:2]] == [0, 10]
     assert {row["head"] for row in rows[1:]} == {"stock"}
     assert int(rows[-1]["model_labels"] or 0) > 0
-    assert rows[-1]["human_examples"] == 20
     assert 0.0 <= float(rows[-1]["accuracy_votes"] or 0) <= 1.0
+
+
+def test_the_tutorial_starts_in_pool_order_or_with_five_of_each_label_by_hand() -> None:
+    rows = [Labelled(str(n), f"text {n}", label) for n, label in enumerate("aaaaaaabbbbbbcccccccc")]
+    assert [row.id for row in in_order(rows, 3)] == [str(n) for n in range(18)]
+    assert in_order(rows[:4], 3) == rows[:4]
+    assert [row.label for row in first_of_each(rows)] == list("abc" * 5)
+    assert first_of_each(rows)[:3] == [rows[0], rows[7], rows[13]]
+
+
+@pytest.mark.parametrize("name", ["tutorial", "tutorial-by-hand"])
+def test_the_start_is_answered_before_anything_is_trained(name: str) -> None:
+    run = Run(name, 0, tutorial_rules(0), budget=24, look_every=3)
+    rows = list(replay(run, DATA, HashingEncoder(), make_learner=centroids))
+    start = [int(row["human_labels"] or 0) for row in rows if row["step"] == "Wait"]
+    assert max(start) >= 12
+    assert rows[-1]["human_labels"] == 24
 
 
 def examples_of(texts: Sequence[Labelled]) -> list[Example]:
@@ -184,4 +199,4 @@ def test_a_stock_model_has_a_version_of_its_examples() -> None:
     learner = StockLearner(HashingEncoder(), seed=0)
     one, same, other = (learner.fit(examples_of(part)) for part in (ALL[:12], ALL[11::-1], ALL[1:12]))
     assert one.version == same.version != other.version
-    assert len(one.version) == 12
+    assert one.version.startswith("stock-")

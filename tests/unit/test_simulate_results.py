@@ -16,15 +16,15 @@ from rich.console import Console
 
 from argilla_loop.simulate.replay import Row
 from argilla_loop.simulate.results import (
-    VOTES,
+    BY_VOTES,
     Curve,
     accuracy_at,
     band,
+    baselines,
     budgets_up_to,
     curves,
     final_accuracy,
     labels_needed,
-    target,
 )
 from argilla_loop.simulate.run import Outcome
 from argilla_loop.simulate.show import SCHEMA, conclude
@@ -135,17 +135,19 @@ def test_half_a_run_counts_only_where_there_is_no_whole_one() -> None:
     assert [run.seed for run in curves(part)["random"]] == [1]
 
 
-def test_the_baseline_is_taken_as_it_is_measured_best() -> None:
-    """Where its probabilities contradict its votes at the end, the better of both is what must be reached."""
+def test_the_baseline_is_measured_in_both_ways() -> None:
+    """By what its classifier shows, and by its votes, which with few examples are something else."""
     measured = rows("tutorial", 0, [0.1, 0.5, 0.1])
     measured[1]["accuracy_votes"], measured[2]["accuracy_votes"] = 0.4, 0.6
     found = curves([*measured, *rows("random", 0, [0.1, 0.6, 0.7])])
-    assert list(found) == ["random", "tutorial", VOTES]
-    assert found[VOTES][0].accuracy.tolist() == [0.1, 0.4, 0.6]
-    best = target(found)
-    assert best is found[VOTES]
-    assert final_accuracy(best) == 0.6
-    assert target({"random": found["random"]}) is None
+    votes = f"tutorial{BY_VOTES}"
+    assert list(found) == ["random", "tutorial", votes]
+    assert found[votes][0].accuracy.tolist() == [0.1, 0.4, 0.6]
+    assert {name: final_accuracy(runs) for name, runs in baselines(found).items()} == {
+        "tutorial": 0.1,
+        votes: 0.6,
+    }
+    assert baselines({"random": found["random"]}) == {}
 
 
 def test_tables_files_and_picture(tmp_path: Path) -> None:
@@ -166,8 +168,10 @@ def test_tables_files_and_picture(tmp_path: Path) -> None:
     )
     assert random == ["random", "55.0%", "90.0%"]
     assert tutorial == ["tutorial", "30.0%", "50.0%"]
-    assert "labels needed for the tutorial's accuracy after 20: 50.0%" in said
-    assert any(line.split() == ["random", "10", "50%", "2", "of", "2"] for line in said.splitlines())
+    needed = said.partition("labels needed for")[2]
+    assert needed.split()[:3] == ["50.0%", "50.0%,", "by"]
+    assert any(line.split() == ["random", *["10", "=", "50%"] * 2] for line in needed.splitlines())
+    assert any(line.split() == ["tutorial", *["20", "=", "100%"] * 2] for line in needed.splitlines())
     assert "stopped with 3 of 4 runs finished" in said
     assert pq.read_table(tmp_path / "turns.parquet").num_rows == len(everything)
     written = pa_csv.read_csv(tmp_path / "turns.csv").to_pylist()

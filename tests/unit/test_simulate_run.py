@@ -145,10 +145,10 @@ def test_the_rows_of_half_a_run_are_kept_and_marked(tmp_path: Path) -> None:
     assert [(r["human_labels"], r["accuracy"], r["model"]) for r in again.rows] == figures
 
 
-def test_texts_are_embedded_once_for_all_runs(tmp_path: Path) -> None:
+def test_texts_and_label_names_are_embedded_once_for_all_runs(tmp_path: Path) -> None:
     encoder = HashingEncoder()
     simulate(DATA, encoder, OPTIONS, tmp_path, make_learner=Played())
-    assert encoder.encoded == len(ALL)
+    assert encoder.encoded == len(ALL) + len(DATA.labels)
 
 
 def test_several_processes_give_the_same_as_one(tmp_path: Path) -> None:

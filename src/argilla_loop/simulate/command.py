@@ -11,6 +11,7 @@ from rich.console import Console
 from argilla_loop.learning.learner import build_learner
 from argilla_loop.policy.query import Strategy
 from argilla_loop.simulate.data import read_labelled
+from argilla_loop.simulate.replay import Baseline
 from argilla_loop.simulate.run import Options, default, simulate, strategies_of
 from argilla_loop.simulate.show import conclude
 
@@ -29,7 +30,7 @@ class Request:
     most_held_back: int
     pool_size: int
     strategies: str | None
-    baseline: bool
+    baseline: Baseline | None
     budget: int
     seeds: int
     noise: float

@@ -7,8 +7,7 @@ from pathlib import Path
 
 import numpy as np
 
-from argilla_loop.simulate.replay import TUTORIAL
-from argilla_loop.simulate.results import BASELINES, LEAST_RUNS, VOTES, Curve, band, final_accuracy, target
+from argilla_loop.simulate.results import BY_VOTES, LEAST_RUNS, Curve, band, is_baseline
 
 # Okabe and Ito's colours, which the colour-blind can tell apart; the baseline is grey
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8B4513", "#000000")
@@ -34,20 +33,17 @@ def draw_curves(path: Path, found: Mapping[str, Sequence[Curve]], *, title: str)
     bottom, top = 1.0, 0.0
     for number, (name, runs) in enumerate(found.items()):
         means = band(runs)
-        is_baseline = name in BASELINES
-        colour = BASELINE_COLOUR if is_baseline else COLOURS[number % len(COLOURS)]
+        colour = BASELINE_COLOUR if is_baseline(name) else COLOURS[number % len(COLOURS)]
         low, high = np.maximum(means.mean - means.half, 0.0), np.minimum(means.mean + means.half, 1.0)
         axes.fill_between(means.labels, low, high, color=colour, alpha=0.13, linewidth=0)
         axes.plot(
             means.labels, means.mean, color=colour, linewidth=1.8,
-            linestyle={TUTORIAL: "--", VOTES: "-."}.get(name, "-"),
+            linestyle="-" if not is_baseline(name) else "-." if name.endswith(BY_VOTES) else "--",
             label=f"{name} ({means.mean[-1]:.1%})",
         )  # fmt: skip
         begun = means.labels >= FROM * means.labels[-1]
         bottom = min(bottom, float(means.mean[begun].min()))
         top = max(top, float(np.nanmax([means.mean.max(), *high])))
-    if (baseline := target(found)) is not None:
-        axes.axhline(final_accuracy(baseline), color=BASELINE_COLOUR, linewidth=0.8, linestyle=":")
     axes.set_title(title, loc="left")
     axes.set_xlabel("labels given by people")
     axes.set_ylabel("accuracy on held-back texts")

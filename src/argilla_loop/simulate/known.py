@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import numpy as np
 
-from argilla_loop.domain import Encoder, FloatArray, IndexArray, Pool
-from argilla_loop.learning.segments import HalfArray
-from argilla_loop.learning.vectors import FIRST, ROWS
+from argilla_loop.domain import Encoder, FloatArray, HalfArray, IndexArray, Pool
 from argilla_loop.policy.query import shuffled
 
 
@@ -37,7 +35,7 @@ class KnownEncoder:
 
 
 class KnownVectors:
-    """What ``learning.vectors.PoolVectors`` is to the service, without disk and background: every row is there.
+    """``domain.Vectors`` without the disk and the background work of ``PoolVectors``: every row is there.
 
     Rows have the precision that the service keeps them in, so that what is chosen is what it would choose.
     """
@@ -53,7 +51,7 @@ class KnownVectors:
             self._pool = pool
             self._rows = self._encoder.encode(pool.texts(range(len(pool)))).astype(np.float16)
 
-    def ready(self, pool: Pool, *, at_least: int = FIRST) -> IndexArray:
+    def ready(self, pool: Pool, *, at_least: int) -> IndexArray:
         """All positions of ``pool``."""
         del at_least
         self.follow(pool)
@@ -63,14 +61,6 @@ class KnownVectors:
         """Embeddings at ``positions``: float16 of shape (n, d)."""
         return self._rows[positions]
 
-    def chunks(self, positions: IndexArray) -> Iterator[FloatArray]:
-        """Embeddings at ``positions`` as float32 blocks."""
-        for start in range(0, len(positions), ROWS):
-            yield self.rows(positions[start : start + ROWS]).astype(np.float32)
-
     def prefix(self, n: int) -> IndexArray:
         """The first ``n`` positions in the random order of ``seed``."""
         return shuffled(np.arange(len(self._rows), dtype=np.int64), self._seed)[:n]
-
-    def close(self) -> None:
-        """Nothing is held."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import time
 import warnings
@@ -9,6 +10,7 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from typing import Literal, get_args
 
 import numpy as np
 import structlog
@@ -23,19 +25,25 @@ from argilla_loop.domain import (
     Model,
     NewRecord,
     Origin,
+    PoolSample,
     Route,
 )
 from argilla_loop.errors import TrainingError
 from argilla_loop.learning.learner import ClassyLearner
-from argilla_loop.loop import Loop, Rules, Turn
+from argilla_loop.loop import SAMPLES, Loop, Rules, Turn
 from argilla_loop.policy.certainty import best
 from argilla_loop.policy.plan import Finished, NextBatch
 from argilla_loop.simulate.annotator import Annotator
 from argilla_loop.simulate.data import Labelled, LabelledSet, SimulatedPool
+from argilla_loop.simulate.known import KnownVectors
 from argilla_loop.simulate.stock import StockLearner, StockModel
 
 TUTORIAL = "tutorial"
-PHASES = ("observe", "train", "score", "choose", "log")
+BY_HAND = "tutorial-by-hand"
+Baseline = Literal["tutorial", "tutorial-by-hand"]
+BASELINES: tuple[Baseline, ...] = get_args(Baseline)
+START = 5  # examples a label before the tutorial trains
+PHASES = ("observe", "embed", "train", "score", "choose", "decide", "log")
 
 Row = dict[str, "str | int | float | bool | None"]
 
@@ -45,7 +53,7 @@ class Run:
     """What one run depends on, besides the set, the encoder and the code.
 
     Attributes:
-        name: the strategy's, or ``tutorial``.
+        name: the strategy's, or the baseline's.
         seed: of pool order, errors, strategy and training.
         rules: the loop's; ``rules.seed`` is ``seed``.
         budget: human labels to spend.
@@ -63,7 +71,7 @@ class Run:
     @property
     def is_baseline(self) -> bool:
         """Whether this is the tutorial's loop."""
-        return self.name == TUTORIAL
+        return self.name in BASELINES
 
 
 def tutorial_rules(seed: int, threshold: float = 0.9) -> Rules:
@@ -76,9 +84,13 @@ def tutorial_rules(seed: int, threshold: float = 0.9) -> Rules:
 
 def build_loop(
     run: Run, dataset: MemoryDataset, pool: SimulatedPool, learner: Learner, encoder: Encoder
-) -> Loop:
-    """The service's loop: the one place here that knows how it is made."""
-    return Loop(dataset, pool, learner, encoder, run.rules)
+) -> tuple[Loop, PoolSample]:
+    """The service's loop, and what its learner sees of the pool: the one place here that knows how it is made."""
+    vectors = KnownVectors(encoder, seed=run.rules.seed)
+    vectors.follow(pool)
+    rows = vectors.rows(vectors.prefix(SAMPLES[0]))
+    fingerprint = hashlib.blake2b(rows.tobytes(), digest_size=16).hexdigest()  # as the loop has it
+    return Loop(dataset, pool, learner, vectors, run.rules), PoolSample(rows.astype(np.float32), fingerprint)
 
 
 def learner_of(run: Run, encoder: Encoder) -> Learner:
@@ -99,10 +111,12 @@ def replay(
     dataset = MemoryDataset(data.labels, name=data.name)
     annotator = Annotator(dataset, gold, data.labels, noise=run.noise, seed=run.seed)
     learner = make_learner(run, encoder)
-    loop = build_loop(run, dataset, SimulatedPool(rows, f"{data.fingerprint}-{run.seed}"), learner, encoder)
-    judge = Judge(data.held_back, learner, run.rules.certainty_threshold)
+    pool = SimulatedPool(rows, f"{data.fingerprint}-{run.seed}")
+    loop, sample = build_loop(run, dataset, pool, learner, encoder)
+    judge = Judge(data.held_back, learner, sample, run.rules.certainty_threshold)
     if run.is_baseline:
-        dataset.log(_by_hand(rows, per_label=5))
+        start = first_of_each(rows) if run.name == BY_HAND else in_order(rows, len(data.labels))
+        dataset.log([NewRecord(row.id, row.text, 0, Route.ASK) for row in start[: run.budget]])
     number = 0
     while True:
         with hushed():
@@ -125,15 +139,27 @@ def replay(
         number += 1
 
 
-def _by_hand(rows: Sequence[Labelled], *, per_label: int) -> list[NewRecord]:
-    """The tutorial's start, written by hand there: some texts of each label, in turn, the first ones of the pool."""
+def in_order(rows: Sequence[Labelled], labels: int) -> list[Labelled]:
+    """The tutorial's start in pool order: the shortest beginning of ``rows`` with ``START`` of each label."""
     seen: Counter[str] = Counter()
-    start = []
+    enough = 0
+    for end, row in enumerate(rows, start=1):
+        seen[row.label] += 1
+        enough += seen[row.label] == START
+        if enough == labels:
+            return list(rows[:end])
+    return list(rows)
+
+
+def first_of_each(rows: Sequence[Labelled]) -> list[Labelled]:
+    """The tutorial's start as if written by hand: the first ``START`` of each label, label by label in turn."""
+    seen: Counter[str] = Counter()
+    found = []
     for row in rows:
-        if seen[row.label] < per_label:
-            start.append((seen[row.label], row.label, row))
+        if seen[row.label] < START:
+            found.append((seen[row.label], row.label, row))
             seen[row.label] += 1
-    return [NewRecord(row.id, row.text, 0, Route.ASK) for _, _, row in sorted(start)]
+    return [row for _, _, row in sorted(found)]
 
 
 def accepted_so_far(records: Sequence[LoggedRecord], gold: Mapping[str, str]) -> Row:
@@ -165,13 +191,16 @@ class Judge:
     Args:
         held_back: texts and labels.
         learner: the loop's own.
+        sample: of the pool, for the learner.
         threshold: the certainty threshold; ``None`` where nothing is accepted.
     """
 
-    def __init__(self, held_back: Sequence[Labelled], learner: Learner, threshold: float | None) -> None:
+    def __init__(
+        self, held_back: Sequence[Labelled], learner: Learner, sample: PoolSample, threshold: float | None
+    ) -> None:
         self._texts = [row.text for row in held_back]
         self._gold = np.asarray([row.label for row in held_back])
-        self._learner, self._threshold = learner, threshold
+        self._learner, self._sample, self._threshold = learner, sample, threshold
 
     def measure(self, turn: Turn, *, labels: int) -> Row:
         """The columns of this turn; ``labels`` is how many there are to choose from."""
@@ -179,7 +208,7 @@ class Judge:
         examples = turn.seen.examples
         model, by = turn.model, "turn"
         if model is None and not isinstance(turn.step, NextBatch):
-            model, by = self._fit(examples), "fit"
+            model, by = self._fit(examples, turn.seen.head), "fit"
         row: Row = {"accuracy": 1 / labels, "macro_f1": 1 / labels, "measured": "chance"}
         if model is not None:
             row = {**self._scores(model), "measured": by}
@@ -193,9 +222,9 @@ class Judge:
         row["seconds_measure"] = round(time.perf_counter() - started, 3)
         return row
 
-    def _fit(self, examples: Sequence[Example]) -> Model | None:
+    def _fit(self, examples: Sequence[Example], previous: str | None) -> Model | None:
         try:
-            return self._learner.fit(examples)
+            return self._learner.fit(examples, pool=self._sample, previous=previous)
         except TrainingError:
             return None
 

@@ -12,10 +12,9 @@ from numpy.typing import NDArray
 from scipy.stats import t as student
 from sklearn.isotonic import IsotonicRegression
 
-from argilla_loop.simulate.replay import TUTORIAL, Row
+from argilla_loop.simulate.replay import BASELINES, Row
 
-VOTES = "tutorial, by votes"  # the same runs of the baseline, measured as its classifier does not show
-BASELINES = (TUTORIAL, VOTES)
+BY_VOTES = ", by votes"  # the same runs of the baseline, measured as its classifier does not show
 BUDGETS = (10, 25, 50, 100, 200, 500, 1000, 2000, 5000)
 MOST_BUDGETS = 6
 CONFIDENCE = 0.95
@@ -88,9 +87,9 @@ def curves(rows: Iterable[Row]) -> dict[str, list[Curve]]:
         seed, labels = int(row["seed"] or 0), float(row["human_labels"] or 0)
         shown = float(row["accuracy"] or 0)
         found = {str(row["strategy"]): shown}
-        if row["strategy"] == TUTORIAL:
+        if row["strategy"] in BASELINES:
             votes = row.get("accuracy_votes")
-            found[VOTES] = shown if votes is None else float(votes)
+            found[f"{row['strategy']}{BY_VOTES}"] = shown if votes is None else float(votes)
         for strategy, accuracy in found.items():
             points[strategy, seed][labels] = accuracy
             if row["finished"]:
@@ -102,17 +101,17 @@ def curves(rows: Iterable[Row]) -> dict[str, list[Curve]]:
             counts = sorted(by_labels)
             values = np.asarray([by_labels[n] for n in counts])
             runs[strategy].append(Curve(strategy, seed, np.asarray(counts), values))
-    return {name: runs[name] for name in sorted(runs, key=_place)}
+    return {name: runs[name] for name in sorted(runs, key=is_baseline)}
 
 
-def _place(name: str) -> int:
-    return BASELINES.index(name) + 1 if name in BASELINES else 0
+def is_baseline(name: str) -> bool:
+    """Whether the runs of that name are the baseline's, in whichever way they are measured."""
+    return name.removesuffix(BY_VOTES) in BASELINES
 
 
-def target(found: Mapping[str, Sequence[Curve]]) -> Sequence[Curve] | None:
-    """The baseline's runs, measured the way that does it more justice at the end; ``None`` where there are none."""
-    there = [found[name] for name in BASELINES if found.get(name)]
-    return max(there, key=final_accuracy) if there else None
+def baselines(found: Mapping[str, Sequence[Curve]]) -> dict[str, Sequence[Curve]]:
+    """The baseline's runs among those ``found``: as its classifier shows itself, and by its votes."""
+    return {name: runs for name, runs in found.items() if is_baseline(name)}
 
 
 def band(runs: Sequence[Curve]) -> Band:

@@ -18,7 +18,7 @@ from argilla_loop.policy.query import Strategy
 from argilla_loop.settings import Settings
 from argilla_loop.simulate.data import LabelledSet, rare_labels
 from argilla_loop.simulate.known import KnownEncoder
-from argilla_loop.simulate.replay import TUTORIAL, Row, Run, learner_of, tutorial_rules
+from argilla_loop.simulate.replay import Baseline, Row, Run, learner_of, tutorial_rules
 from argilla_loop.simulate.store import about, play, read_run, run_file
 
 log = structlog.get_logger(__name__)
@@ -34,7 +34,7 @@ class Options:
     """What to simulate. The names and defaults of the loop's settings are those of ``Settings``."""
 
     strategies: Sequence[Strategy]
-    baseline: bool = False
+    baseline: Baseline | None = None
     budget: int = 200  # human labels, each run
     seeds: int = 5  # runs of each strategy: seeds 0, 1, ...
     noise: float = 0.0
@@ -52,8 +52,8 @@ class Options:
         runs = []
         for seed in range(self.seeds):
             rules: dict[str, Rules] = {name: self._rules(name, seed) for name in self.strategies}
-            if self.baseline:
-                rules[TUTORIAL] = tutorial_rules(seed)
+            if self.baseline is not None:
+                rules[self.baseline] = tutorial_rules(seed)
             runs += [Run(name, seed, of, self.budget, self.noise, look_every) for name, of in rules.items()]
         return runs
 
@@ -91,8 +91,14 @@ def strategies_of(text: str) -> list[Strategy]:
 
 
 def embed(data: LabelledSet, encoder: Encoder) -> KnownEncoder:
-    """Embed every text of ``data`` once, with progress; a ``CachedEncoder`` keeps what is done when interrupted."""
-    texts = [row.text for row in (*data.pool, *data.held_back)]
+    """Embed once, with progress, all that a run can ask for: every text, and the labels' names, which heads learn from.
+
+    A ``CachedEncoder`` keeps what is done when interrupted.
+    """
+    from argilla_loop.learning.classifier import words_of  # noqa: PLC0415 - costs seconds, which help need not pay
+
+    names = [words for label in data.labels if (words := words_of(label))]
+    texts = list(dict.fromkeys([*names, *(row.text for row in (*data.pool, *data.held_back))]))
     started = time.monotonic()
     vectors = encoder.encode(texts, progress=True)
     log.info("texts_embedded", texts=len(texts), seconds=round(time.monotonic() - started, 1))

@@ -16,18 +16,19 @@ from rich.table import Table
 from rich.text import Text
 
 from argilla_loop.simulate.curve import draw_curves
-from argilla_loop.simulate.replay import TUTORIAL, Row
+from argilla_loop.simulate.replay import Row
 from argilla_loop.simulate.results import (
-    BASELINES,
+    BY_VOTES,
     LEAST_RUNS,
-    VOTES,
     Curve,
+    Needed,
     accuracy_at,
+    baselines,
     budgets_up_to,
     curves,
     final_accuracy,
+    is_baseline,
     labels_needed,
-    target,
 )
 from argilla_loop.simulate.run import Outcome
 
@@ -57,9 +58,11 @@ SCHEMA = pa.schema(
         ("model", pa.string()),
         ("human_examples", pa.int64()),
         ("seconds_observe", pa.float64()),
+        ("seconds_embed", pa.float64()),
         ("seconds_train", pa.float64()),
         ("seconds_score", pa.float64()),
         ("seconds_choose", pa.float64()),
+        ("seconds_decide", pa.float64()),
         ("seconds_log", pa.float64()),
         ("seconds_measure", pa.float64()),
         ("finished", pa.bool_()),  # whether the whole run is
@@ -133,13 +136,12 @@ def tables(found: Mapping[str, Sequence[Curve]], *, title: str) -> RenderableTyp
     for name, runs in found.items():
         cells = [_accuracy(accuracy_at(runs, budget), best[budget]) for budget in columns]
         accuracy.add_row(name, *cells)
-    baseline = target(found)
     seeds = max(len(runs) for runs in found.values())
     over = "one seed" if seeds == 1 else f"mean of {seeds} seeds"
     interval = " ± half its 95 % confidence interval" if seeds >= LEAST_RUNS else ""
     note = Text(f"{over}{interval}; best in bold", style="dim")
     shown: list[RenderableType] = [Text(title, style="italic"), accuracy, note]
-    return Group(*shown) if baseline is None else Group(*shown, Text(), _needed(found, baseline))
+    return Group(*shown, Text(), _needed(found)) if baselines(found) else Group(*shown)
 
 
 def _accuracy(value: tuple[float, float] | None, best: float) -> Text:
@@ -150,27 +152,31 @@ def _accuracy(value: tuple[float, float] | None, best: float) -> Text:
     return Text(f"{middle:.1%}", style="bold" if middle == best else "").append(interval, style="dim")
 
 
-def _needed(found: Mapping[str, Sequence[Curve]], baseline: Sequence[Curve]) -> RenderableType:
-    how = " (by votes)" if baseline[0].strategy == VOTES else ""
-    given = sum(float(run.labels[-1]) for run in baseline) / len(baseline)
-    goal = f"labels needed for the tutorial's accuracy after {given:.0f}: {final_accuracy(baseline):.1%}{how}"
-    table = Table("strategy", box=SIMPLE_HEAD, pad_edge=False)
-    for column in ("labels", "share", "runs that get there"):
-        table.add_column(column, justify="right")
-    for name, runs in found.items():
-        if name in BASELINES:
-            continue
-        needed = labels_needed(runs, baseline)
-        least = "" if needed.reached == needed.runs else "≥ "
-        table.add_row(
-            name,
-            f"{least}{needed.labels:.0f}",
-            f"{least}{needed.share:.0%}",
-            f"{needed.reached} of {needed.runs}",
+def _needed(found: Mapping[str, Sequence[Curve]]) -> RenderableType:
+    """A column for each way to measure the baseline, a row for each strategy."""
+    goals = baselines(found)
+    table = Table(box=SIMPLE_HEAD, pad_edge=False)
+    table.add_column("labels needed for", no_wrap=True)
+    for name, runs in goals.items():
+        table.add_column(
+            f"{final_accuracy(runs):.1%}{BY_VOTES if name.endswith(BY_VOTES) else ''}", justify="right"
         )
-    table.add_row(TUTORIAL, f"{given:.0f}", "100%", "")
-    note = "by each run's isotonic curve, mean over seeds; share: of the labels that the baseline was given"
-    return Group(Text(goal, style="italic"), table, Text(note, style="dim"))
+    for name, runs in found.items():
+        if not is_baseline(name):
+            table.add_row(name, *(_share(labels_needed(runs, goal)) for goal in goals.values()))
+    first = next(iter(goals))
+    given = sum(float(run.labels[-1]) for run in goals[first]) / len(goals[first])
+    table.add_row(first, *(f"{given:.0f} = 100%" for _ in goals))
+    note = (
+        "what the baseline has at its end; by each run's isotonic curve, mean over seeds, share of its labels"
+    )
+    return Group(table, Text(note, style="dim"))
+
+
+def _share(needed: Needed) -> str:
+    if needed.reached == needed.runs:
+        return f"{needed.labels:.0f} = {needed.share:.0%}"
+    return f"≥ {needed.labels:.0f} = {needed.share:.0%} ({needed.reached} of {needed.runs} runs)"
 
 
 def _say(console: Console, text: str) -> None:

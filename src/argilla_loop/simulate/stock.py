@@ -60,7 +60,7 @@ class StockLearner:
                 {label: data[label] for label in sorted(data)}, self._encoder, self._seed
             )
         parts = json.dumps([self._encoder.fingerprint, self._seed, sorted((e.id, e.label) for e in examples)])
-        return StockModel(classifier, hashlib.sha256(parts.encode()).hexdigest()[:12])
+        return StockModel(classifier, f"{StockModel.head}-{hashlib.sha256(parts.encode()).hexdigest()[:12]}")
 
 
 class StockModel:
