@@ -10,9 +10,10 @@ from typing import Any
 
 import numpy as np
 import pytest
+from numpy.typing import NDArray
 from structlog.testing import capture_logs
 
-from argilla_loop.learning.segments import HEADER, HalfArray, KeyArray, VectorStore, keys_of
+from argilla_loop.learning.segments import HEADER, KeyArray, VectorStore, keys_of
 
 KEYS = keys_of([f"text {number}" for number in range(100)])
 VECTORS = np.random.default_rng(0).standard_normal((100, 8)).astype(np.float16)
@@ -45,7 +46,7 @@ def stores(tmp_path: Path) -> Iterator[Stores]:
     stores.close()
 
 
-def assert_holds(store: VectorStore, keys: KeyArray = KEYS, vectors: HalfArray = VECTORS) -> None:
+def assert_holds(store: VectorStore, keys: KeyArray = KEYS, vectors: NDArray[np.float16] = VECTORS) -> None:
     slots = store.find(keys)
     assert (slots >= 0).all()
     assert store.gather(slots).tobytes() == vectors.tobytes()

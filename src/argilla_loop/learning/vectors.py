@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from argilla_loop.domain import Encoder, FloatArray, HalfArray, IndexArray, Pool
 from argilla_loop.errors import RetryableError
@@ -116,7 +117,7 @@ class PoolVectors:
                         advance(before - left)
             return np.flatnonzero(work.slots != ABSENT)
 
-    def rows(self, positions: IndexArray) -> HalfArray:
+    def rows(self, positions: IndexArray) -> NDArray[np.float16]:
         """Embeddings at ``positions`` of the followed pool, in that order: float16 of shape (n, d).
 
         Raises:
