@@ -15,7 +15,7 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from argilla_loop.domain import Encoder, FloatArray, HalfArray, IndexArray, Pool
+from argilla_loop.domain import Encoder, FloatArray, IndexArray, Pool
 from argilla_loop.errors import RetryableError
 from argilla_loop.learning.segments import ABSENT, KeyArray, VectorStore, keys_of
 from argilla_loop.observability.progress import LOG_EVERY_SECONDS
