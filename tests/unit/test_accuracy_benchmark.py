@@ -71,6 +71,7 @@ def cell(method: str, size: int, share: float, *, noise: float = 0.0, seed: int 
         coverage_certain=0.0,
         fit_seconds=0.1,
         predict_seconds=0.1,
+        head="",
         commit="abc",
     )
 
