@@ -54,5 +54,5 @@ def draw_curves(path: Path, found: Mapping[str, Sequence[Curve]], *, title: str)
     axes.spines[["top", "right"]].set_visible(False)
     over = "one seed" if seeds == 1 else f"mean of {seeds} seeds"
     over += ", 95 % interval" if seeds >= LEAST_RUNS else ""
-    axes.legend(loc="lower right", frameon=False, title=over)
+    axes.legend(loc="best", framealpha=0.85, edgecolor="none", title=over)
     figure.savefig(path, format="png")
