@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 FloatArray = NDArray[np.float32]
+HalfArray = NDArray[np.float16]
 IndexArray = NDArray[np.int64]
 
 
@@ -115,6 +116,25 @@ class Encoder(Protocol):
 
     def encode(self, texts: Sequence[str], *, progress: bool = False) -> FloatArray:
         """Embed ``texts``: float32 array of shape (n, d), rows of unit length, in the given order."""
+
+
+class Vectors(Protocol):
+    """Embeddings of the texts of one pool at a time, by position; precise enough to choose by."""
+
+    def follow(self, pool: Pool) -> None:
+        """Begin to embed ``pool``; returns at once."""
+
+    def ready(self, pool: Pool, *, at_least: int) -> IndexArray:
+        """Positions of ``pool`` whose embeddings are there, ascending.
+
+        Waits until the first ``at_least`` of a random order are among them: all of a smaller pool.
+        """
+
+    def rows(self, positions: IndexArray) -> HalfArray:
+        """Embeddings at ``positions``, in that order: shape (n, d)."""
+
+    def prefix(self, n: int) -> IndexArray:
+        """A fixed random sample of the pool: ``n`` positions, or all where there are fewer."""
 
 
 @dataclass(frozen=True, slots=True)

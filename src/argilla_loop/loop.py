@@ -6,26 +6,30 @@ another observation.
 
 from __future__ import annotations
 
+import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
 import structlog
 
 from argilla_loop.argilla.dataset import WorkingDataset
 from argilla_loop.argilla.listener import Search
 from argilla_loop.argilla.query import IN_BATCH
 from argilla_loop.domain import (
-    Encoder,
-    Example,
+    FloatArray,
+    HalfArray,
     IndexArray,
     Learner,
     LoggedRecord,
     Model,
     NewRecord,
     Pool,
+    PoolSample,
     Route,
+    Vectors,
 )
 from argilla_loop.errors import TrainingError
 from argilla_loop.policy.answers import examples_from
@@ -35,13 +39,17 @@ from argilla_loop.policy.plan import (
     NextBatch,
     Observation,
     Step,
+    head_of_latest,
     latest_batch,
     plan,
 )
-from argilla_loop.policy.query import Strategy, diverse, next_slice, shuffled
+from argilla_loop.policy.query import Strategy, choose, shuffled
 
 log = structlog.get_logger(__name__)
 
+FIRST = 2000  # texts of a pool that a turn waits for; of a larger one the others come as they are embedded
+SAMPLES = (4000, FIRST)  # of the pool, for the learner: the larger one as soon as it is embedded
+BLOCK = 8192  # rows scored at a time
 RESYNC_SECONDS = 60.0  # writes in bulk move no activity time: look through everything this often all the same
 
 
@@ -51,8 +59,8 @@ class Rules:
 
     slice_size: int = 10
     min_examples_per_label: int = 5
-    strategy: Strategy = "sequential"
-    cold_start_candidates: int = 300
+    strategy: Strategy = "mixed"
+    candidates: int = 100_000  # scored in a turn: all of the pool, or so many at random
     certainty_threshold: float | None = 0.9  # None: people see every record
     train_on_model: bool = False
     seed: int = 42
@@ -87,12 +95,12 @@ class Loop:
         dataset: WorkingDataset,
         pool: PoolSource,
         learner: Learner,
-        encoder: Encoder,
+        vectors: Vectors,
         rules: Rules,
         *,
         on_turn: Callable[[Turn], object] = lambda _: None,
     ) -> None:
-        self._dataset, self._pool, self._learner, self._encoder = dataset, pool, learner, encoder
+        self._dataset, self._pool, self._learner, self._vectors = dataset, pool, learner, vectors
         self._rules, self._on_turn = rules, on_turn
         self.batch_number = 0  # a hint for where to look; every turn reads it anew
         self._looked_at: object = None
@@ -128,15 +136,13 @@ class Loop:
         seen = self._observe(pool, records, len(left))
         clock.lap("observe")
 
-        step = plan(seen, slice_size=self._rules.slice_size, minimum=self._rules.min_examples_per_label)
-        model = self._train(seen.examples, clock) if isinstance(step, NextBatch) else None
-        match step:
-            case NextBatch() if model is not None:
-                batch = self._scored_slice(pool, left, step, model, clock)
-            case NextBatch() | ColdStart():
-                batch = self._diverse_slice(pool, left, records, step, clock)
-            case _:
-                batch = []
+        step, model, batch = self._plan(seen), None, []
+        if isinstance(step, (ColdStart, NextBatch)):
+            candidates = self._candidates(pool, left)
+            clock.lap("embed")
+            if isinstance(step, NextBatch):
+                model = self._train(pool, seen, clock)
+            batch = self._slice(pool, left, candidates, step, model, clock)
 
         if batch:
             refused = set(self._dataset.log(batch))
@@ -148,60 +154,106 @@ class Loop:
         self._on_turn(turn)
         return turn
 
+    def _plan(self, seen: Observation) -> Step:
+        return plan(seen, slice_size=self._rules.slice_size, minimum=self._rules.min_examples_per_label)
+
     def _observe(self, pool: Pool, records: Sequence[LoggedRecord], left: int) -> Observation:
         daemon_id, min_submitted = self._dataset.daemon_id, self._dataset.info.min_submitted
         answered = examples_from(records, daemon_id=daemon_id, with_model=self._rules.train_on_model)
         # an answer outranks the pool
         examples = {example.id: example for example in (*pool.examples(), *answered)}
         batch = latest_batch(records, min_submitted=min_submitted, daemon_id=daemon_id)
-        return Observation(batch, list(examples.values()), self._dataset.info.labels, left)
+        return Observation(
+            batch, list(examples.values()), self._dataset.info.labels, left, head_of_latest(records)
+        )
 
-    def _train(self, examples: Sequence[Example], clock: _Clock) -> Model | None:
+    def _candidates(self, pool: Pool, left: IndexArray) -> IndexArray:
+        """Positions that may be taken next, ascending: all that are left and embedded, or so many at random."""
+        candidates = np.intersect1d(left, self._ready(pool), assume_unique=True)
+        if not len(candidates):
+            everything = self._vectors.ready(pool, at_least=len(pool))
+            candidates = np.intersect1d(left, everything, assume_unique=True)
+        if len(candidates) > self._rules.candidates:
+            candidates = np.sort(shuffled(candidates, self._rules.seed)[: self._rules.candidates])
+        return candidates
+
+    def _ready(self, pool: Pool) -> IndexArray:
+        return self._vectors.ready(pool, at_least=FIRST)
+
+    def _sample(self, pool: Pool) -> PoolSample:
+        """What the learner sees of the pool: the same texts whatever is labelled by now."""
+        ready = self._ready(pool)
+        for size in SAMPLES:
+            positions = self._vectors.prefix(size)
+            if np.isin(positions, ready, assume_unique=True).all():
+                break
+        rows = self._vectors.rows(positions)
+        return PoolSample(
+            rows.astype(np.float32), hashlib.blake2b(rows.tobytes(), digest_size=16).hexdigest()
+        )
+
+    def _train(self, pool: Pool, seen: Observation, clock: _Clock) -> Model | None:
         try:
-            model = self._learner.fit(examples)
+            model = self._learner.fit(seen.examples, pool=self._sample(pool), previous=seen.head)
         except TrainingError as error:
             log.warning("training_impossible", reason=str(error), then="asking without suggestions")
             return None
         clock.lap("train")
         return model
 
-    def _scored_slice(
-        self, pool: Pool, left: IndexArray, step: NextBatch, model: Model, clock: _Clock
-    ) -> list[NewRecord]:
-        positions = next_slice(left, step.size, strategy=self._rules.strategy, seed=self._rules.seed)
-        texts = pool.texts(positions)
-        columns, certainties = best(model.predict_proba(texts))
-        clock.lap("score")
-        batch = []
-        for position, text, column, value in zip(positions, texts, columns, certainties, strict=True):
-            certainty = min(round(float(value), 6), 1.0)
-            batch.append(
-                NewRecord(
-                    id=pool.ids()[position], text=text, batch=step.number, label=model.labels[column],
-                    route=route(certainty, threshold=self._rules.certainty_threshold),
-                    certainty=certainty, model=model.version,
-                )
-            )  # fmt: skip
-        return batch
-
-    def _diverse_slice(
+    def _slice(
         self,
         pool: Pool,
         left: IndexArray,
-        records: Sequence[LoggedRecord],
+        candidates: IndexArray,
         step: ColdStart | NextBatch,
+        model: Model | None,
         clock: _Clock,
     ) -> list[NewRecord]:
-        candidates = shuffled(left, self._rules.seed)[: max(self._rules.cold_start_candidates, step.size)]
-        covered = self._encoder.encode([r.text for r in records if r.text.strip()], progress=True)
-        embeddings = self._encoder.encode(pool.texts(candidates), progress=True)
-        positions = candidates[diverse(embeddings, step.size, covered=covered)]
-        clock.lap("choose")
-        texts = pool.texts(positions)
-        return [
-            NewRecord(id=pool.ids()[position], text=text, batch=step.number, route=Route.ASK)
-            for position, text in zip(positions, texts, strict=True)
+        """Choose the records to log next, and what becomes of each."""
+        rows, strategy = self._vectors.rows(candidates), self._rules.strategy
+        probabilities = None if model is None else _scored(model, rows)
+        clock.lap("score")
+        if model is None and strategy != "random":
+            strategy = "typical"  # whatever comes later, a model begins best with texts that stand for many
+        taken = np.setdiff1d(self._ready(pool), left, assume_unique=True)
+        chosen = candidates[
+            choose(
+                strategy,
+                step.size,
+                embeddings=rows,
+                probabilities=probabilities,
+                covered=self._vectors.rows(taken).astype(np.float32),
+                positions=candidates,
+                seed=self._rules.seed,
+            )
         ]
+        clock.lap("choose")
+        texts, ids = pool.texts(chosen), pool.ids()
+        if model is None:
+            return [
+                NewRecord(ids[position], text, step.number, Route.ASK)
+                for position, text in zip(chosen, texts, strict=True)
+            ]
+        # again from the text itself: what is logged depends on it and the model alone
+        columns, certainties = best(model.predict_proba(texts))
+        threshold = None if step.missing else self._rules.certainty_threshold
+        clock.lap("decide")
+        return [
+            NewRecord(
+                id=ids[position], text=text, batch=step.number, label=model.labels[column],
+                route=route(certainty, threshold=threshold), certainty=certainty, model=model.version,
+            )
+            for position, text, column, certainty in zip(
+                chosen, texts, columns, np.minimum(certainties.round(6), 1.0).tolist(), strict=True
+            )
+        ]  # fmt: skip
+
+
+def _scored(model: Model, rows: HalfArray) -> FloatArray:
+    """Probabilities of ``rows``, shape (n, k), some thousand at a time."""
+    blocks = [rows[start : start + BLOCK].astype(np.float32) for start in range(0, len(rows), BLOCK)]
+    return np.concatenate([model.score(block) for block in blocks])
 
 
 class _Clock:

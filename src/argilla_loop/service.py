@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 
 import structlog
 
-from argilla_loop import __version__
+from argilla_loop import __version__, evidence
 from argilla_loop.argilla.connection import Connection, GoneError, connect
 from argilla_loop.argilla.dataset import ArgillaDataset
 from argilla_loop.argilla.listener import Listener, Search
@@ -21,6 +21,7 @@ from argilla_loop.argilla.rows import ArgillaRows
 from argilla_loop.argilla.schema import DatasetInfo, ensure_dataset, find_dataset, find_workspace, labels_of
 from argilla_loop.errors import FatalError, RetryableError
 from argilla_loop.learning.learner import ClassyLearner, build_learner
+from argilla_loop.learning.vectors import PoolVectors
 from argilla_loop.loop import Loop, Rules, Turn
 from argilla_loop.observability import systemd
 from argilla_loop.observability.heartbeat import heartbeat, heartbeat_file
@@ -49,6 +50,7 @@ class Service:
         self._stopping = threading.Event()
         self._listener: Listener | None = None
         self._learner: ClassyLearner | None = None
+        self._vectors: PoolVectors | None = None
         self._connection: Connection | None = None
         self._told: Step | None = None
 
@@ -79,6 +81,8 @@ class Service:
                         "dataset_gone", error=str(error), then="starting over; nothing of ours is lost"
                     )
                     self._stopping.wait(self._settings.poll_interval)
+        if self._vectors is not None:
+            self._vectors.close()
         log.info("service_stopped")
 
     def stop(self) -> None:
@@ -120,12 +124,16 @@ class Service:
         if info is None:
             info = self._ensure(connection, tuple(pool.report.labels) if pool.report else ())
         learner = self._learner = self._learner or build_learner(
-            settings.model, settings.precision, settings.cache_dir, settings.seed
+            settings.model, settings.precision, settings.cache_dir, settings.seed, head=settings.head
         )
+        vectors = self._vectors = self._vectors or PoolVectors(
+            learner.uncached_encoder, settings.cache_dir / "vectors", seed=settings.seed
+        )
+        vectors.follow(pool.current())
         threading.Thread(target=self._warm_up, args=(learner,), name="warm-up", daemon=True).start()
 
         dataset = ArgillaDataset(connection, info)
-        loop = Loop(dataset, pool, learner, learner.encoder, rules(settings, info), on_turn=self._on_turn)
+        loop = Loop(dataset, pool, learner, vectors, rules(settings, info), on_turn=self._on_turn)
 
         def due(search: Search) -> bool:
             systemd.alive()  # a try that fails because Argilla is away is no reason to restart us
@@ -159,6 +167,8 @@ class Service:
         if turn.records or turn.step != self._told:
             tell(turn)
         self._told = turn.step
+        if turn.model is not None:
+            evidence.keep(self._settings, turn.model)
         heartbeat.beat(
             f"{type(turn.step).__name__}, {len(turn.seen.examples)} examples, {turn.seen.pool_left} left"
         )
@@ -192,7 +202,7 @@ def rules(settings: Settings, info: DatasetInfo) -> Rules:
         slice_size=settings.slice_size,
         min_examples_per_label=settings.min_examples_per_label,
         strategy=settings.strategy,
-        cold_start_candidates=settings.cold_start_candidates,
+        candidates=settings.candidates,
         certainty_threshold=settings.certainty_threshold if auto_validate else None,
         train_on_model=settings.train_on == "human+model",
         seed=settings.seed,

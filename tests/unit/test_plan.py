@@ -67,9 +67,29 @@ def test_an_empty_pool_is_finished_and_says_what_is_missing() -> None:
     assert decide(see(Batch(3, 10, 10), examples=[], left=0)) == Finished({"A": 5, "B": 5})
 
 
-def test_a_label_below_its_minimum_goes_on_with_the_cold_start() -> None:
+def test_a_cold_start_goes_on_until_there_are_as_many_examples_as_all_labels_need() -> None:
     seen = see(Batch(0, 10, 10), examples=[e for e in ENOUGH if e.id != "B0"])
     assert decide(seen) == ColdStart(1, 10, {"B": 1})
+
+
+def test_a_label_below_its_minimum_does_not_hold_up_the_model_but_is_said() -> None:
+    """A rare label would hold up everything; the loop accepts nothing while one is missing."""
+    seen = see(Batch(0, 10, 10), examples=[*ENOUGH[:9], Example("A9", "t", "A")])
+    assert decide(seen) == NextBatch(1, 10, {"B": 1})
+
+
+def test_a_cold_start_ends_with_fifty_examples_however_many_labels_there_are() -> None:
+    labels = [f"l{n}" for n in range(200)]
+    examples = [Example(f"e{n}", "t", labels[n % 30]) for n in range(49)]
+    step = plan(Observation(None, examples, labels, 10_000), slice_size=10, minimum=5)
+    assert isinstance(step, ColdStart)
+    more = [*examples, Example("last", "t", "l0")]
+    assert isinstance(plan(Observation(None, more, labels, 10_000), slice_size=10, minimum=5), NextBatch)
+
+
+def test_no_number_of_examples_of_one_label_makes_a_model() -> None:
+    examples = [Example(f"e{n}", "t", "A") for n in range(100)]
+    assert decide(see(examples=examples)) == ColdStart(0, 10, {"B": 5})
 
 
 def test_model_examples_do_not_make_up_for_missing_human_ones() -> None:
@@ -77,11 +97,11 @@ def test_model_examples_do_not_make_up_for_missing_human_ones() -> None:
     assert missing_examples([e for e in ENOUGH if e.label == "A"] + own, LABELS, 5) == {"B": 5}
 
 
-def test_a_cold_start_never_exceeds_one_request() -> None:
+def test_a_first_batch_is_no_larger_than_a_cold_start() -> None:
     labels = [f"l{n}" for n in range(200)]
     step = plan(Observation(None, [], labels, 10_000), slice_size=10, minimum=5)
     assert isinstance(step, ColdStart)
-    assert step.size == 500
+    assert step.size == 50
 
 
 @given(
@@ -96,7 +116,7 @@ def test_a_cold_start_never_exceeds_one_request() -> None:
 def test_every_observation_has_exactly_one_right_step(
     number: int | None, size: int, done: int, counts: list[int], left: int, slice_size: int, minimum: int
 ) -> None:
-    """Waits iff people are not done; finishes iff nothing is left; trains iff no label lacks examples."""
+    """Waits iff people are not done; finishes iff nothing is left; trains iff examples suffice for a model."""
     labels = [f"l{n}" for n in range(len(counts))]
     examples = [
         Example(f"{lab}{n}", "t", lab) for lab, c in zip(labels, counts, strict=True) for n in range(c)
@@ -108,7 +128,13 @@ def test_every_observation_has_exactly_one_right_step(
     elif left == 0:
         assert isinstance(step, Finished)
     else:
-        assert isinstance(step, NextBatch if min(counts) >= minimum else ColdStart)
+        total, seen_labels = sum(counts), sum(count > 0 for count in counts)
+        enough = total >= min(minimum * len(labels), 50) and seen_labels > 1
+        assert isinstance(step, NextBatch if min(counts) >= minimum or enough else ColdStart)
+        assert isinstance(step, (ColdStart, NextBatch))
+        assert set(step.missing) == {
+            label for label, count in zip(labels, counts, strict=True) if count < minimum
+        }
         assert step.number == (0 if number is None else number + 1)
         assert 1 <= step.size <= min(left, 500)
 

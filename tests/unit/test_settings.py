@@ -166,7 +166,7 @@ class TestRefusals:
             ({"labels": ["A", " "]}, "labels", "blank"),
             ({"labels": "A,B"}, "labels = 'A,B'", "list"),
             ({"slice_size": 501}, "slice_size = 501", "less than or equal to 500"),
-            ({"strategy": "margins"}, "strategy = 'margins'", "'sequential' or 'random'"),
+            ({"strategy": "margins"}, "strategy = 'margins'", "'typical' or 'mixed'"),
             ({"dataset": " "}, "dataset", "blank"),
             ({"api_key": ""}, "api_key", "blank"),
             ({"api_key": "with\nline"}, "api_key", "copy it again"),

@@ -1,13 +1,11 @@
 """``ClassyClassifier`` with guards: what the stock class gets wrong silently is put right here, or said aloud.
 
-Importing this module costs seconds (torch, spacy, transformers): import it where a classifier is first needed.
+Importing this module costs a second or two: import it where a classifier is first needed.
 """
 
 from __future__ import annotations
 
-import logging
 import re
-import warnings
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -24,13 +22,7 @@ from argilla_loop.errors import TrainingError
 from argilla_loop.learning.heads.choose import Head, Training, choose_head
 from argilla_loop.learning.heads.graph import PoolGraph
 from argilla_loop.learning.heads.svm import PairwiseSvc
-
-_show_warning = warnings.showwarning
-from classy_classification import ClassyClassifier  # noqa: E402 - between two looks at warnings.showwarning
-
-if warnings.showwarning is not _show_warning:
-    # The package sends every warning of the process to logging when imported; that is not its business.
-    logging.captureWarnings(capture=False)
+from argilla_loop.learning.stock import ClassyClassifier
 
 log = structlog.get_logger(__name__)
 

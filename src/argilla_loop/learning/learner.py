@@ -95,6 +95,11 @@ class ClassyLearner:
         self._config = dict(config or {})
         self._graph: tuple[str, PoolGraph] | None = None  # of the pool sample with that fingerprint
 
+    @property
+    def uncached_encoder(self) -> Encoder:
+        """The encoder behind the cache, if there is one."""
+        return self.encoder.encoder if isinstance(self.encoder, CachedEncoder) else self.encoder
+
     def warm_up(self) -> None:
         """Import the classifier and load the encoder (seconds), so that the first retrain need not wait for it.
 
@@ -103,9 +108,7 @@ class ClassyLearner:
         """
         started = time.monotonic()
         _classifier_class()
-        # Past the cache, which would answer without loading the model.
-        encoder = self.encoder.encoder if isinstance(self.encoder, CachedEncoder) else self.encoder
-        encoder.encode(["warm up"])
+        self.uncached_encoder.encode(["warm up"])  # the cache would answer without loading the model
         log.info(
             "learner_ready",
             encoder=self.encoder.fingerprint[:12],
@@ -222,7 +225,7 @@ def build_learner(
 
 
 def _classifier_class() -> type[GuardedClassyClassifier]:
-    # Five seconds and more (torch, spacy): paid by the first training, not by every start of the command.
+    # Seconds: paid by the first training, not by every start of the command.
     from argilla_loop.learning.classifier import GuardedClassyClassifier  # noqa: PLC0415 - see above
 
     return GuardedClassyClassifier

@@ -22,11 +22,10 @@ import numpy as np
 import structlog
 from numpy.typing import NDArray
 
-from argilla_loop.domain import IndexArray
+from argilla_loop.domain import HalfArray, IndexArray
 
 log = structlog.get_logger(__name__)
 
-HalfArray = NDArray[np.float16]
 KeyArray = NDArray[np.uint64]  # shape (n, 2): 128 bits of hash for each text
 Records = NDArray[np.void]
 

@@ -9,6 +9,9 @@ from dataclasses import dataclass, field
 from argilla_loop.domain import Example, LoggedRecord, Origin
 from argilla_loop.policy.answers import is_done
 
+COLD_START = 50  # the most human examples that are asked for before there is a model
+LEAST_LABELS = 2  # that a model can tell apart
+
 
 @dataclass(frozen=True, slots=True)
 class Batch:
@@ -32,6 +35,7 @@ class Observation:
     examples: Sequence[Example]
     labels: Sequence[str]
     pool_left: int  # unlabelled pool records that are not logged yet
+    head: str | None = None  # of the model that scored the latest batch
 
     @property
     def next_number(self) -> int:
@@ -48,7 +52,7 @@ class Wait:
 
 @dataclass(frozen=True, slots=True)
 class ColdStart:
-    """Labels lack examples: put a diverse batch before people, without a model."""
+    """Too few examples for a model: put texts that stand for the pool before people, without suggestions."""
 
     number: int
     size: int
@@ -57,10 +61,13 @@ class ColdStart:
 
 @dataclass(frozen=True, slots=True)
 class NextBatch:
-    """Retrain, score the next slice, log it."""
+    """Retrain, score the pool, log the next slice."""
 
     number: int
     size: int
+    missing: Mapping[str, int] = field(
+        default_factory=dict
+    )  # while any label lacks examples nothing is accepted
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,6 +91,15 @@ def latest_batch(records: Iterable[LoggedRecord], *, min_submitted: int, daemon_
     return Batch(number, size=len(members), done=done)
 
 
+def head_of_latest(records: Iterable[LoggedRecord]) -> str | None:
+    """The head of the model that scored the batch with the highest number, as its version names it."""
+    scored = [(record.batch, record.model) for record in records if record.batch is not None and record.model]
+    if not scored:
+        return None
+    _, version = max(scored)
+    return version.rpartition("-")[0] or None
+
+
 def missing_examples(examples: Iterable[Example], labels: Sequence[str], minimum: int) -> dict[str, int]:
     """How many human examples each label still lacks; labels that have enough are left out."""
     counts = Counter(example.label for example in examples if example.origin is Origin.HUMAN)
@@ -93,10 +109,13 @@ def missing_examples(examples: Iterable[Example], labels: Sequence[str], minimum
 def plan(seen: Observation, *, slice_size: int, minimum: int, largest: int = 500) -> Step:
     """Decide the next step.
 
+    A cold start asks for as many texts as would give each label its minimum if labels were even, but for no more than
+    ``COLD_START``: from then on a model finds a rare label's texts better than chance does.
+
     Args:
         seen: what was observed.
         slice_size: records of an ordinary batch.
-        minimum: human examples each label needs before a classifier is trained.
+        minimum: human examples each label needs before the service accepts anything.
         largest: the most records that a batch may have (one request to Argilla, so that a batch is logged
             whole or not at all).
     """
@@ -105,7 +124,9 @@ def plan(seen: Observation, *, slice_size: int, minimum: int, largest: int = 500
     missing = missing_examples(seen.examples, seen.labels, minimum)
     if not seen.pool_left:
         return Finished(missing)
-    if missing:
-        size = min(max(slice_size, sum(missing.values())), largest, seen.pool_left)
-        return ColdStart(seen.next_number, size, missing)
-    return NextBatch(seen.next_number, min(slice_size, largest, seen.pool_left))
+    most = min(largest, seen.pool_left)
+    found = Counter(example.label for example in seen.examples if example.origin is Origin.HUMAN)
+    wanted = min(minimum * len(seen.labels), COLD_START) - found.total()
+    if missing and (wanted > 0 or len(found) < LEAST_LABELS):
+        return ColdStart(seen.next_number, min(max(slice_size, wanted), most), missing)
+    return NextBatch(seen.next_number, min(slice_size, most), missing)

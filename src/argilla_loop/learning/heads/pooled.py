@@ -36,12 +36,15 @@ def spread_labels(shares: FloatArray, vectors: FloatArray, moments: FloatArray) 
         moments: their second moments, shape (d, d).
     """
     shares = shares / np.maximum(shares.sum(axis=0), 1e-12)
-    shares /= np.maximum(shares.sum(axis=1, keepdims=True), 1e-12)
+    total = shares.sum(axis=1, keepdims=True)
+    shares /= np.maximum(total, 1e-12)
     count, labels = shares.shape
     winner = shares.argmax(axis=1)
+    # An island of the graph that no example reaches is nobody's, not the first label's.
+    reached = np.asarray(total[:, 0] > 0, dtype=np.float32)
     clarity = shares[np.arange(count), winner] ** 2
-    members = np.bincount(winner, minlength=labels).astype(np.float32)
-    plain = _sums(vectors, winner, np.ones(count, dtype=np.float32), labels)
+    members = np.bincount(winner, reached, labels).astype(np.float32)
+    plain = _sums(vectors, winner, reached, labels)
     centres = plain / np.maximum(members, 1)[:, None]
     within = moments - (centres * (members / count)[:, None]).T @ centres
     clear = _sums(vectors, winner, clarity, labels)

@@ -2,6 +2,6 @@
 
 from argilla_loop.policy.query.duplicates import NEAR_DUPLICATE
 from argilla_loop.policy.query.order import shuffled
-from argilla_loop.policy.query.strategies import Strategy, choose, diverse, next_slice, random_count
+from argilla_loop.policy.query.strategies import Strategy, choose, random_count
 
-__all__ = ["NEAR_DUPLICATE", "Strategy", "choose", "diverse", "next_slice", "random_count", "shuffled"]
+__all__ = ["NEAR_DUPLICATE", "Strategy", "choose", "random_count", "shuffled"]

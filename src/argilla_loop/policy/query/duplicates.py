@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
-from argilla_loop.domain import FloatArray, IndexArray
+from argilla_loop.domain import FloatArray, HalfArray, IndexArray
 
 # Cosine above which two texts are near-duplicates. With all-MiniLM-L6-v2, pairs above it differ in case, a number or
 # the order of words and share their label in 99% of the pairs even among 77 close intents; from 0.90 to 0.95, where
@@ -15,13 +15,17 @@ NEAR_DUPLICATE = 0.95
 CHUNK = 256  # rows looked at together
 
 
-def rows_of(embeddings: FloatArray, indices: IndexArray) -> FloatArray:
+def rows_of(embeddings: FloatArray | HalfArray, indices: IndexArray) -> FloatArray:
     """The rows at ``indices`` as float32, whatever ``embeddings`` are kept as; the rest stays where it is."""
     return np.asarray(embeddings[indices], dtype=np.float32)
 
 
 def first_distinct(
-    order: IndexArray, embeddings: FloatArray, size: int, *, beside: Sequence[int] | IndexArray = ()
+    order: IndexArray,
+    embeddings: FloatArray | HalfArray,
+    size: int,
+    *,
+    beside: Sequence[int] | IndexArray = (),
 ) -> IndexArray:
     """The first ``size`` of ``order`` without near-duplicates of one another or of those ``beside``.
 

@@ -7,7 +7,7 @@ from typing import Literal
 
 import numpy as np
 
-from argilla_loop.domain import FloatArray, IndexArray
+from argilla_loop.domain import FloatArray, HalfArray, IndexArray
 from argilla_loop.policy.query.cover import SAMPLE, representatives, sample, spread_out
 from argilla_loop.policy.query.duplicates import first_distinct, rows_of
 from argilla_loop.policy.query.order import shuffled
@@ -34,7 +34,7 @@ def choose(
     strategy: Strategy,
     size: int,
     *,
-    embeddings: FloatArray,
+    embeddings: FloatArray | HalfArray,
     probabilities: FloatArray | None = None,
     covered: FloatArray | None = None,
     positions: IndexArray | None = None,
@@ -102,14 +102,3 @@ def choose(
             chosen = drawn[representatives(rows, weights, wanted, covered=covered)]
     order = np.searchsorted(positions, shuffled(positions, seed)).astype(np.int64)
     return np.concatenate([chosen, first_distinct(order, embeddings, size - len(chosen), beside=chosen)])
-
-
-def diverse(embeddings: FloatArray, size: int, *, covered: FloatArray | None = None) -> IndexArray:
-    """``choose("diverse", ...)`` with seed 0."""
-    return choose("diverse", size, embeddings=embeddings, covered=covered, seed=0)
-
-
-def next_slice(left: IndexArray, size: int, *, strategy: Strategy, seed: int) -> IndexArray:
-    """The ``size`` positions to take next out of those ``left`` (ascending): in pool order, or shuffled."""
-    ordered = left if strategy == "sequential" else shuffled(left, seed)
-    return ordered[:size]
