@@ -56,8 +56,6 @@ def tell(turn: Turn) -> None:
                 seconds.get("score", 0.0) + seconds.get("choose", 0.0) + seconds.get("decide", 0.0), 3
             ),
         )
-        if step.missing:
-            log.info("nothing_accepted_yet", missing_examples=dict(step.missing))
     else:
         log.info(
             "typical_batch_chosen",
@@ -66,12 +64,14 @@ def tell(turn: Turn) -> None:
             seconds=seconds.get("choose"),
         )
     routes = Counter(record.route for record in turn.records)
+    held_up = {"accepting_waits_for": dict(step.missing)} if turn.model is not None and step.missing else {}
     log.info(
         "batch_logged",
         batch=step.number,
         records=len(turn.records),
         asked=routes[Route.ASK],
         accepted=routes[Route.ACCEPT],
+        **held_up,
         seconds=seconds.get("log"),
     )
 
