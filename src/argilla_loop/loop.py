@@ -6,34 +6,19 @@ another observation.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
 import structlog
 
 from argilla_loop.argilla.dataset import WorkingDataset
 from argilla_loop.argilla.listener import Search
 from argilla_loop.argilla.query import IN_BATCH
-from argilla_loop.domain import (
-    FloatArray,
-    HalfArray,
-    IndexArray,
-    Learner,
-    LoggedRecord,
-    Model,
-    NewRecord,
-    Pool,
-    PoolSample,
-    Route,
-    Vectors,
-)
+from argilla_loop.domain import Learner, LoggedRecord, Model, NewRecord, Pool, PoolSample, Vectors
 from argilla_loop.errors import TrainingError
 from argilla_loop.policy.answers import examples_from
-from argilla_loop.policy.certainty import best, route
 from argilla_loop.policy.plan import (
     ColdStart,
     NextBatch,
@@ -43,27 +28,11 @@ from argilla_loop.policy.plan import (
     latest_batch,
     plan,
 )
-from argilla_loop.policy.query import Strategy, choose, shuffled
+from argilla_loop.selection import Rules, Selection
 
 log = structlog.get_logger(__name__)
 
-FIRST = 2000  # texts of a pool that a turn waits for; of a larger one the others come as they are embedded
-SAMPLES = (4000, FIRST)  # of the pool, for the learner: the larger one as soon as it is embedded
-BLOCK = 8192  # rows scored at a time
 RESYNC_SECONDS = 60.0  # writes in bulk move no activity time: look through everything this often all the same
-
-
-@dataclass(frozen=True, slots=True)
-class Rules:
-    """What the operator decided; see the settings of the same names."""
-
-    slice_size: int = 10
-    min_examples_per_label: int = 5
-    strategy: Strategy = "mixed"
-    candidates: int = 100_000  # scored in a turn: all of the pool, or so many at random
-    certainty_threshold: float | None = 0.9  # None: people see every record
-    train_on_model: bool = False
-    seed: int = 42
 
 
 class PoolSource(Protocol):
@@ -100,7 +69,8 @@ class Loop:
         *,
         on_turn: Callable[[Turn], object] = lambda _: None,
     ) -> None:
-        self._dataset, self._pool, self._learner, self._vectors = dataset, pool, learner, vectors
+        self._dataset, self._pool, self._learner = dataset, pool, learner
+        self._selection = Selection(vectors, rules)
         self._rules, self._on_turn = rules, on_turn
         self.batch_number = 0  # a hint for where to look; every turn reads it anew
         self._looked_at: object = None
@@ -138,11 +108,14 @@ class Loop:
 
         step, model, batch = self._plan(seen), None, []
         if isinstance(step, (ColdStart, NextBatch)):
-            candidates = self._candidates(pool, left)
+            sample = self._selection.sample(pool)
             clock.lap("embed")
-            if isinstance(step, NextBatch):
-                model = self._train(pool, seen, clock)
-            batch = self._slice(pool, left, candidates, step, model, clock)
+            model = self._train(seen, sample, clock) if isinstance(step, NextBatch) else None
+            if isinstance(step, NextBatch) and model is not None:
+                batch = self._selection.scored(pool, left, step, model)
+            else:
+                batch = self._selection.typical(pool, left, step)
+            clock.lap("choose")
 
         if batch:
             refused = set(self._dataset.log(batch))
@@ -167,93 +140,14 @@ class Loop:
             batch, list(examples.values()), self._dataset.info.labels, left, head_of_latest(records)
         )
 
-    def _candidates(self, pool: Pool, left: IndexArray) -> IndexArray:
-        """Positions that may be taken next, ascending: all that are left and embedded, or so many at random."""
-        candidates = np.intersect1d(left, self._ready(pool), assume_unique=True)
-        if not len(candidates):
-            everything = self._vectors.ready(pool, at_least=len(pool))
-            candidates = np.intersect1d(left, everything, assume_unique=True)
-        if len(candidates) > self._rules.candidates:
-            candidates = np.sort(shuffled(candidates, self._rules.seed)[: self._rules.candidates])
-        return candidates
-
-    def _ready(self, pool: Pool) -> IndexArray:
-        return self._vectors.ready(pool, at_least=FIRST)
-
-    def _sample(self, pool: Pool) -> PoolSample:
-        """What the learner sees of the pool: the same texts whatever is labelled by now."""
-        ready = self._ready(pool)
-        for size in SAMPLES:
-            positions = self._vectors.prefix(size)
-            if np.isin(positions, ready, assume_unique=True).all():
-                break
-        rows = self._vectors.rows(positions)
-        return PoolSample(
-            rows.astype(np.float32), hashlib.blake2b(rows.tobytes(), digest_size=16).hexdigest()
-        )
-
-    def _train(self, pool: Pool, seen: Observation, clock: _Clock) -> Model | None:
+    def _train(self, seen: Observation, sample: PoolSample, clock: _Clock) -> Model | None:
         try:
-            model = self._learner.fit(seen.examples, pool=self._sample(pool), previous=seen.head)
+            model = self._learner.fit(seen.examples, pool=sample, previous=seen.head)
         except TrainingError as error:
             log.warning("training_impossible", reason=str(error), then="asking without suggestions")
             return None
         clock.lap("train")
         return model
-
-    def _slice(
-        self,
-        pool: Pool,
-        left: IndexArray,
-        candidates: IndexArray,
-        step: ColdStart | NextBatch,
-        model: Model | None,
-        clock: _Clock,
-    ) -> list[NewRecord]:
-        """Choose the records to log next, and what becomes of each."""
-        rows, strategy = self._vectors.rows(candidates), self._rules.strategy
-        probabilities = None if model is None else _scored(model, rows)
-        clock.lap("score")
-        if model is None and strategy != "random":
-            strategy = "typical"  # whatever comes later, a model begins best with texts that stand for many
-        taken = np.setdiff1d(self._ready(pool), left, assume_unique=True)
-        chosen = candidates[
-            choose(
-                strategy,
-                step.size,
-                embeddings=rows,
-                probabilities=probabilities,
-                covered=self._vectors.rows(taken).astype(np.float32),
-                positions=candidates,
-                seed=self._rules.seed,
-            )
-        ]
-        clock.lap("choose")
-        texts, ids = pool.texts(chosen), pool.ids()
-        if model is None:
-            return [
-                NewRecord(ids[position], text, step.number, Route.ASK)
-                for position, text in zip(chosen, texts, strict=True)
-            ]
-        # again from the text itself: what is logged depends on it and the model alone
-        columns, certainties = best(model.predict_proba(texts))
-        threshold = None if step.missing else self._rules.certainty_threshold
-        clock.lap("decide")
-        return [
-            NewRecord(
-                id=ids[position], text=text, batch=step.number, label=model.labels[column],
-                route=route(certainty, threshold=threshold), certainty=certainty, model=model.version,
-            )
-            for position, text, column, certainty in zip(
-                chosen, texts, columns, np.minimum(certainties.round(6), 1.0).tolist(), strict=True
-            )
-        ]  # fmt: skip
-
-
-def _scored(model: Model, rows: HalfArray) -> FloatArray:
-    """Probabilities of ``rows``, shape (n, k), some thousand at a time."""
-    blocks = [rows[start : start + BLOCK].astype(np.float32) for start in range(0, len(rows), BLOCK)]
-    return np.concatenate([model.score(block) for block in blocks])
 
 
 class _Clock:

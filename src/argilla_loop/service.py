@@ -22,11 +22,12 @@ from argilla_loop.argilla.schema import DatasetInfo, ensure_dataset, find_datase
 from argilla_loop.errors import FatalError, RetryableError
 from argilla_loop.learning.learner import ClassyLearner, build_learner
 from argilla_loop.learning.vectors import PoolVectors
-from argilla_loop.loop import Loop, Rules, Turn
+from argilla_loop.loop import Loop, Turn
 from argilla_loop.observability import systemd
 from argilla_loop.observability.heartbeat import heartbeat, heartbeat_file
-from argilla_loop.policy.plan import Step
+from argilla_loop.policy.plan import MAX_BATCH, Step
 from argilla_loop.pool import WatchedPool
+from argilla_loop.selection import Rules
 from argilla_loop.settings import Settings
 from argilla_loop.story import tell
 
@@ -200,6 +201,7 @@ def rules(settings: Settings, info: DatasetInfo) -> Rules:
         auto_validate = False
     return Rules(
         slice_size=settings.slice_size,
+        accept_limit=min(settings.accept_limit, MAX_BATCH - settings.slice_size),
         min_examples_per_label=settings.min_examples_per_label,
         strategy=settings.strategy,
         candidates=settings.candidates,

@@ -149,6 +149,12 @@ class Settings(BaseSettings):
         description="Which texts people see next: `mixed` (doubtful ones that stand for many, and a tenth at random), "
         "`least-confidence`, `margin`, `entropy`, `diverse`, `typical`, `random`, or `sequential` (pool order).",
     )
+    accept_limit: int = Field(
+        10,
+        ge=0,
+        le=MAX_SLICE,
+        description="Records that one loop may validate by itself beyond the slice; 0: those of the slice only.",
+    )
     candidates: int = Field(
         100_000,
         ge=100,

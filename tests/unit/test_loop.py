@@ -12,14 +12,17 @@ from argilla_loop.argilla.listener import Search
 from argilla_loop.argilla.memory import MemoryDataset
 from argilla_loop.argilla.query import DONE_IN_BATCH
 from argilla_loop.domain import NewRecord, Origin, Route
-from argilla_loop.loop import Loop, Rules, Turn
+from argilla_loop.loop import Loop, Turn
 from argilla_loop.policy.plan import ColdStart, Finished, NextBatch, Wait
+from argilla_loop.selection import Rules
 from argilla_loop.simulate.known import KnownVectors
 
 ROWS = sentences(60)
 GOLD = {record_id: label for record_id, _, label in ROWS}
 LABELS = ("World", "Sports", "Business")
-RULES = Rules(slice_size=5, min_examples_per_label=3, strategy="sequential", certainty_threshold=None)
+RULES = Rules(
+    slice_size=5, accept_limit=0, min_examples_per_label=3, strategy="sequential", certainty_threshold=None
+)
 
 
 class World:

@@ -15,7 +15,7 @@ from worlds import CentroidLearner, sentences
 from argilla_loop.domain import Encoder
 from argilla_loop.errors import SettingsError
 from argilla_loop.learning.fake import HashingEncoder
-from argilla_loop.loop import Rules
+from argilla_loop.selection import Rules
 from argilla_loop.settings import Settings
 from argilla_loop.simulate import store
 from argilla_loop.simulate.data import Labelled, LabelledSet

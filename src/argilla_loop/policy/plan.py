@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from argilla_loop.domain import Example, LoggedRecord, Origin
 from argilla_loop.policy.answers import is_done
 
+MAX_BATCH = 500  # records that one request to Argilla takes: a batch is logged whole or not at all
 COLD_START = 50  # the most human examples that are asked for before there is a model
 LEAST_LABELS = 2  # that a model can tell apart
 
@@ -106,7 +107,7 @@ def missing_examples(examples: Iterable[Example], labels: Sequence[str], minimum
     return {label: minimum - counts[label] for label in labels if counts[label] < minimum}
 
 
-def plan(seen: Observation, *, slice_size: int, minimum: int, largest: int = 500) -> Step:
+def plan(seen: Observation, *, slice_size: int, minimum: int, largest: int = MAX_BATCH) -> Step:
     """Decide the next step.
 
     A cold start asks for as many texts as would give each label its minimum if labels were even, but for no more than

@@ -30,9 +30,10 @@ from argilla_loop.domain import (
 )
 from argilla_loop.errors import TrainingError
 from argilla_loop.learning.learner import ClassyLearner
-from argilla_loop.loop import SAMPLES, Loop, Rules, Turn
+from argilla_loop.loop import Loop, Turn
 from argilla_loop.policy.certainty import best
 from argilla_loop.policy.plan import Finished, NextBatch
+from argilla_loop.selection import SAMPLES, Rules
 from argilla_loop.simulate.annotator import Annotator
 from argilla_loop.simulate.data import Labelled, LabelledSet, SimulatedPool
 from argilla_loop.simulate.known import KnownVectors
@@ -77,7 +78,7 @@ class Run:
 def tutorial_rules(seed: int, threshold: float = 0.9) -> Rules:
     """The tutorial's own: next five in pool order; it learns from its own validations, and never counts examples."""
     return Rules(
-        slice_size=5, min_examples_per_label=0, strategy="sequential", certainty_threshold=threshold,
+        slice_size=5, accept_limit=0, min_examples_per_label=0, strategy="sequential", certainty_threshold=threshold,
         train_on_model=True, seed=seed,
     )  # fmt: skip
 

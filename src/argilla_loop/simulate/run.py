@@ -12,9 +12,9 @@ import structlog
 
 from argilla_loop.domain import Encoder, Learner
 from argilla_loop.errors import SettingsError
-from argilla_loop.loop import Rules
 from argilla_loop.observability.progress import progress
 from argilla_loop.policy.query import Strategy
+from argilla_loop.selection import Rules
 from argilla_loop.settings import Settings
 from argilla_loop.simulate.data import LabelledSet, rare_labels
 from argilla_loop.simulate.known import KnownEncoder
