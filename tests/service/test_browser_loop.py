@@ -55,7 +55,7 @@ def finish_batch(desk: Desk, number: int) -> list[str]:
         expect(desk.total).to_have_text(f"of {SLICE}")
         expect(desk.chosen).to_have_count(1)  # the suggestion
         assert desk.chosen.inner_text() in TOPICS
-        expect(desk.agent).to_have_text(re.compile(r"argilla-loop/[0-9a-f]{12}"))
+        expect(desk.agent).to_have_text(re.compile(r"argilla-loop/[a-z-]+-[0-9a-f]{12}"))
         assert 0.3 < float(desk.score.inner_text()) <= 1.0  # the largest of three probabilities, to one digit
         desk.screenshot(f"batch-{number}-record-{position}")
         texts.append(desk.text.inner_text())
@@ -105,7 +105,7 @@ def test_an_annotator_finishes_batches_in_the_ui_and_the_next_ones_appear_with_s
         expect(annotator.text).to_be_visible()
         assert annotator.text.inner_text() not in answered
         expect(annotator.chosen).to_have_count(1)
-        expect(annotator.agent).to_have_text(re.compile(r"argilla-loop/[0-9a-f]{12}"))
+        expect(annotator.agent).to_have_text(re.compile(r"argilla-loop/[a-z-]+-[0-9a-f]{12}"))
         annotator.screenshot("batch-1-after-reload")
 
         annotator.open_again(person.name)
