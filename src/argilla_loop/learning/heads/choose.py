@@ -13,7 +13,7 @@ While labels have few examples each comes also as ``-named``: the label's own na
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal, get_args
 
 import numpy as np
@@ -29,6 +29,7 @@ from argilla_loop.learning.heads.evidence import (
 )
 from argilla_loop.learning.heads.graph import PoolGraph
 from argilla_loop.learning.heads.linear import softmax_regressions
+from argilla_loop.learning.heads.offsets import fit_offsets
 from argilla_loop.learning.heads.pooled import discriminant, spread_labels
 
 Kind = Literal["linear", "blended", "leaning", "pooled"]
@@ -95,12 +96,14 @@ class Head:
         coefficients: of its scorers, each of shape (d + 1, k), the intercepts last.
         scales: factor on the scores of each.
         scale: exponent on their mean probabilities.
+        offsets: added to each label's log-probability, shape (k,); None for none.
     """
 
     name: str
     coefficients: tuple[FloatArray, ...]
     scales: tuple[float, ...]
     scale: float = 1.0
+    offsets: DoubleArray | None = None
     evidence: tuple[HeadEvidence, ...] = field(default=(), compare=False)
 
     @property
@@ -118,12 +121,12 @@ class Head:
             np.einsum("nd,kd->nk", vectors, np.ascontiguousarray(one[:-1].T)) + one[-1]
             for one in self.coefficients
         ]
-        return _mean(scores, self.scales, self.scale)
+        return _mean(scores, self.scales, self.scale, self.offsets)
 
     def score(self, vectors: FloatArray) -> FloatArray:
         """The same but for the last bits, and many times faster: float32 of shape (n, k)."""
         scores = [vectors @ one[:-1] + one[-1] for one in self.coefficients]
-        return np.asarray(_mean(scores, self.scales, self.scale), dtype=np.float32)
+        return np.asarray(_mean(scores, self.scales, self.scale, self.offsets), dtype=np.float32)
 
     def predict(self, vectors: FloatArray) -> IndexArray:
         """The most probable class of each row: never contradicts ``predict_proba``."""
@@ -182,13 +185,7 @@ def choose_head(
             - MARGIN * (head.name == previous)
         ),
     )
-    return Head(
-        order[0].name,
-        order[0].coefficients,
-        order[0].scales,
-        order[0].scale,
-        tuple(head.evidence[0] for head in order),
-    )
+    return replace(order[0], evidence=tuple(head.evidence[0] for head in order))
 
 
 @dataclass(frozen=True, slots=True)
@@ -323,23 +320,36 @@ def _balanced(weights: FloatArray, labels: IndexArray, n: int, k: int) -> FloatA
 
 
 def _calibrated(name: str, scorers: Sequence[_Scorer], evident: IndexArray, labels: IndexArray) -> Head:
-    """The mean of ``scorers``, each brought to scale on held-out examples, and their mean once more."""
+    """The mean of ``scorers``, each brought to scale on held-out examples, and their mean once more.
+
+    Where labels are many, offsets are fitted on the same examples: k numbers, so the evidence flatters all heads alike.
+    """
     coefficients = tuple(one.coefficients for one in scorers)
     if len(evident) == 0:
         return Head(name, coefficients, tuple(1.0 for _ in scorers))
     scores, right = [one.held_out[evident] for one in scorers], labels[evident]
     scales = tuple(fit_scale(one, right) for one in scores)
-    scale = 1.0
+    scale, offsets = 1.0, None
     if len(scorers) > 1:
-        mean = _mean(scores, scales, 1.0)
-        scale = fit_scale(np.log(np.maximum(mean, 1e-12)), right)
-    probabilities = _mean(scores, scales, scale)
-    return Head(name, coefficients, scales, scale, (evidence_of(name, probabilities, right),))
+        scale = fit_scale(_logarithm(_mean(scores, scales, 1.0)), right)
+    if coefficients[0].shape[1] > MANY_LABELS:
+        offsets = fit_offsets(_logarithm(_mean(scores, scales, scale)), right)
+    probabilities = _mean(scores, scales, scale, offsets)
+    return Head(name, coefficients, scales, scale, offsets, (evidence_of(name, probabilities, right),))
 
 
-def _mean(scores: Sequence[FloatArray], scales: Sequence[float], scale: float) -> DoubleArray:
-    """Mean of the softmaxes of scaled ``scores``, raised to ``scale`` and made to sum to 1 again."""
+def _mean(
+    scores: Sequence[FloatArray],
+    scales: Sequence[float],
+    scale: float,
+    offsets: DoubleArray | None = None,
+) -> DoubleArray:
+    """Mean of the softmaxes of scaled ``scores``, raised to ``scale``, offset, and made to sum to 1 again."""
     mean = sum(softmax(scaled * one) for one, scaled in zip(scores, scales, strict=True)) / len(scores)
-    if scale == 1.0:
-        return np.asarray(mean)
-    return softmax(scale * np.log(np.maximum(mean, 1e-12)))
+    if scale != 1.0 or offsets is not None:
+        return softmax(scale * _logarithm(np.asarray(mean)) + (0.0 if offsets is None else offsets))
+    return np.asarray(mean)
+
+
+def _logarithm(probabilities: DoubleArray) -> DoubleArray:
+    return np.asarray(np.log(np.maximum(probabilities, 1e-12)))
