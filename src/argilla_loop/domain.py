@@ -65,7 +65,10 @@ class LoggedRecord:
     route: Route | None = None
     certainty: float | None = None
     model: str | None = None
-    suggestion: str | None = None
+    suggestion: str | None = None  # what people are shown
+    prediction: str | None = None  # the model's label, shown or not
+    threshold: float | None = None  # certainty above which it was acceptable, or was drawn for an audit
+    held_back: bool = False  # a random sample: evidence, never an example
     answers: tuple[Answer, ...] = ()
 
 
@@ -77,9 +80,16 @@ class NewRecord:
     text: str
     batch: int
     route: Route
-    label: str | None = None  # the suggestion; None where there is no model yet, or where it is hidden
+    label: str | None = None  # the model's; None where there is no model yet
     certainty: float | None = None
     model: str | None = None
+    threshold: float | None = None  # in force when it was routed; None where nothing could be accepted
+    held_back: bool = False  # a random sample: evidence, never an example
+
+    @property
+    def suggestion(self) -> str | None:
+        """The label that people are shown; None where they are to judge by themselves."""
+        return None if self.route is Route.AUDIT or self.held_back else self.label
 
 
 class Pool(Protocol):

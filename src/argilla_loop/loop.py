@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypedDict
 
 import structlog
 
@@ -18,12 +18,14 @@ from argilla_loop.argilla.listener import Search
 from argilla_loop.argilla.query import IN_BATCH
 from argilla_loop.domain import Learner, LoggedRecord, Model, NewRecord, Pool, PoolSample, Vectors
 from argilla_loop.errors import TrainingError
-from argilla_loop.policy.answers import examples_from
+from argilla_loop.policy.answers import LabelRule, examples_from, outnumbered
+from argilla_loop.policy.checks import checks_from, held_back_answers
 from argilla_loop.policy.plan import (
     ColdStart,
     NextBatch,
     Observation,
     Step,
+    drawn_above,
     head_of_latest,
     latest_batch,
     plan,
@@ -53,6 +55,7 @@ class Turn:
     seen: Observation
     records: Sequence[NewRecord] = ()
     model: Model | None = None
+    held_back: tuple[int, int] | None = None  # right and all of the held-back answers, by this turn's model
     seconds: dict[str, float] = field(default_factory=dict)  # by phase
 
 
@@ -116,6 +119,7 @@ class Loop:
             else:
                 batch = self._selection.typical(pool, left, step)
             clock.lap("choose")
+        held_back = self._measure(records, model) if model is not None else None
 
         if batch:
             refused = set(self._dataset.log(batch))
@@ -123,22 +127,51 @@ class Loop:
             batch = [record for record in batch if record.id not in refused]
             clock.lap("log")
         self.batch_number = max(seen.next_number - (0 if batch else 1), 0)
-        turn = Turn(step, seen, batch, model, clock.laps)
+        turn = Turn(step, seen, batch, model, held_back, clock.laps)
         self._on_turn(turn)
         return turn
 
     def _plan(self, seen: Observation) -> Step:
-        return plan(seen, slice_size=self._rules.slice_size, minimum=self._rules.min_examples_per_label)
+        rules = self._rules
+        return plan(
+            seen,
+            slice_size=rules.slice_size,
+            minimum=rules.min_examples_per_label,
+            bar=rules.bar,
+            each_label=rules.promise == "label",
+            accept_minimum=rules.min_accept_examples,
+        )
 
     def _observe(self, pool: Pool, records: Sequence[LoggedRecord], left: int) -> Observation:
-        daemon_id, min_submitted = self._dataset.daemon_id, self._dataset.info.min_submitted
-        answered = examples_from(records, daemon_id=daemon_id, with_model=self._rules.train_on_model)
+        rules, whose = self._rules, self._whose()
+        answered = examples_from(records, **whose, with_model=rules.train_on_model)
         # an answer outranks the pool
         examples = {example.id: example for example in (*pool.examples(), *answered)}
-        batch = latest_batch(records, min_submitted=min_submitted, daemon_id=daemon_id)
         return Observation(
-            batch, list(examples.values()), self._dataset.info.labels, left, head_of_latest(records)
+            latest_batch(records, min_submitted=whose["min_submitted"], daemon_id=whose["daemon_id"]),
+            outnumbered(list(examples.values()), rules.self_training_ratio),
+            self._dataset.info.labels,
+            left,
+            head_of_latest(records),
+            checks_from(records, **whose),
+            drawn_above(records),
         )
+
+    def _measure(self, records: Sequence[LoggedRecord], model: Model) -> tuple[int, int] | None:
+        """How often ``model`` is right on what is held back; None where nothing of it is answered."""
+        answers = held_back_answers(records, **self._whose())
+        if not answers:
+            return None
+        columns = model.predict_proba([text for text, _ in answers]).argmax(axis=1)
+        right = sum(model.labels[n] == label for n, (_, label) in zip(columns, answers, strict=True))
+        return right, len(answers)
+
+    def _whose(self) -> _Whose:
+        return {
+            "daemon_id": self._dataset.daemon_id,
+            "rule": self._rules.label_rule,
+            "min_submitted": self._dataset.info.min_submitted,
+        }
 
     def _train(self, seen: Observation, sample: PoolSample, clock: _Clock) -> Model | None:
         try:
@@ -148,6 +181,12 @@ class Loop:
             return None
         clock.lap("train")
         return model
+
+
+class _Whose(TypedDict):
+    daemon_id: str
+    rule: LabelRule
+    min_submitted: int
 
 
 class _Clock:

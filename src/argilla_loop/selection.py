@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+import math
+from dataclasses import dataclass, replace
+from typing import Literal
 
 import numpy as np
+from numpy.typing import NDArray
 
 from argilla_loop.domain import (
     FloatArray,
@@ -18,13 +21,20 @@ from argilla_loop.domain import (
     Route,
     Vectors,
 )
-from argilla_loop.policy.certainty import best, route
+from argilla_loop.policy.answers import LabelRule
+from argilla_loop.policy.certainty import Levels, best, levels, mean_above
+from argilla_loop.policy.checks import is_audited
 from argilla_loop.policy.plan import ColdStart, NextBatch
+from argilla_loop.policy.promise import THRESHOLDS, Bar, worth_checking
 from argilla_loop.policy.query import Strategy, choose, shuffled
 
 FIRST = 2000  # texts of a pool that a turn waits for; of a larger one the others come as they are embedded
 SAMPLES = (4000, FIRST)  # of the pool, for the learner: the larger one as soon as it is embedded
 BLOCK = 8192  # rows scored at a time
+
+
+# Of a slice, what people are asked blindly while a promise waits for evidence; their answers teach as well.
+AUDITED_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,11 +44,29 @@ class Rules:
     slice_size: int = 10
     accept_limit: int = 10
     min_examples_per_label: int = 5
+    min_accept_examples: int = 10
     strategy: Strategy = "mixed"
     candidates: int = 100_000
     certainty_threshold: float | None = 0.9  # None: people see every record
+    target_precision: float | None = None
+    min_precision: float | None = None
+    confidence: float = 0.95
+    promise: Literal["overall", "label"] = "overall"
+    audit_rate: float = 0.1
+    evaluation_share: float = 0.0
+    label_rule: LabelRule = "majority"
     train_on_model: bool = False
+    self_training_ratio: float = 1.0
     seed: int = 42
+
+    @property
+    def bar(self) -> Bar | None:
+        """What is demanded before anything is accepted; None: nothing ever is."""
+        if self.certainty_threshold is None:
+            return None
+        if self.target_precision is not None:
+            return Bar(THRESHOLDS, self.target_precision, self.confidence)
+        return Bar((self.certainty_threshold,), self.min_precision, self.confidence)
 
 
 class Selection:
@@ -78,25 +106,98 @@ class Selection:
         ]
 
     def scored(self, pool: Pool, left: IndexArray, step: NextBatch, model: Model) -> list[NewRecord]:
-        """The records of the next batch: those that the strategy asks about, and those that are certain enough.
+        """The records of the next batch: those that people are asked about, and those that need not be asked about.
 
-        What is certain enough is accepted: where it is met in the slice, and beyond the slice ``accept_limit`` records
-        at random. While any label lacks examples nothing is, as its texts would pass for other labels'.
+        Of the slice some are drawn at random to be held back, and while accepting waits for evidence some to be
+        audited; the strategy takes the rest. What may be accepted is: where it is met in the slice, and beyond the
+        slice ``accept_limit`` records at random; but for the share of it that is audited.
         """
+        rules = self._rules
         candidates = self._candidates(pool, left)
         rows = self._vectors.rows(candidates)
         probabilities = _probabilities(model, rows)
-        asked = self._choose(self._rules.strategy, pool, left, candidates, rows, probabilities, step.size)
-        threshold = None if step.missing else self._rules.certainty_threshold
-        slice_ = _records(pool, candidates[asked], step, model, threshold)
-        if threshold is None:
-            return slice_
-        sure = probabilities.max(axis=1) > threshold
-        sure[asked] = False
-        drawn = shuffled(candidates[sure], self._rules.seed)[: self._rules.accept_limit]
-        beyond = _records(pool, drawn, step, model, threshold)
-        # embeddings at rest are rounded: what the text itself says decides
-        return slice_ + [record for record in beyond if record.route is Route.ACCEPT]
+        columns, certainties = best(probabilities)
+        levels = self._levels(step, model, certainties)
+        # chance: a fixed order of the pool, whatever the texts are and the model says
+        order = np.searchsorted(candidates, shuffled(candidates, rules.seed))
+
+        held_back = order[: _due(step.number, step.size * rules.evaluation_share)]
+        rest = order[len(held_back) :]
+        audited = rest[levels.undecided(columns, certainties)[rest]]
+        audited = audited[: max(round(step.size * AUDITED_SHARE), 1)]
+        free = np.setdiff1d(rest, audited)
+        asked = free[
+            self._choose(
+                rules.strategy, pool, left, candidates[free], rows[free], probabilities[free],
+                max(step.size - len(held_back) - len(audited), 0),
+            )
+        ]  # fmt: skip
+        beyond = rest[levels.acceptable(columns, certainties)[rest] & ~np.isin(rest, asked)]
+        beyond = beyond[: rules.accept_limit]
+
+        chosen = np.concatenate([asked, audited, held_back, beyond])
+        by_lot = np.isin(chosen, audited)
+        records = self._records(pool, candidates[chosen], by_lot, step, model, levels)
+        n, m = len(asked) + len(audited), len(asked) + len(audited) + len(held_back)
+        return [
+            *records[:n],
+            *(replace(record, route=Route.ASK, held_back=True) for record in records[n:m]),
+            # embeddings at rest are rounded: what the text itself says decides
+            *(record for record in records[m:] if record.route is not Route.ASK),
+        ]
+
+    def _levels(self, step: NextBatch, model: Model, certainties: NDArray[np.float64]) -> Levels:
+        """Above which certainty records may be accepted; above none while any label lacks examples.
+
+        Texts of a label that the model hardly knows would pass for other labels', and with certainty.
+        """
+        bar = self._rules.bar
+        if bar is None or step.missing:
+            return levels(model.labels, {})
+        worth = worth_checking(mean_above(certainties, bar.thresholds), bar, before=step.drawn_above)
+        return levels(model.labels, step.verdicts, closed=step.few, worth_checking=worth)
+
+    def _records(
+        self,
+        pool: Pool,
+        positions: IndexArray,
+        by_lot: NDArray[np.bool_],
+        step: NextBatch,
+        model: Model,
+        levels: Levels,
+    ) -> list[NewRecord]:
+        """Score the texts at ``positions`` themselves: what is logged depends on text and model alone.
+
+        An undecided record is evidence only where it was drawn ``by_lot``.
+        """
+        texts, ids = pool.texts(positions), pool.ids()
+        columns, certainties = best(model.predict_proba(texts))
+        certainties = np.minimum(certainties.round(6), 1.0)
+        acceptable = levels.acceptable(columns, certainties)
+        undecided = levels.undecided(columns, certainties) & by_lot
+        records = []
+        for n, (position, text) in enumerate(zip(positions, texts, strict=True)):
+            route = Route.ASK
+            if acceptable[n]:
+                audited = is_audited(ids[position], model.version, self._rules.audit_rate)
+                route = Route.AUDIT if audited else Route.ACCEPT
+            elif undecided[n]:
+                route = Route.AUDIT
+            above = levels.above[columns[n]]
+            in_force = levels.granted[columns[n]] or route is not Route.ASK
+            records.append(
+                NewRecord(
+                    id=ids[position],
+                    text=text,
+                    batch=step.number,
+                    route=route,
+                    label=model.labels[columns[n]],
+                    certainty=float(certainties[n]),
+                    model=model.version,
+                    threshold=float(above) if in_force else None,
+                )
+            )
+        return records
 
     def _candidates(self, pool: Pool, left: IndexArray) -> IndexArray:
         """Positions that may be taken next, ascending: all that are left and embedded, or so many at random."""
@@ -136,18 +237,6 @@ def _probabilities(model: Model, rows: HalfArray) -> FloatArray:
     return np.concatenate([model.score(block) for block in blocks])
 
 
-def _records(
-    pool: Pool, positions: IndexArray, step: NextBatch, model: Model, threshold: float | None
-) -> list[NewRecord]:
-    """Score the texts at ``positions`` themselves: what is logged depends on text and model alone."""
-    texts, ids = pool.texts(positions), pool.ids()
-    columns, certainties = best(model.predict_proba(texts))
-    return [
-        NewRecord(
-            id=ids[position], text=text, batch=step.number, label=model.labels[column],
-            route=route(certainty, threshold=threshold), certainty=certainty, model=model.version,
-        )
-        for position, text, column, certainty in zip(
-            positions, texts, columns, np.minimum(certainties.round(6), 1.0).tolist(), strict=True
-        )
-    ]  # fmt: skip
+def _due(number: int, each: float) -> int:
+    """How many of a kind batch ``number`` has where batches have ``each`` on average."""
+    return math.floor((number + 1) * each) - math.floor(number * each)

@@ -125,7 +125,12 @@ class Service:
         if info is None:
             info = self._ensure(connection, tuple(pool.report.labels) if pool.report else ())
         learner = self._learner = self._learner or build_learner(
-            settings.model, settings.precision, settings.cache_dir, settings.seed, head=settings.head
+            settings.model,
+            settings.precision,
+            settings.cache_dir,
+            settings.seed,
+            head=settings.head,
+            self_training_weight=settings.self_training_weight,
         )
         vectors = self._vectors = self._vectors or PoolVectors(
             learner.uncached_encoder, settings.cache_dir / "vectors", seed=settings.seed
@@ -203,10 +208,19 @@ def rules(settings: Settings, info: DatasetInfo) -> Rules:
         slice_size=settings.slice_size,
         accept_limit=min(settings.accept_limit, MAX_BATCH - settings.slice_size),
         min_examples_per_label=settings.min_examples_per_label,
+        min_accept_examples=settings.min_accept_examples,
         strategy=settings.strategy,
         candidates=settings.candidates,
         certainty_threshold=settings.certainty_threshold if auto_validate else None,
+        target_precision=settings.target_precision,
+        min_precision=settings.min_precision,
+        confidence=settings.confidence,
+        promise=settings.promise,
+        audit_rate=settings.audit_rate,
+        evaluation_share=settings.evaluation_share,
+        label_rule=settings.label_rule,
         train_on_model=settings.train_on == "human+model",
+        self_training_ratio=settings.self_training_ratio,
         seed=settings.seed,
     )
 

@@ -165,8 +165,71 @@ class Settings(BaseSettings):
     certainty_threshold: float = Field(
         0.9, gt=0.5, le=1.0, description="Label probability above which it does; larger than 0.5, at most 1."
     )
+    target_precision: float | None = Field(
+        None,
+        ge=0.5,
+        lt=1.0,
+        description="Share of what the service validates that must be right: it then chooses the threshold by itself, "
+        "from blind checks by people, and validates nothing until these suffice. Default: `certainty_threshold` is it, "
+        "whatever its precision.",
+    )
+    min_precision: float | None = Field(
+        None,
+        ge=0.5,
+        lt=1.0,
+        description="With a fixed `certainty_threshold`: validate only while blind checks speak for this precision.",
+    )
+    confidence: float = Field(
+        0.95, ge=0.5, lt=1.0, description="Probability with which a demanded precision is kept."
+    )
+    promise: Literal["overall", "label"] = Field(
+        "overall",
+        description="Whether a demanded precision is kept over all records, or for each label by itself (which takes "
+        "as many checks for every label).",
+    )
+    audit_rate: float = Field(
+        0.1,
+        ge=0.0,
+        le=1.0,
+        description="Share of what the service would validate that people check blindly, without a suggestion.",
+    )
+    min_accept_examples: int = Field(
+        10,
+        ge=0,
+        le=1000,
+        description="People's examples of a label before the service validates anything as that label.",
+    )
+    evaluation_share: float = Field(
+        0.0,
+        ge=0.0,
+        le=0.5,
+        description="Share of the slice that is drawn at random, asked without a suggestion and never learnt from: "
+        "it says how right the model is over the whole pool.",
+    )
+    on_failed_audit: Literal["stop", "revoke"] = Field(
+        "stop",
+        description="When checks no longer speak for the demanded precision: `stop` validating, or also `revoke` what "
+        "the model versions with a wrong check have validated.",
+    )
+    label_rule: Literal["majority", "latest"] = Field(
+        "majority",
+        description="What several people's answers make: the majority's label, and no example where they tie; or the "
+        "latest answer's.",
+    )
     train_on: Literal["human", "human+model"] = Field(
         "human", description="Learn from people's answers only, or also from what the service validated."
+    )
+    self_training_ratio: float = Field(
+        1.0,
+        ge=0.0,
+        le=1000.0,
+        description="With `human+model`: the most examples of its own per example of people, label by label.",
+    )
+    self_training_weight: float = Field(
+        0.3,
+        gt=0.0,
+        le=1.0,
+        description="With `human+model`: what an example of its own weighs; one of people weighs 1.",
     )
 
     model: str = Field(
@@ -268,6 +331,20 @@ class Settings(BaseSettings):
         ):
             raise ValueError(
                 f"pool.dataset and dataset are both {self.dataset!r}: the pool must be another dataset"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _one_bar(self) -> Settings:
+        if self.target_precision is not None and self.min_precision is not None:
+            raise ValueError(
+                "target_precision and min_precision are both set: the first finds a threshold, the "
+                "second watches over certainty_threshold; keep one"
+            )
+        demanded = self.target_precision is not None or self.min_precision is not None
+        if demanded and self.audit_rate == 0:
+            raise ValueError(
+                "audit_rate is 0, but a demanded precision needs checks: give it a share, such as 0.1"
             )
         return self
 

@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import itertools
+from collections import Counter
+from dataclasses import replace
+from math import inf
 
 import pytest
 
-from argilla_loop.domain import Answer, LoggedRecord, Origin, Route
-from argilla_loop.policy.answers import examples_from, human_label, is_discarded, is_done
+from argilla_loop.domain import Answer, Example, LoggedRecord, Origin, Route
+from argilla_loop.policy.answers import (
+    disagree,
+    examples_from,
+    human_label,
+    is_discarded,
+    is_done,
+    outnumbered,
+)
 
 BOT = "bot"
 _clock = itertools.count(1)
@@ -53,16 +63,67 @@ def test_a_person_who_labels_with_the_daemons_account_is_a_person() -> None:
     assert examples_from([asked], daemon_id=BOT, with_model=False)[0].origin is Origin.HUMAN
 
 
-def test_the_majority_counts_and_the_latest_among_ties() -> None:
+def test_the_majority_counts_and_a_tie_makes_no_example() -> None:
     assert human_label(record(said("u", "A"), said("v", "B"), said("w", "A")), BOT) == "A"
-    assert human_label(record(said("u", "A"), said("v", "B")), BOT) == "B"
+    tie = record(said("u", "A"), said("v", "B"))
+    assert human_label(tie, BOT) is None
+    assert not is_discarded(tie, BOT)
+    assert examples_from([tie], daemon_id=BOT, with_model=True) == []
 
 
-def test_a_discard_is_no_vote_and_only_discards_make_no_example() -> None:
-    assert human_label(record(said("u", "A"), said("v", None, "discarded")), BOT) == "A"
+def test_the_latest_answer_counts_where_that_is_the_rule() -> None:
+    changed = record(said("u", "A"), said("w", "A"), said("v", "B"))
+    assert human_label(changed, BOT, "latest") == "B"
+    assert human_label(record(said("u", "A"), said("v", None, "discarded")), BOT, "latest") is None
+    (example,) = examples_from([changed], daemon_id=BOT, with_model=False, rule="latest")
+    assert example.label == "B"
+
+
+def test_the_daemons_own_answer_is_no_vote() -> None:
+    """It is on the record beside two people's, and would make a majority where there is none."""
+    both = record(said(BOT, "A"), said("u", "A"), said("v", "B"), route=Route.ACCEPT)
+    assert human_label(both, BOT) is None
+    assert disagree(both, BOT)
+
+
+def test_people_disagree_where_their_answers_differ_and_a_discard_is_an_answer() -> None:
+    assert not disagree(record(said("u", "A"), said("v", "A"), said("w", "B", "draft")), BOT)
+    assert disagree(record(said("u", "A"), said("v", "B")), BOT)
+    assert disagree(record(said("u", "A"), said("v", None, "discarded")), BOT)
+    assert not disagree(record(said(BOT, "A"), said("u", "B"), route=Route.ACCEPT), BOT)
+
+
+def test_a_record_is_an_example_once_enough_people_have_answered() -> None:
+    one = record(said("u", "A"))
+    assert examples_from([one], daemon_id=BOT, with_model=False, min_submitted=2) == []
+    two = record(said("u", "A"), said("v", "A"))
+    assert len(examples_from([two], daemon_id=BOT, with_model=False, min_submitted=2)) == 1
+
+
+def test_a_discard_is_a_vote_and_only_discards_make_no_example() -> None:
+    assert human_label(record(said("u", "A"), said("v", "A"), said("w", None, "discarded")), BOT) == "A"
+    assert human_label(record(said("u", "A"), said("v", None, "discarded")), BOT) is None
     only = record(said("u", None, "discarded"), said(BOT, "A"), route=Route.ACCEPT)
     assert is_discarded(only, BOT)
     assert examples_from([only], daemon_id=BOT, with_model=True) == []
+
+
+def test_what_is_held_back_is_never_an_example() -> None:
+    held = replace(record(said("u", "A")), held_back=True)
+    assert examples_from([held], daemon_id=BOT, with_model=True) == []
+
+
+def test_examples_of_the_model_never_outnumber_peoples_and_which_stay_does_not_depend_on_order() -> None:
+    human = [Example(f"h{n}", "t", "A") for n in range(4)]
+    made = [Example(f"m{n}", "t", "A", Origin.MODEL) for n in range(9)]
+    strange = [Example("x", "t", "B", Origin.MODEL)]  # people have labelled none of it
+    kept = outnumbered([*human, *made, *strange], 1.5)
+    assert [one for one in kept if one.origin is Origin.HUMAN] == human
+    assert Counter(one.label for one in kept if one.origin is Origin.MODEL) == {"A": 6}
+    again = outnumbered([*strange, *reversed(made), *human], 1.5)
+    assert {one.id for one in again} == {one.id for one in kept}
+    assert outnumbered([*human, *made], 0) == human
+    assert len(outnumbered([*human, *made], inf)) == 13
 
 
 def test_a_persons_answer_outranks_the_daemons() -> None:

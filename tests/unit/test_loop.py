@@ -21,7 +21,13 @@ ROWS = sentences(60)
 GOLD = {record_id: label for record_id, _, label in ROWS}
 LABELS = ("World", "Sports", "Business")
 RULES = Rules(
-    slice_size=5, accept_limit=0, min_examples_per_label=3, strategy="sequential", certainty_threshold=None
+    slice_size=5,
+    accept_limit=0,
+    min_examples_per_label=3,
+    min_accept_examples=3,
+    strategy="sequential",
+    certainty_threshold=None,
+    audit_rate=0.0,
 )
 
 

@@ -6,8 +6,6 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from argilla_loop.domain import Route
-from argilla_loop.policy.certainty import best, route
 from argilla_loop.policy.query import shuffled
 
 positions = st.sets(st.integers(0, 5000), max_size=60).map(lambda s: np.asarray(sorted(s), dtype=np.int64))
@@ -19,16 +17,3 @@ def test_taking_some_away_never_reorders_the_rest(left: np.ndarray, seed: int, d
     gone = data.draw(st.sets(st.sampled_from(left.tolist()))) if len(left) else set()
     rest = np.asarray([p for p in left if p not in gone], dtype=np.int64)
     assert [p for p in shuffled(left, seed).tolist() if p not in gone] == shuffled(rest, seed).tolist()
-
-
-def test_certainty_is_the_highest_probability_and_its_column() -> None:
-    columns, certainties = best(np.array([[0.2, 0.8], [0.5, 0.5]], dtype=np.float32))
-    assert columns.tolist() == [1, 0]
-    np.testing.assert_allclose(certainties, [0.8, 0.5], rtol=1e-6)
-
-
-def test_only_above_the_threshold_is_accepted() -> None:
-    assert route(0.91, threshold=0.9) is Route.ACCEPT
-    assert route(0.9, threshold=0.9) is Route.ASK
-    assert route(1.0, threshold=1.0) is Route.ASK
-    assert route(1.0, threshold=None) is Route.ASK

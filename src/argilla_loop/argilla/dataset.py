@@ -21,6 +21,7 @@ PAGE = 500
 MAX_PER_REQUEST = 500
 SCANS = 5
 AGENT = "argilla-loop"
+BY_MODEL = "model"
 # the server's own validators, and its schema's
 _POSITION = re.compile(r'[Rr]ecord at position (\d+)|"items",\s*(\d+)')
 
@@ -160,21 +161,27 @@ class ArgillaDataset:
         )
 
     def _payload(self, record: NewRecord) -> dict[str, Any]:
-        metadata: dict[str, Any] = {"idx": record.batch, "route": record.route.value}
-        if record.model is not None:
-            metadata["model"] = record.model
-        if record.certainty is not None:
-            metadata["certainty"] = record.certainty
+        known = {
+            "idx": record.batch,
+            "route": record.route.value,
+            "model": record.model,
+            "certainty": record.certainty,
+            "prediction": record.label,
+            "threshold": record.threshold,
+            "held_back": "yes" if record.held_back else None,
+            "validated_by": BY_MODEL if record.route is Route.ACCEPT else None,
+        }
+        metadata = {name: value for name, value in known.items() if value is not None}
         payload: dict[str, Any] = {
             "external_id": record.id,
             "fields": {FIELD: record.text},
             "metadata": metadata,
         }
-        if record.label is not None:
+        if record.suggestion is not None:
             payload["suggestions"] = [
                 {
                     "question_id": self.info.question_id,
-                    "value": record.label,
+                    "value": record.suggestion,
                     "score": record.certainty,
                     "agent": f"{AGENT}/{record.model}",
                     "type": "model",
@@ -190,20 +197,32 @@ class ArgillaDataset:
         suggestion = next(
             (s for s in item.get("suggestions") or () if str(s["question_id"]) == self.info.question_id), None
         )
-        idx, certainty, model = metadata.get("idx"), metadata.get("certainty"), metadata.get("model")
-        ours = metadata.get("route") in {
-            route.value for route in Route
-        }  # others may use the same names otherwise
+        ours = metadata.get("route") in {route.value for route in Route}
+        if not ours:  # others may use the same names
+            metadata = {}
+        idx, shown = metadata.get("idx"), suggestion["value"] if suggestion else None
+        shown = shown if isinstance(shown, str) else None
         return LoggedRecord(
             id=str(item.get("external_id") or item["id"]),
             text=str(item["fields"].get(FIELD) or ""),
-            batch=idx if ours and type(idx) is int else None,
+            batch=idx if type(idx) is int else None,
             route=Route(metadata["route"]) if ours else None,
-            certainty=float(certainty) if ours and isinstance(certainty, (int, float)) else None,
-            model=model if ours and isinstance(model, str) else None,
-            suggestion=suggestion["value"] if suggestion and isinstance(suggestion["value"], str) else None,
+            certainty=_number(metadata.get("certainty")),
+            model=_word(metadata.get("model")),
+            suggestion=shown,
+            prediction=_word(metadata.get("prediction")) or (shown if ours else None),
+            threshold=_number(metadata.get("threshold")),
+            held_back=metadata.get("held_back") == "yes",
             answers=tuple(_answer(response) for response in item.get("responses") or ()),
         )
+
+
+def _number(value: object) -> float | None:
+    return float(value) if isinstance(value, (int, float)) else None
+
+
+def _word(value: object) -> str | None:
+    return value if isinstance(value, str) else None
 
 
 def _answer(response: dict[str, Any]) -> Answer:

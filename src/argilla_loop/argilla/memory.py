@@ -63,7 +63,8 @@ class MemoryDataset:
             )
             self._records[new.id] = LoggedRecord(
                 id=new.id, text=new.text, batch=new.batch, route=new.route, certainty=new.certainty,
-                model=new.model, suggestion=new.label, answers=kept + ours,
+                model=new.model, suggestion=new.suggestion, prediction=new.label, threshold=new.threshold,
+                held_back=new.held_back, answers=kept + ours,
             )  # fmt: skip
         return []
 

@@ -15,14 +15,27 @@ log = structlog.get_logger(__name__)
 
 FIELD = "text"
 QUESTION = "label"
-# name -> (settings, whether annotators see it: an audit is blind, so route and model are hidden)
+# name -> (settings, whether annotators see it: an audit is blind, so all that would give it away is hidden)
 METADATA: dict[str, tuple[dict[str, Any], bool]] = {
     "idx": ({"type": "integer"}, True),
     "certainty": ({"type": "float", "min": 0.0, "max": 1.0}, True),
     "route": ({"type": "terms"}, False),
     "model": ({"type": "terms"}, False),
+    "prediction": ({"type": "terms"}, False),
+    "threshold": ({"type": "float", "min": 0.0, "max": 1.0}, False),
+    "held_back": ({"type": "terms"}, False),
+    "validated_by": ({"type": "terms"}, False),
 }
-TITLES = {"idx": "Batch (idx)", "certainty": "Certainty", "route": "Route", "model": "Model version"}
+TITLES = {
+    "idx": "Batch (idx)",
+    "certainty": "Certainty",
+    "route": "Route",
+    "model": "Model version",
+    "prediction": "Model's label",
+    "threshold": "Threshold in force",
+    "held_back": "Held back",
+    "validated_by": "Validated by",
+}
 DEFAULT_GUIDELINES = (
     "Choose the label that fits the text best and submit. Where a suggestion is shown, a model made it from the "
     "answers given so far: correct it wherever it is wrong. Discard texts that fit no label. When the queue is "

@@ -30,13 +30,15 @@ MINIMUM_LABELS = 2
 LEAST_LETTERS = 2  # in a name that says something
 # From so many texts on, embedding shows its progress, which also tells a watchdog that work goes on.
 MANY_TEXTS = 256
-# ``head`` is ours: "auto", one of ``heads.choose.Kind``, or "svm"; the others are the stock class's and the SVM's.
+# Ours are ``head`` ("auto", one of ``heads.choose.Kind``, or "svm") and ``self_training_weight``: what an example
+# weighs that the model made (people's weigh 1; the SVM weighs all alike). The others are the stock class's.
 DEFAULT_CONFIG: dict[str, Any] = {
     "head": "auto",
     "C": [1, 5],
     "kernel": ["linear", "rbf"],
     "max_cross_validation_folds": 3,
     "seed": 0,
+    "self_training_weight": 0.3,
 }
 
 
@@ -178,12 +180,13 @@ class GuardedClassyClassifier(ClassyClassifier):  # type: ignore[misc]  # the pa
             if config["head"] == "svm":
                 head = PairwiseSvc.fit(vectors, numbers, config)
             else:
+                trusted = np.array([text not in self._context.model_made for text in texts])
                 head = choose_head(
                     Training(
                         vectors=vectors,
                         labels=numbers,
-                        trusted=np.array([text not in self._context.model_made for text in texts]),
-                        weights=np.ones(len(texts), dtype=np.float32),
+                        trusted=trusted,
+                        weights=np.where(trusted, 1.0, config["self_training_weight"]).astype(np.float32),
                         names=_names(labels, encoder),
                         graph=self._context.graph,
                     ),

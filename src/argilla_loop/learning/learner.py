@@ -204,7 +204,13 @@ class ClassyLearner:
 
 
 def build_learner(
-    model: str, precision: Precision, cache_dir: Path, seed: int, *, head: str = "auto"
+    model: str,
+    precision: Precision,
+    cache_dir: Path,
+    seed: int,
+    *,
+    head: str = "auto",
+    self_training_weight: float = 0.3,
 ) -> ClassyLearner:
     """The learner as the service uses it: weights by name or path, on onnxruntime, embeddings cached on disk.
 
@@ -214,13 +220,16 @@ def build_learner(
         cache_dir: for exported weights and embeddings; may be deleted at any time.
         seed: same examples and seed, same model.
         head: ``auto`` lets the evidence choose; or one of ``heads.choose.Kind``, or ``svm``.
+        self_training_weight: of an example that the model made; people's weigh 1.
 
     Raises:
         ModelError: the model cannot be found or read.
     """
     files = resolve_model(model, precision=precision, cache_dir=cache_dir)
     return ClassyLearner(
-        CachedEncoder(OnnxEncoder(files), cache_dir / "embeddings"), seed=seed, config={"head": head}
+        CachedEncoder(OnnxEncoder(files), cache_dir / "embeddings"),
+        seed=seed,
+        config={"head": head, "self_training_weight": self_training_weight},
     )
 
 

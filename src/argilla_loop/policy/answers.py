@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from typing import Literal
 
 from argilla_loop.domain import Answer, Example, LoggedRecord, Origin, Route
+
+# How several people's answers make one label: that of the majority, none where they tie; or the latest answer's.
+LabelRule = Literal["majority", "latest"]
 
 
 def is_the_daemons(answer: Answer, record: LoggedRecord, daemon_id: str) -> bool:
@@ -31,20 +36,12 @@ def human_answers(record: LoggedRecord, daemon_id: str) -> list[Answer]:
     return [a for a in record.answers if a.settles and not is_the_daemons(a, record, daemon_id)]
 
 
-def human_label(record: LoggedRecord, daemon_id: str) -> str | None:
-    """The label people agree on: that of most submitted answers, of the latest one where they tie.
+def human_label(record: LoggedRecord, daemon_id: str, rule: LabelRule = "majority") -> str | None:
+    """The label that people's answers make by ``rule``.
 
-    ``None`` without a submitted human answer; a discard is no vote.
+    ``None`` without an answer, where the discards win, or where a majority is demanded and answers tie.
     """
-    submitted = [
-        a for a in human_answers(record, daemon_id) if a.status == "submitted" and a.label is not None
-    ]
-    if not submitted:
-        return None
-    votes = Counter(a.label for a in submitted)
-    most = max(votes.values())
-    latest = max((a for a in submitted if votes[a.label] == most), key=lambda a: (a.updated_at, a.user_id))
-    return latest.label
+    return _settled(record, daemon_id, rule)[0]
 
 
 def is_done(record: LoggedRecord, *, min_submitted: int, daemon_id: str) -> bool:
@@ -56,29 +53,77 @@ def is_done(record: LoggedRecord, *, min_submitted: int, daemon_id: str) -> bool
     return accepted_by_model(record, daemon_id) or len(human_answers(record, daemon_id)) >= min_submitted
 
 
-def is_discarded(record: LoggedRecord, daemon_id: str) -> bool:
-    """Whether people answered ``record`` and none of them with a label: it is no example for anyone."""
-    answers = human_answers(record, daemon_id)
-    return bool(answers) and all(a.status == "discarded" for a in answers)
+def is_discarded(record: LoggedRecord, daemon_id: str, rule: LabelRule = "majority") -> bool:
+    """Whether people's answers make ``record`` no example for anyone."""
+    label, discarded = _settled(record, daemon_id, rule)
+    return label is None and discarded
 
 
-def examples_from(records: Iterable[LoggedRecord], *, daemon_id: str, with_model: bool) -> list[Example]:
+def disagree(record: LoggedRecord, daemon_id: str) -> bool:
+    """Whether people gave ``record`` different answers; a discard is one, the daemon's is none."""
+    return len({_vote(answer) for answer in human_answers(record, daemon_id)}) > 1
+
+
+def examples_from(
+    records: Iterable[LoggedRecord],
+    *,
+    daemon_id: str,
+    with_model: bool,
+    rule: LabelRule = "majority",
+    min_submitted: int = 1,
+) -> list[Example]:
     """The examples that ``records`` hold; a person's answer outranks the daemon's, a blank text is no example.
 
     Args:
         records: records of the working dataset.
         daemon_id: user id of the service.
         with_model: whether what the daemon validated counts as an example where no person answered.
+        rule: how several answers make one label.
+        min_submitted: answers that a record needs; with fewer it is no example yet.
     """
     found = []
     for record in records:
-        if not record.text.strip():
-            continue  # somebody logged it by hand
-        label = human_label(record, daemon_id)
-        if label is not None:
-            found.append(Example(record.id, record.text, label, Origin.HUMAN))
+        # somebody logged a blank one by hand; and what is held back stays so, or it would be evidence no more
+        if not record.text.strip() or record.held_back:
             continue
-        accepted = with_model and accepted_by_model(record, daemon_id) and not is_discarded(record, daemon_id)
-        if accepted and record.suggestion is not None:
+        if answers := human_answers(record, daemon_id):
+            label = human_label(record, daemon_id, rule)
+            if label is not None and len(answers) >= min_submitted:
+                found.append(Example(record.id, record.text, label, Origin.HUMAN))
+        elif with_model and accepted_by_model(record, daemon_id) and record.suggestion is not None:
             found.append(Example(record.id, record.text, record.suggestion, Origin.MODEL))
     return found
+
+
+def outnumbered(examples: Sequence[Example], most: float) -> list[Example]:
+    """``examples`` without those of the model that outnumber people's by more than ``most`` to one, label by label.
+
+    Which ones stay is a matter of their ids, not of how certain the model was: its most certain ones teach it least.
+    """
+    human = Counter(example.label for example in examples if example.origin is Origin.HUMAN)
+    left = {label: count * most for label, count in human.items()}
+    kept = {example.id for example in examples if example.origin is Origin.HUMAN}
+    made = [example for example in examples if example.origin is Origin.MODEL]
+    for example in sorted(made, key=lambda one: hashlib.sha256(one.id.encode()).digest()):
+        if left.get(example.label, 0.0) >= 1:
+            left[example.label] -= 1
+            kept.add(example.id)
+    return [example for example in examples if example.id in kept]
+
+
+def _settled(record: LoggedRecord, daemon_id: str, rule: LabelRule) -> tuple[str | None, bool]:
+    """The label, and whether it is a discard that stands in its place."""
+    answers = [a for a in human_answers(record, daemon_id) if a.status == "discarded" or a.label is not None]
+    if not answers:
+        return None, False
+    if rule == "latest":
+        latest = max(answers, key=lambda answer: (answer.updated_at, answer.user_id))
+        return _vote(latest), _vote(latest) is None
+    (first, most), *others = Counter(_vote(answer) for answer in answers).most_common(2)
+    if others and others[0][1] == most:
+        return None, False
+    return first, first is None
+
+
+def _vote(answer: Answer) -> str | None:
+    return answer.label if answer.status == "submitted" else None

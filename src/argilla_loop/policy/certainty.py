@@ -1,11 +1,15 @@
-"""Which scored records the service may validate by itself."""
+"""How certain a model is of a record, and above which certainty records may be accepted."""
 
 from __future__ import annotations
+
+from collections.abc import Container, Mapping, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from argilla_loop.domain import FloatArray, IndexArray, Route
+from argilla_loop.domain import FloatArray, IndexArray
+from argilla_loop.policy.promise import Verdict
 
 
 def best(probabilities: FloatArray) -> tuple[IndexArray, NDArray[np.float64]]:
@@ -21,6 +25,54 @@ def best(probabilities: FloatArray) -> tuple[IndexArray, NDArray[np.float64]]:
     return columns, probabilities[np.arange(len(probabilities)), columns].astype(np.float64)
 
 
-def route(certainty: float, *, threshold: float | None) -> Route:
-    """``ACCEPT`` above ``threshold``, else ``ASK``; a threshold of ``None`` means that people see everything."""
-    return Route.ACCEPT if threshold is not None and certainty > threshold else Route.ASK
+@dataclass(frozen=True, slots=True)
+class Levels:
+    """Above which certainty a record is acceptable, by label, and whether accepting it has been granted.
+
+    Attributes:
+        above: shape (k,); infinite where nothing of that label is acceptable.
+        granted: shape (k,); where not, acceptable records may only be audited.
+    """
+
+    above: NDArray[np.float64]
+    granted: NDArray[np.bool_]
+
+    def acceptable(self, columns: IndexArray, certainties: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which records may be accepted, or audited in their place."""
+        return self.granted[columns] & (certainties > self.above[columns])
+
+    def undecided(self, columns: IndexArray, certainties: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Which records may be audited, so that one day others like them are accepted."""
+        return ~self.granted[columns] & (certainties > self.above[columns])
+
+
+def levels(
+    labels: Sequence[str],
+    verdicts: Mapping[str, Verdict],
+    *,
+    closed: Container[str] = (),
+    worth_checking: float = 1.0,
+) -> Levels:
+    """The levels for ``labels``, in their order.
+
+    Args:
+        labels: of the model.
+        verdicts: by label; a label without one is not accepted, nor checked.
+        closed: labels that are neither, as people have labelled too few of them.
+        worth_checking: above which to look where nothing is granted.
+    """
+    above = np.full(len(labels), np.inf)
+    granted = np.zeros(len(labels), dtype=np.bool_)
+    for column, label in enumerate(labels):
+        if label not in verdicts or label in closed:
+            continue
+        threshold = verdicts[label].threshold
+        granted[column] = threshold is not None
+        above[column] = worth_checking if threshold is None else threshold
+    return Levels(above, granted)
+
+
+def mean_above(certainties: NDArray[np.float64], thresholds: Sequence[float]) -> dict[float, float]:
+    """Mean of the ``certainties`` above each threshold: what the model takes its precision for; without empty ones."""
+    above = {threshold: certainties[certainties > threshold] for threshold in thresholds}
+    return {threshold: float(values.mean()) for threshold, values in above.items() if len(values)}

@@ -6,8 +6,9 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
-from argilla_loop.domain import Example, LoggedRecord, Origin
+from argilla_loop.domain import Example, LoggedRecord, Origin, Route
 from argilla_loop.policy.answers import is_done
+from argilla_loop.policy.promise import Bar, Check, Verdict, verdicts
 
 MAX_BATCH = 500  # records that one request to Argilla takes: a batch is logged whole or not at all
 COLD_START = 50  # the most human examples that are asked for before there is a model
@@ -37,6 +38,8 @@ class Observation:
     labels: Sequence[str]
     pool_left: int  # unlabelled pool records that are not logged yet
     head: str | None = None  # of the model that scored the latest batch
+    checks: Sequence[Check] = ()  # what people said of the model, in the order it was asked
+    drawn_above: float | None = None  # certainty above which the latest audit was drawn
 
     @property
     def next_number(self) -> int:
@@ -69,6 +72,13 @@ class NextBatch:
     missing: Mapping[str, int] = field(
         default_factory=dict
     )  # while any label lacks examples nothing is accepted
+    few: Mapping[str, int] = field(
+        default_factory=dict
+    )  # label -> examples it lacks before it is ever accepted
+    verdicts: Mapping[str, Verdict] = field(
+        default_factory=dict
+    )  # by label; empty where nothing is to be accepted
+    drawn_above: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -101,13 +111,32 @@ def head_of_latest(records: Iterable[LoggedRecord]) -> str | None:
     return version.rpartition("-")[0] or None
 
 
+def drawn_above(records: Iterable[LoggedRecord]) -> float | None:
+    """The certainty above which the latest audit was drawn."""
+    audits = [
+        (record.batch, record.threshold)
+        for record in records
+        if record.route is Route.AUDIT and record.batch is not None and record.threshold is not None
+    ]
+    return max(audits)[1] if audits else None
+
+
 def missing_examples(examples: Iterable[Example], labels: Sequence[str], minimum: int) -> dict[str, int]:
     """How many human examples each label still lacks; labels that have enough are left out."""
     counts = Counter(example.label for example in examples if example.origin is Origin.HUMAN)
     return {label: minimum - counts[label] for label in labels if counts[label] < minimum}
 
 
-def plan(seen: Observation, *, slice_size: int, minimum: int, largest: int = MAX_BATCH) -> Step:
+def plan(
+    seen: Observation,
+    *,
+    slice_size: int,
+    minimum: int,
+    bar: Bar | None = None,
+    each_label: bool = False,
+    accept_minimum: int = 0,
+    largest: int = MAX_BATCH,
+) -> Step:
     """Decide the next step.
 
     A cold start asks for as many texts as would give each label its minimum if labels were even, but for no more than
@@ -117,6 +146,9 @@ def plan(seen: Observation, *, slice_size: int, minimum: int, largest: int = MAX
         seen: what was observed.
         slice_size: records of an ordinary batch.
         minimum: human examples each label needs before the service accepts anything.
+        bar: what is demanded before anything is accepted; None: people see everything.
+        each_label: whether each label has to meet it by itself.
+        accept_minimum: human examples of a label before anything is accepted as that label.
         largest: the most records that a batch may have (one request to Argilla, so that a batch is logged
             whole or not at all).
     """
@@ -130,4 +162,11 @@ def plan(seen: Observation, *, slice_size: int, minimum: int, largest: int = MAX
     wanted = min(minimum * len(seen.labels), COLD_START) - found.total()
     if missing and (wanted > 0 or len(found) < LEAST_LABELS):
         return ColdStart(seen.next_number, min(max(slice_size, wanted), most), missing)
-    return NextBatch(seen.next_number, min(slice_size, most), missing)
+    return NextBatch(
+        seen.next_number,
+        min(slice_size, most),
+        missing,
+        few=missing_examples(seen.examples, seen.labels, accept_minimum),
+        verdicts=verdicts(seen.checks, bar, seen.labels, each=each_label) if bar is not None else {},
+        drawn_above=seen.drawn_above,
+    )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import logging
+import math
 import time
 import warnings
 from collections import Counter
@@ -78,8 +79,8 @@ class Run:
 def tutorial_rules(seed: int, threshold: float = 0.9) -> Rules:
     """The tutorial's own: next five in pool order; it learns from its own validations, and never counts examples."""
     return Rules(
-        slice_size=5, accept_limit=0, min_examples_per_label=0, strategy="sequential", certainty_threshold=threshold,
-        train_on_model=True, seed=seed,
+        slice_size=5, accept_limit=0, min_examples_per_label=0, min_accept_examples=0, strategy="sequential",
+        certainty_threshold=threshold, audit_rate=0.0, train_on_model=True, self_training_ratio=math.inf, seed=seed,
     )  # fmt: skip
 
 

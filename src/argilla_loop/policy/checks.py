@@ -1,0 +1,66 @@
+"""Evidence for accepting: what people said of records that the model was certain of, and of records held back."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterable
+
+from argilla_loop.domain import LoggedRecord, Route
+from argilla_loop.policy.answers import LabelRule, accepted_by_model, human_answers, human_label
+from argilla_loop.policy.promise import Check
+
+WHOLE = 2**64
+
+
+def is_audited(record_id: str, version: str, rate: float) -> bool:
+    """Whether a record that model ``version`` would accept is audited instead: a share of ``rate`` of them is.
+
+    Drawn by a hash of both, so that neither order nor a restart changes the draw, and nobody can steer it.
+    """
+    return _draw(f"audit/{record_id}/{version}") < rate
+
+
+def checks_from(
+    records: Iterable[LoggedRecord], *, daemon_id: str, rule: LabelRule = "majority", min_submitted: int = 1
+) -> list[Check]:
+    """What ``records`` say of the model, in the order they were logged.
+
+    Three kinds count: audited records, records held back, and accepted ones that people corrected. An accepted one
+    that somebody confirmed does not: who looks at it was not drawn by lot. What people are shown a suggestion for never
+    counts, and neither does anything of the model's own.
+    """
+    found: list[tuple[int, str, Check]] = []
+    for record in records:
+        if record.prediction is None or record.certainty is None or record.batch is None:
+            continue
+        answers = human_answers(record, daemon_id)
+        if not answers or len(answers) < min_submitted:
+            continue
+        label = human_label(record, daemon_id, rule)
+        right = label == record.prediction
+        above = record.threshold or 0.0
+        if record.held_back:
+            above = 0.0
+        elif record.route is Route.ACCEPT and accepted_by_model(record, daemon_id):
+            if right:
+                continue
+        elif record.route is not Route.AUDIT:
+            continue
+        found.append((record.batch, record.id, Check(record.prediction, record.certainty, right, above)))
+    return [check for *_, check in sorted(found, key=lambda one: one[:2])]
+
+
+def held_back_answers(
+    records: Iterable[LoggedRecord], *, daemon_id: str, rule: LabelRule = "majority", min_submitted: int = 1
+) -> list[tuple[str, str | None]]:
+    """Text and label (``None``: discarded or undecided) of the held-back records that people have answered."""
+    return [
+        (record.text, human_label(record, daemon_id, rule))
+        for record in records
+        if record.held_back and len(human_answers(record, daemon_id)) >= min_submitted
+    ]
+
+
+def _draw(key: str) -> float:
+    """A number in [0, 1) that looks random and depends on ``key`` alone."""
+    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "little") / WHOLE
