@@ -260,6 +260,21 @@ def simulate(
     threshold: Annotated[
         float, typer.Option(min=0.5, max=1.0, help="Certainty threshold; 1: people see every record.")
     ] = DEFAULTS["certainty_threshold"],
+    target_precision: Annotated[
+        Optional[float],  # noqa: UP045  see Config
+        typer.Option(
+            min=0.5, max=0.999, help="Precision demanded of what is accepted, in place of a threshold."
+        ),
+    ] = None,
+    confidence: Annotated[
+        float, typer.Option(min=0.5, max=0.999, help="Probability with which that is kept.")
+    ] = DEFAULTS["confidence"],
+    audit_rate: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Share of what is acceptable that people check blindly.")
+    ] = DEFAULTS["audit_rate"],
+    min_accept_examples: Annotated[
+        int, typer.Option(min=0, help="Human examples of a label before anything is accepted as that label.")
+    ] = DEFAULTS["min_accept_examples"],
     train_on: Annotated[TrainOn, typer.Option(help="Whose labels to learn from.")] = TRAIN_ON_DEFAULT,
     model: Annotated[
         str, typer.Option(help="Sentence-embedding model: folder, hub name or package:NAME.")
@@ -297,6 +312,10 @@ def simulate(
             slice_size=slice_size,
             min_examples_per_label=min_examples_per_label,
             threshold=threshold,
+            min_accept_examples=min_accept_examples,
+            target_precision=target_precision,
+            confidence=confidence,
+            audit_rate=audit_rate,
             train_on_model=train_on is TrainOn.HUMAN_AND_MODEL,
             model=model,
             cache_dir=cache_dir or Settings.model_fields["cache_dir"].get_default(call_default_factory=True),

@@ -36,7 +36,11 @@ class Request:
     noise: float
     slice_size: int
     min_examples_per_label: int
+    min_accept_examples: int
     threshold: float
+    target_precision: float | None
+    confidence: float
+    audit_rate: float
     train_on_model: bool
     model: str
     cache_dir: Path
@@ -63,6 +67,10 @@ def run_simulation(request: Request, console: Console) -> bool:
         slice_size=request.slice_size,
         min_examples_per_label=request.min_examples_per_label,
         certainty_threshold=request.threshold if request.threshold < 1.0 else None,
+        min_accept_examples=request.min_accept_examples,
+        target_precision=request.target_precision,
+        confidence=request.confidence,
+        audit_rate=request.audit_rate,
         train_on_model=request.train_on_model,
     )
     data = read_labelled(

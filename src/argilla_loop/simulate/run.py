@@ -40,7 +40,11 @@ class Options:
     noise: float = 0.0
     slice_size: int = 10
     min_examples_per_label: int = 5
+    min_accept_examples: int = 10
     certainty_threshold: float | None = 0.9
+    target_precision: float | None = None
+    confidence: float = 0.95
+    audit_rate: float = 0.1
     train_on_model: bool = False
     look_every: int | None = (
         None  # human labels between two looks at a long batch; None: a twentieth of the budget
@@ -62,7 +66,11 @@ class Options:
             slice_size=self.slice_size,
             min_examples_per_label=self.min_examples_per_label,
             strategy=strategy,
+            min_accept_examples=self.min_accept_examples,
             certainty_threshold=self.certainty_threshold,
+            target_precision=self.target_precision,
+            confidence=self.confidence,
+            audit_rate=self.audit_rate,
             train_on_model=self.train_on_model,
             seed=seed,
         )

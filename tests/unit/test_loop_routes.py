@@ -1,0 +1,205 @@
+"""Whole turns over the in-memory dataset: what is asked, accepted, audited and held back."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import replace
+
+from worlds import CentroidLearner, FixedSource, ListPool, answer_all, sentences
+
+from argilla_loop.argilla.memory import MemoryDataset
+from argilla_loop.domain import LoggedRecord, Origin, Route
+from argilla_loop.loop import Loop, Turn
+from argilla_loop.policy.checks import is_audited
+from argilla_loop.policy.plan import NextBatch
+from argilla_loop.selection import Rules
+from argilla_loop.simulate.known import KnownVectors
+
+LABELS = ("World", "Sports", "Business")
+LABELLED = 30
+FIXED = Rules(
+    slice_size=6, accept_limit=6, min_examples_per_label=3, min_accept_examples=10, certainty_threshold=0.6,
+    audit_rate=0.5,
+)  # fmt: skip
+DEMANDED = replace(FIXED, target_precision=0.8, confidence=0.8, audit_rate=0.2)
+
+
+class World:
+    """A loop over ``texts`` texts, the first ``LABELLED`` of them labelled from the start."""
+
+    def __init__(
+        self, rules: Rules, *, texts: int = 400, wrong: bool = False, labelled: int = LABELLED
+    ) -> None:
+        rows = sentences(texts)
+        self.gold = {i: label for i, _, label in rows}
+        if wrong:  # a world in which the model is always wrong about what it is not told
+            self.gold |= {i: LABELS[(LABELS.index(label) + 1) % 3] for i, _, label in rows[labelled:]}
+        pool = ListPool(
+            [(i, text, label if n < labelled else None) for n, (i, text, label) in enumerate(rows)]
+        )
+        self.dataset = MemoryDataset(LABELS)
+        self.learner = CentroidLearner()
+        self.loop = Loop(
+            self.dataset, FixedSource(pool), self.learner, KnownVectors(self.learner.encoder, seed=42), rules
+        )
+
+    def turns(self, count: int) -> list[Turn]:
+        """So many turns; people answer all that waits after each."""
+        made = []
+        for _ in range(count):
+            made.append(self.loop.turn())
+            answer_all(self.dataset, self.gold)
+        return made
+
+    def records(self, route: Route) -> list[LoggedRecord]:
+        return [record for record in self.dataset.scan() if record.route is route]
+
+
+def next_batch(turn: Turn) -> NextBatch:
+    assert isinstance(turn.step, NextBatch)
+    return turn.step
+
+
+def thresholds(turns: Iterable[Turn]) -> list[float | None]:
+    return [verdict.threshold for turn in turns for verdict in list(next_batch(turn).verdicts.values())[:1]]
+
+
+def test_with_a_fixed_threshold_its_share_of_what_is_certain_is_audited_and_the_rest_accepted() -> None:
+    world = World(FIXED)
+    world.turns(10)
+    accepted, audited = world.records(Route.ACCEPT), world.records(Route.AUDIT)
+    assert len(accepted) > 20
+    assert 0.3 < len(audited) / (len(accepted) + len(audited)) < 0.7
+    for record in accepted + audited:
+        assert record.certainty is not None
+        assert record.model is not None
+        assert record.certainty > 0.6
+        assert record.threshold == 0.6
+        assert is_audited(record.id, record.model, 0.5) is (record.route is Route.AUDIT)
+
+
+def test_an_audit_shows_no_suggestion_and_waits_for_a_person() -> None:
+    world = World(FIXED)
+    world.loop.turn()
+    audited = world.records(Route.AUDIT)
+    assert audited
+    for record in audited:
+        assert (record.suggestion, record.answers) == (None, ())
+        assert record.prediction in LABELS
+
+
+def test_without_audits_all_that_is_certain_is_accepted() -> None:
+    world = World(replace(FIXED, audit_rate=0.0))
+    world.turns(5)
+    assert world.records(Route.ACCEPT)
+    assert not world.records(Route.AUDIT)
+
+
+def test_a_label_is_not_accepted_before_it_has_its_minimum_of_human_examples() -> None:
+    world = World(replace(FIXED, min_accept_examples=12, audit_rate=0.0))  # each label has 10
+    (turn,) = world.turns(1)
+    assert set(next_batch(turn).few) == set(LABELS)
+    assert not world.records(Route.ACCEPT)
+    world.turns(5)
+    assert world.records(Route.ACCEPT)
+
+
+def test_while_any_label_lacks_examples_nothing_is_accepted_or_audited() -> None:
+    """Its texts would pass for other labels', with certainty."""
+    world = World(replace(FIXED, min_examples_per_label=21, min_accept_examples=0), labelled=60)
+    (turn,) = world.turns(1)
+    assert next_batch(turn).missing
+    assert {record.route for record in world.dataset.scan()} == {Route.ASK}
+
+
+def test_a_demanded_precision_accepts_nothing_until_checks_suffice_and_then_does() -> None:
+    world = World(DEMANDED)
+    turns = world.turns(12)
+    found = thresholds(turns)
+    first = next(n for n, threshold in enumerate(found) if threshold is not None)
+    assert first > 1
+    assert all(record.batch is not None and record.batch >= first for record in world.records(Route.ACCEPT))
+    assert world.records(Route.ACCEPT)
+    before = [r for r in world.records(Route.AUDIT) if r.batch is not None and r.batch < first]
+    assert len(before) >= 11  # the fewest checks that speak for 80% at an error of 10%
+
+
+def test_while_evidence_is_lacking_half_of_the_slice_is_audited_and_no_more_records_are_logged() -> None:
+    world = World(DEMANDED)
+    (turn,) = world.turns(1)
+    assert Counter(record.route for record in turn.records) == {Route.AUDIT: 3, Route.ASK: 3}
+
+
+def test_where_the_model_is_wrong_nothing_is_ever_accepted() -> None:
+    world = World(DEMANDED, wrong=True)
+    turns = world.turns(6)
+    assert set(thresholds(turns)) == {None}
+    assert not world.records(Route.ACCEPT)
+    assert world.records(Route.AUDIT)
+
+
+def test_accepting_stops_at_once_when_audits_turn_out_wrong() -> None:
+    world = World(DEMANDED)
+    world.turns(12)
+    assert world.records(Route.ACCEPT)
+    world.gold = {
+        i: LABELS[(LABELS.index(label) + 1) % 3] for i, label in world.gold.items()
+    }  # people change
+    world.loop.turn()
+    answer_all(world.dataset, world.gold)
+    for _ in range(8):  # until an audit has come up
+        before = len(world.records(Route.ACCEPT))
+        (turn,) = world.turns(1)
+        verdict = next(iter(next_batch(turn).verdicts.values()))
+        if verdict.stopped:
+            break
+    assert verdict.stopped
+    assert len(world.records(Route.ACCEPT)) == before
+
+
+def test_a_fixed_threshold_with_a_least_precision_waits_for_checks_too() -> None:
+    world = World(replace(FIXED, min_precision=0.8, confidence=0.8))
+    turns = world.turns(8)
+    assert thresholds(turns)[0] is None
+    assert thresholds(turns)[-1] == 0.6
+    assert world.records(Route.ACCEPT)
+
+
+def test_a_share_is_held_back_shown_without_suggestion_never_learnt_from_and_measured() -> None:
+    world = World(replace(FIXED, evaluation_share=0.25))
+    turns = world.turns(8)
+    held = {record.id for record in world.dataset.scan() if record.held_back}
+    assert len(held) == 12  # a quarter of eight slices of six
+    for record in world.dataset.scan():
+        if record.held_back:
+            assert (record.route, record.suggestion) == (Route.ASK, None)
+            assert record.prediction in LABELS
+    learnt = {example.id for fitted in world.learner.fitted for example in fitted}
+    assert not learnt & held
+    assert turns[0].held_back is None
+    right, checked = turns[-1].held_back or (0, 0)
+    assert checked == len([r for r in world.dataset.scan() if r.held_back and (r.batch or 0) < 7])
+    assert right > 0.8 * checked
+
+
+def test_the_models_own_examples_never_outnumber_peoples() -> None:
+    world = World(
+        replace(FIXED, train_on_model=True, audit_rate=0.0, accept_limit=20, self_training_ratio=0.5)
+    )
+    world.turns(10)
+    origins: Counter[tuple[str, Origin]] = Counter(
+        (example.label, example.origin) for example in world.learner.fitted[-1]
+    )
+    for label in LABELS:
+        assert 0 < origins[label, Origin.MODEL] <= 0.5 * origins[label, Origin.HUMAN]
+    assert len(world.records(Route.ACCEPT)) > sum(origins[label, Origin.MODEL] for label in LABELS)
+
+
+def test_the_same_answers_give_the_same_routes() -> None:
+    first, second = World(DEMANDED), World(DEMANDED)
+    first.turns(8)
+    second.turns(8)
+    assert [(r.id, r.route, r.threshold) for r in first.dataset.scan()] == [
+        (r.id, r.route, r.threshold) for r in second.dataset.scan()
+    ]
