@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import structlog
@@ -19,10 +19,25 @@ from argilla_loop.settings import Settings
 log = structlog.get_logger(__name__)
 
 
-def keep(settings: Settings, model: Model) -> None:
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a model.
+
+    Attributes:
+        model: its version.
+        heads: what was found about the heads, that of the chosen one first.
+        held_back: of the answers to held-back records those it is right on, and all; None where there are none.
+    """
+
+    model: str
+    heads: tuple[HeadEvidence, ...] = ()
+    held_back: tuple[int, int] | None = None
+
+
+def keep(settings: Settings, model: Model, held_back: tuple[int, int] | None) -> None:
     """Write down the evidence behind ``model``; where the disk takes nothing, that is logged and no more."""
     file = _file(settings)
-    content = {"model": model.version, "evidence": [asdict(one) for one in model.evidence]}
+    content = asdict(Evidence(model.version, model.evidence, held_back))
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         unfinished = file.with_suffix(f".{os.getpid()}")
@@ -32,12 +47,15 @@ def keep(settings: Settings, model: Model) -> None:
         log.warning("evidence_not_kept", file=str(file), reason=str(error))
 
 
-def known(settings: Settings) -> tuple[str, tuple[HeadEvidence, ...]] | None:
-    """Version of the latest model that was trained on this machine, and its evidence, the chosen head's first."""
+def known(settings: Settings) -> Evidence | None:
+    """What is known of the latest model that was trained on this machine."""
     try:
         content = json.loads(_file(settings).read_text(encoding="utf-8"))
-        return str(content["model"]), tuple(HeadEvidence(**one) for one in content["evidence"])
-    except (OSError, ValueError, KeyError, TypeError):  # not there, or not what we wrote
+        heads = tuple(HeadEvidence(**one) for one in content["heads"])
+        counts = content["held_back"]
+        held_back = None if counts is None else (int(counts[0]), int(counts[1]))
+        return Evidence(str(content["model"]), heads, held_back)
+    except (OSError, ValueError, KeyError, TypeError, IndexError):  # not there, or not what we wrote
         return None
 
 

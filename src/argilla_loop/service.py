@@ -174,7 +174,7 @@ class Service:
             tell(turn)
         self._told = turn.step
         if turn.model is not None:
-            evidence.keep(self._settings, turn.model)
+            evidence.keep(self._settings, turn.model, turn.held_back)
         heartbeat.beat(
             f"{type(turn.step).__name__}, {len(turn.seen.examples)} examples, {turn.seen.pool_left} left"
         )
