@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from enum import Enum
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import Annotated, Any, List, Optional  # noqa: UP035  see Config
 
 import click
 import typer
@@ -14,7 +14,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from argilla_loop import __version__
-from argilla_loop.errors import ArgillaLoopError, RetryableError
+from argilla_loop.errors import ArgillaLoopError, RetryableError, SettingsError
 from argilla_loop.observability.logs import configure_logs
 from argilla_loop.settings import CONFIG_ENV, Settings, load_settings
 
@@ -92,6 +92,53 @@ def status(config: Config = None) -> None:
     from argilla_loop.status import status as look  # noqa: PLC0415
 
     out.print(look(_settings(config, quiet=True)))
+
+
+@app.command(
+    epilog="**Example:** `argilla-loop revoke -c news.toml --label Sports --below 0.93 --dry-run` counts what was "
+    "validated as Sports with less certainty than 0.93; without `--dry-run` people are asked about it instead. "
+    "Ctrl-C keeps what is done; the same command goes on."
+)
+def revoke(
+    config: Config = None,
+    model_version: Annotated[
+        Optional[List[str]],  # noqa: UP006, UP045  see Config
+        typer.Option(help="What this model version has validated; may be given several times."),
+    ] = None,
+    below: Annotated[
+        Optional[float],  # noqa: UP045  see Config
+        typer.Option(min=0.0, max=1.0, help="What was validated with a lower certainty than this."),
+    ] = None,
+    label: Annotated[
+        Optional[List[str]],  # noqa: UP006, UP045  see Config
+        typer.Option(help="What was validated as this label; may be given several times."),
+    ] = None,
+    everything: Annotated[bool, typer.Option("--all", help="All that was validated.")] = False,  # noqa: FBT002  a flag
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Count, and change nothing.")] = False,  # noqa: FBT002  a flag
+    yes: Annotated[bool, typer.Option("--yes", help="Don't ask.")] = False,  # noqa: FBT002  a flag
+) -> None:
+    """Take back what the service has validated: its answers go, and people are asked in its place.
+
+    What holds for all options given is taken back. People's answers stay, whatever they are.
+    """
+    from argilla_loop.policy.revocation import Which  # noqa: PLC0415  only this command pays for it
+    from argilla_loop.revoke_command import revoke as take_back  # noqa: PLC0415  as above
+
+    which = Which(frozenset(model_version or ()), frozenset(label or ()), below)
+    if everything == (which != Which()):
+        raise SettingsError("say what to take back: --model-version, --below, --label, or --all by itself")
+
+    def confirm(question: str) -> bool:
+        if yes:
+            return True
+        if not sys.stdin.isatty():
+            raise click.UsageError(
+                "there is no terminal to confirm at: add --yes, or only look with --dry-run"
+            )
+        return typer.confirm(question)
+
+    settings = _settings(config, quiet=sys.stderr.isatty())  # without a terminal the log shows how far it is
+    take_back(settings, which, out, dry_run=dry_run, confirm=confirm)
 
 
 @app.command()

@@ -81,10 +81,18 @@ def working(request: pytest.FixtureRequest, fresh_name: Callable[[str], str]) ->
 
 
 def new(
-    record_id: str, batch: int = 0, *, route: Route = Route.ASK, label: str | None = "Sports"
+    record_id: str,
+    batch: int = 0,
+    *,
+    route: Route = Route.ASK,
+    label: str | None = "Sports",
+    threshold: float | None = None,
+    held_back: bool = False,
 ) -> NewRecord:
-    scored = {} if label is None else {"label": label, "certainty": 0.75, "model": "abc123"}
-    return NewRecord(record_id, f"text of {record_id}", batch, route, **scored)  # type: ignore[arg-type]  # by name
+    certainty, model = (None, None) if label is None else (0.75, "abc123")
+    return NewRecord(
+        record_id, f"text of {record_id}", batch, route, label, certainty, model, threshold, held_back
+    )
 
 
 def by_id(dataset: WorkingDataset) -> dict[str, LoggedRecord]:
@@ -95,8 +103,26 @@ def test_what_is_logged_is_what_is_seen(working: tuple[WorkingDataset, Annotator
     dataset, _ = working
     assert dataset.log([new("a"), new("b", label=None)]) == []
     seen = by_id(dataset)
-    assert seen["a"] == LoggedRecord("a", "text of a", 0, Route.ASK, 0.75, "abc123", "Sports", ())
-    assert seen["b"] == LoggedRecord("b", "text of b", 0, Route.ASK, None, None, None, ())
+    assert seen["a"] == LoggedRecord(
+        "a", "text of a", 0, Route.ASK, 0.75, "abc123", suggestion="Sports", prediction="Sports"
+    )
+    assert seen["b"] == LoggedRecord("b", "text of b", 0, Route.ASK)
+
+
+@pytest.mark.parametrize(
+    "record",
+    [new("a", route=Route.AUDIT, threshold=0.5), new("a", held_back=True)],
+    ids=["audit", "held back"],
+)
+def test_what_people_judge_blindly_shows_no_suggestion(
+    working: tuple[WorkingDataset, Annotator], record: NewRecord
+) -> None:
+    """And what the model said comes back all the same."""
+    dataset, _ = working
+    dataset.log([record])
+    assert by_id(dataset)["a"] == LoggedRecord(
+        "a", "text of a", 0, record.route, 0.75, "abc123", None, "Sports", record.threshold, record.held_back
+    )
 
 
 def test_logging_twice_is_logging_once(working: tuple[WorkingDataset, Annotator]) -> None:
@@ -190,3 +216,126 @@ def test_more_than_a_page(working: tuple[WorkingDataset, Annotator]) -> None:
     ids = [record.id for record in dataset.scan()]
     assert len(ids) == len(set(ids)) == 1200
     assert len({record.id for record in dataset.search(Query())}) == 1200
+
+
+def routed(record: LoggedRecord) -> tuple[object, ...]:
+    """All of ``record`` but its answers."""
+    return (
+        record.text, record.batch, record.route, record.certainty, record.model,
+        record.suggestion, record.prediction, record.threshold, record.held_back,
+    )  # fmt: skip
+
+
+def answered(record: LoggedRecord) -> list[tuple[str, str | None]]:
+    """Status and label of its answers."""
+    return sorted((a.status, a.label) for a in record.answers)
+
+
+def test_the_daemons_answers_are_withdrawn_and_nobody_elses(
+    working: tuple[WorkingDataset, Annotator],
+) -> None:
+    """What was accepted is left without an answer of the daemon's, on its route; a second time changes nothing."""
+    dataset, person = working
+    dataset.log([new(i, route=Route.ACCEPT, threshold=0.5) for i in "abcde"] + [new("f")])
+    person.answer("b", "World")
+    person.answer("c", None, status="discarded")
+    person.answer("d", "Sports", status="draft")
+    person.answer("f", "Sports")
+    before = by_id(dataset)
+    for _ in range(2):
+        dataset.withdraw_own(["a", "b", "c", "d", "f", "nowhere"])
+        seen = by_id(dataset)
+        assert {i: routed(r) for i, r in seen.items()} == {i: routed(r) for i, r in before.items()}
+        assert {i: answered(r) for i, r in seen.items()} == {
+            "a": [],
+            "b": [("submitted", "World")],
+            "c": [("discarded", None)],
+            "d": [("draft", "Sports")],
+            "e": [("submitted", "Sports")],
+            "f": [("submitted", "Sports")],
+        }
+        assert all(a.user_id != dataset.daemon_id for i in "bcd" for a in seen[i].answers)
+
+
+def test_the_revision_moves_when_the_daemon_takes_an_answer_back(
+    working: tuple[WorkingDataset, Annotator],
+) -> None:
+    """So that a running service looks at it."""
+    dataset, _ = working
+    dataset.log([new("a", route=Route.ACCEPT)])
+    before = dataset.revision()
+    dataset.withdraw_own(["a"])
+    assert dataset.revision() != before
+
+
+def test_a_record_that_is_put_back_waits_with_a_fresh_suggestion(
+    working: tuple[WorkingDataset, Annotator],
+) -> None:
+    """People's answers stay; a second time changes nothing; what was deleted meanwhile stays gone."""
+    dataset, person = working
+    dataset.log([new(i, 3, route=Route.ACCEPT, threshold=0.5) for i in "abcde"])
+    person.answer("b", "World")
+    person.answer("c", "Sports", status="draft")
+    dataset.withdraw_own("abcde")
+    person.delete("e")
+    fresh = [NewRecord(i, "not its text", 3, Route.ASK, "World", 0.6, "def456") for i in "abce"]
+    for _ in range(2):
+        dataset.put_back([*fresh, NewRecord("d", "not its text", 3, Route.ASK)])
+        seen = by_id(dataset)
+        assert seen.keys() == set("abcd")
+        for i in "abc":
+            assert routed(seen[i]) == (
+                f"text of {i}", 3, Route.ASK, 0.6, "def456", "World", "World", None, False,
+            )  # fmt: skip
+        assert routed(seen["d"]) == ("text of d", 3, Route.ASK, None, None, None, None, None, False)
+        assert [answered(seen[i]) for i in "abcd"] == [
+            [], [("submitted", "World")], [("draft", "Sports")], [],
+        ]  # fmt: skip
+
+
+def test_a_record_put_back_as_an_audit_shows_nothing(working: tuple[WorkingDataset, Annotator]) -> None:
+    """The suggestion it was accepted with goes; what the model said stays."""
+    dataset, _ = working
+    dataset.log([new("a", route=Route.ACCEPT, threshold=0.5)])
+    dataset.withdraw_own(["a"])
+    dataset.put_back([new("a", route=Route.AUDIT, threshold=0.5)])
+    assert routed(by_id(dataset)["a"]) == (
+        "text of a", 0, Route.AUDIT, 0.75, "abc123", None, "Sports", 0.5, False,
+    )  # fmt: skip
+    assert by_id(dataset)["a"].answers == ()
+
+
+def test_metadata_on_the_server(argilla_server: EmbeddedServer, fresh_name: Callable[[str], str]) -> None:
+    """Who validated is written down, and goes when it is taken back; what others wrote stays."""
+    connection = connect(argilla_server.url, argilla_server.credentials.loop.api_key)
+    info = ensure_dataset(connection, workspace="argilla", name=fresh_name("metadata"), labels=LABELS)
+    dataset = ArgillaDataset(connection, info)
+    person = RealAnnotator(argilla_server, info.id)
+
+    def raw() -> dict[str, Any]:
+        return dict(person._record("a")["metadata"])
+
+    dataset.log([new("a", 2, route=Route.ACCEPT, threshold=0.5)])
+    accepted = {
+        "idx": 2, "route": "accept", "model": "abc123", "certainty": 0.75,
+        "prediction": "Sports", "threshold": 0.5, "validated_by": "model",
+    }  # fmt: skip
+    assert raw() == accepted
+    connection.call(
+        "PATCH",
+        f"/records/{person._record('a')['id']}",
+        where="metadata of others",
+        json={"metadata": {**accepted, "ticket": 17, "source": "mail"}},
+    )
+    dataset.withdraw_own(["a"])
+    assert raw() == {**accepted, "ticket": 17, "source": "mail"}
+    dataset.put_back([NewRecord("a", "", 2, Route.ASK, "World", 0.6, "def456")])
+    assert raw() == {
+        "idx": 2, "route": "ask", "model": "def456", "certainty": 0.6, "prediction": "World",
+        "ticket": 17, "source": "mail",
+    }  # fmt: skip
+    dataset.put_back([NewRecord("a", "", 2, Route.ASK)])
+    assert raw() == {"idx": 2, "route": "ask", "ticket": 17, "source": "mail"}
+    assert person._record("a")["status"] == "pending"
+    person.close()
+    connection.close()

@@ -3,17 +3,19 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
+from contextlib import suppress
 from typing import Any, Protocol
 
 import argilla as rg
 import structlog
 
-from argilla_loop.argilla.connection import Connection, RejectedError, translated
+from argilla_loop.argilla.connection import Connection, GoneError, RejectedError, translated
 from argilla_loop.argilla.query import Query
-from argilla_loop.argilla.schema import FIELD, QUESTION, DatasetInfo
+from argilla_loop.argilla.schema import FIELD, METADATA, QUESTION, DatasetInfo
 from argilla_loop.domain import Answer, LoggedRecord, NewRecord, Route
 from argilla_loop.errors import RetryableError
+from argilla_loop.policy.answers import is_the_daemons
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +56,18 @@ class WorkingDataset(RecordSource, Protocol):
         Everything else is logged. Answers of people on a record that is already there stay as they are.
         """
 
+    def withdraw_own(self, ids: Collection[str]) -> None:
+        """Take back the daemon's own answers on records; nobody else's, not even one given with its account.
+
+        Until it is put back such a record is one of the accept route without an answer of the daemon's.
+        """
+
+    def put_back(self, records: Sequence[NewRecord]) -> None:
+        """Route records anew, with what a model says of them by now: metadata and suggestion are replaced.
+
+        Text and answers stay, and so does metadata that is not ours. Records that are gone stay gone.
+        """
+
 
 class ArgillaDataset:
     """``WorkingDataset`` over HTTP."""
@@ -63,6 +77,7 @@ class ArgillaDataset:
         self.daemon_id = connection.user_id
         self._connection = connection
         self._path = f"/datasets/{info.id}"
+        self._server_ids: dict[str, str] = {}  # by our id; filled when first needed
 
     def revision(self) -> str:
         """The time of the last answer; moves with every answer given, changed or withdrawn in the UI."""
@@ -91,6 +106,9 @@ class ArgillaDataset:
         Raises:
             RetryableError: records come and go so fast that no pass sees the same number from first page to last.
         """
+        return (self._record(item) for item in self._items())
+
+    def _items(self) -> list[dict[str, Any]]:
         for _ in range(SCANS):
             items: dict[str, dict[str, Any]] = {}
             totals: set[int] = set()
@@ -103,7 +121,7 @@ class ArgillaDataset:
                 if len(page["items"]) < PAGE:
                     break
             if len(totals) == 1:  # else a record was deleted meanwhile, pages shifted, and one may be missing
-                return (self._record(item) for item in items.values())
+                return list(items.values())
         raise RetryableError("records are being deleted while they are read")
 
     def log(self, records: Sequence[NewRecord]) -> list[str]:
@@ -115,32 +133,85 @@ class ArgillaDataset:
         if len(records) > MAX_PER_REQUEST:
             raise ValueError(f"{len(records)} records in one batch: {MAX_PER_REQUEST} are the most")
         refused: dict[str, RejectedError] = {}
-        self._log(list(records), refused)
+        self._upsert([self._payload(record) for record in records], refused)
         if len(refused) == len(records) > 1:
             raise next(iter(refused.values()))
         for record_id, error in refused.items():
             log.warning("record_refused", id=record_id, reason=str(error))
         return list(refused)
 
-    def _log(self, records: list[NewRecord], refused: dict[str, RejectedError]) -> None:
-        while records:
+    def withdraw_own(self, ids: Collection[str]) -> None:
+        """Read each record anew and delete the daemon's response: Argilla has one request a record for either."""
+        for item in self._fetch(ids):
+            record = self._record(item)
+            # of one user there is one response at most
+            for response, answer in zip(item.get("responses") or (), record.answers, strict=True):
+                if is_the_daemons(answer, record, self.daemon_id):
+                    with suppress(GoneError):  # withdrawn meanwhile, by somebody else
+                        self._connection.call(
+                            "DELETE", f"/responses/{response['id']}", where="an answer of ours"
+                        )
+
+    def put_back(self, records: Sequence[NewRecord]) -> None:
+        """Upserts without the text: what was deleted meanwhile is refused, and not made anew."""
+        wanted = {record.id: record for record in records}
+        items = []
+        for item in self._fetch(wanted):
+            new = wanted[item["external_id"]]
+            payload = self._payload(new)
+            foreign = {k: v for k, v in (item.get("metadata") or {}).items() if k not in METADATA}
+            payload["metadata"] = {**foreign, **payload["metadata"]}
+            del payload["fields"]
+            items.append(payload)
+            if new.suggestion is None:  # an upsert leaves a suggestion that it does not name
+                self._delete_suggestion(item)
+        refused: dict[str, RejectedError] = {}
+        for start in range(0, len(items), MAX_PER_REQUEST):
+            self._upsert(items[start : start + MAX_PER_REQUEST], refused)
+        for record_id, error in refused.items():
+            log.warning("record_refused", id=record_id, reason=str(error))
+
+    def _delete_suggestion(self, item: dict[str, Any]) -> None:
+        for suggestion in item.get("suggestions") or ():
+            if str(suggestion["question_id"]) == self.info.question_id:
+                with suppress(GoneError):
+                    self._connection.call(
+                        "DELETE",
+                        f"/records/{item['id']}/suggestions",
+                        where="a suggestion of ours",
+                        params={"ids": suggestion["id"]},
+                    )
+
+    def _fetch(self, ids: Collection[str]) -> Iterator[dict[str, Any]]:
+        """Records as they are at this moment, one request each; those that are gone are left out."""
+        if not self._server_ids.keys() >= set(ids):
+            self._server_ids = {str(item["external_id"]): item["id"] for item in self._items()}
+        for record_id in ids:
+            if record_id in self._server_ids:
+                with suppress(GoneError):
+                    path = f"/records/{self._server_ids[record_id]}"
+                    item = self._connection.call("GET", path, where=f"record {record_id!r}")
+                    yield item
+
+    def _upsert(self, items: list[dict[str, Any]], refused: dict[str, RejectedError]) -> None:
+        while items:
             try:
                 self._connection.call(
                     "PUT",
                     f"{self._path}/records/bulk",
-                    where=f"logging {len(records)} records",
-                    json={"items": [self._payload(record) for record in records]},
+                    where=f"logging {len(items)} records",
+                    json={"items": items},
                 )
             except RejectedError as error:
                 match = _POSITION.search(error.detail)
-                if match is not None and int(match[1] or match[2]) < len(records):
-                    refused[records.pop(int(match[1] or match[2])).id] = error
-                elif len(records) == 1:
-                    refused[records.pop().id] = error
+                if match is not None and int(match[1] or match[2]) < len(items):
+                    refused[items.pop(int(match[1] or match[2]))["external_id"]] = error
+                elif len(items) == 1:
+                    refused[items.pop()["external_id"]] = error
                 else:  # too large, or no word of which one: halve, though a batch is then more than one request
-                    half = len(records) // 2
-                    self._log(records[:half], refused)
-                    records = records[half:]
+                    half = len(items) // 2
+                    self._upsert(items[:half], refused)
+                    items = items[half:]
             else:
                 return
 

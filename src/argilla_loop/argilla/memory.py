@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
@@ -10,6 +10,7 @@ from typing import Any, Literal
 from argilla_loop.argilla.query import Query
 from argilla_loop.argilla.schema import DatasetInfo
 from argilla_loop.domain import Answer, LoggedRecord, NewRecord, Route
+from argilla_loop.policy.answers import is_the_daemons
 
 
 class MemoryDataset:
@@ -67,6 +68,24 @@ class MemoryDataset:
                 held_back=new.held_back, answers=kept + ours,
             )  # fmt: skip
         return []
+
+    def withdraw_own(self, ids: Collection[str]) -> None:
+        """Take back the daemon's own answers."""
+        for record in [self._records[one] for one in ids if one in self._records]:
+            kept = tuple(a for a in record.answers if not is_the_daemons(a, record, self.daemon_id))
+            if kept != record.answers:
+                self._records[record.id] = replace(record, answers=kept)
+                self._last_activity = self._now()
+
+    def put_back(self, records: Sequence[NewRecord]) -> None:
+        """Route records anew; answers stay."""
+        for new in records:
+            if new.id in self._records:
+                self._records[new.id] = replace(
+                    self._records[new.id], batch=new.batch, route=new.route, certainty=new.certainty,
+                    model=new.model, suggestion=new.suggestion, prediction=new.label, threshold=new.threshold,
+                    held_back=new.held_back,
+                )  # fmt: skip
 
     def answer(
         self,

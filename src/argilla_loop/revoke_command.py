@@ -1,0 +1,139 @@
+"""``argilla-loop revoke``: shows what would be taken back, asks, and takes it back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from argilla_loop.argilla.connection import Connection
+from argilla_loop.argilla.dataset import ArgillaDataset
+from argilla_loop.argilla.schema import find_dataset, find_workspace, labels_of, verify_dataset
+from argilla_loop.domain import LoggedRecord, Model
+from argilla_loop.errors import RetryableError, SchemaError, SettingsError
+from argilla_loop.learning.learner import build_learner
+from argilla_loop.learning.vectors import PoolVectors
+from argilla_loop.policy.revocation import Which, is_half_revoked, is_settled, revocable
+from argilla_loop.revoke import model_of_people, take_back
+from argilla_loop.selection import Selection
+from argilla_loop.service import connect_with, pool_source, rules
+from argilla_loop.settings import Settings
+
+
+def revoke(
+    settings: Settings,
+    which: Which,
+    out: Console,
+    *,
+    dry_run: bool,
+    confirm: Callable[[str], bool],
+) -> None:
+    """Take back what the service has validated.
+
+    Args:
+        settings: of the dataset.
+        which: the records.
+        out: where counts and outcome are printed.
+        dry_run: only print the counts.
+        confirm: is asked a question before anything is changed.
+
+    Raises:
+        SettingsError: ``which`` names a label that the dataset doesn't have.
+        SchemaError: there is no working dataset, or it is another one.
+        RetryableError, FatalError: Argilla is away or refuses.
+    """
+    connection = connect_with(settings)
+    dataset = _dataset(settings, connection)
+    if unknown := which.labels - set(dataset.info.labels):
+        raise SettingsError(
+            f"no such label: {', '.join(sorted(unknown))} (there are: {', '.join(dataset.info.labels)})"
+        )
+    records = list(dataset.scan())
+    chosen = revocable(records, which, dataset.daemon_id)
+    if not chosen:
+        others = len(revocable(records, Which(), dataset.daemon_id))
+        out.print(f"nothing to take back: {others:,} records validated by the service, none of them meant")
+        return
+    out.print(_counts(chosen, dataset.daemon_id))
+    if dry_run:
+        out.print("nothing was changed (--dry-run)")
+        return
+    if not confirm(f"Take back {len(chosen):,} records?"):
+        out.print("nothing was changed")
+        return
+
+    sizes: list[int] = []
+    try:
+        take_back(
+            dataset,
+            chosen,
+            lambda: _model(settings, connection, dataset, records),
+            rule=settings.label_rule,
+            on_chunk=sizes.append,
+        )
+    except KeyboardInterrupt:
+        out.print(f"interrupted, {sum(sizes):,} of {len(chosen):,} taken back: the same command goes on")
+        raise
+    except RetryableError as error:
+        raise RetryableError(
+            f"{error}; {sum(sizes):,} of {len(chosen):,} taken back: the same command goes on"
+        ) from None
+    out.print(f"taken back: {len(chosen):,} records")
+
+
+def _dataset(settings: Settings, connection: Connection) -> ArgillaDataset:
+    existing = find_dataset(connection, find_workspace(connection, settings.workspace), settings.dataset)
+    if existing is None or existing["status"] == "draft":
+        raise SchemaError(
+            f"dataset {settings.dataset!r} does not exist in workspace {settings.workspace!r}: check dataset "
+            "and workspace in the settings"
+        )
+    labels = tuple(settings.labels) or labels_of(connection, existing)
+    return ArgillaDataset(
+        connection, verify_dataset(connection, existing, workspace=settings.workspace, labels=labels)
+    )
+
+
+def _model(
+    settings: Settings, connection: Connection, dataset: ArgillaDataset, records: Sequence[LoggedRecord]
+) -> Model | None:
+    """What makes the suggestions: the model of a turn that learns from people only."""
+    pool = pool_source(settings, dataset.info.labels, connection).current()
+    learner = build_learner(
+        settings.model,
+        settings.precision,
+        settings.cache_dir,
+        settings.seed,
+        head=settings.head,
+        self_training_weight=settings.self_training_weight,
+    )
+    vectors = PoolVectors(learner.uncached_encoder, settings.cache_dir / "vectors", seed=settings.seed)
+    try:
+        sample = Selection(vectors, rules(settings, dataset.info)).sample(pool)
+        return model_of_people(dataset, records, pool, learner, sample, rule=settings.label_rule)
+    finally:
+        vectors.close()
+
+
+def _counts(records: Sequence[LoggedRecord], daemon_id: str) -> Table:
+    """Records by model version and label: all, those that people have answered too, those half taken back."""
+    table = Table(title="To be taken back", title_justify="left", show_footer=True)
+    table.add_column("model", "all")
+    table.add_column("label")
+    groups: dict[tuple[str, str], list[LoggedRecord]] = {}
+    for record in records:
+        groups.setdefault((record.model or "-", record.prediction or "-"), []).append(record)
+
+    def figures(some: Sequence[LoggedRecord]) -> tuple[str, str, str]:
+        answered = sum(is_settled(record, daemon_id) for record in some)
+        half = sum(is_half_revoked(record, daemon_id) for record in some)
+        return f"{len(some):,}", f"{answered:,}", f"{half:,}"
+
+    columns = ("records", "answered by people too", "begun before")
+    for column, total in zip(columns, figures(records), strict=True):
+        table.add_column(column, total, justify="right")
+    for (model, label), some in sorted(groups.items()):
+        table.add_row(escape(model), escape(label), *figures(some))
+    return table
