@@ -7,19 +7,31 @@ would not do: on any other route the daemon's answer counts as one that a person
 
 from __future__ import annotations
 
+import shlex
+import time
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 
 import structlog
 
 from argilla_loop.argilla.dataset import WorkingDataset
-from argilla_loop.domain import Learner, LoggedRecord, Model, NewRecord, Pool, PoolSample
+from argilla_loop.domain import Learner, LoggedRecord, Model, NewRecord, Pool, PoolSample, Vectors
 from argilla_loop.errors import TrainingError
+from argilla_loop.loop import PoolSource, Turn
 from argilla_loop.observability.progress import progress
 from argilla_loop.policy.answers import LabelRule, examples_from
 from argilla_loop.policy.certainty import best
-from argilla_loop.policy.plan import head_of_latest
-from argilla_loop.policy.revocation import asked_again, is_settled, settled
+from argilla_loop.policy.plan import NextBatch, head_of_latest
+from argilla_loop.policy.revocation import (
+    Which,
+    asked_again,
+    failed_versions,
+    is_settled,
+    revocable,
+    settled,
+    stopped_labels,
+)
+from argilla_loop.selection import Rules, Selection
 
 log = structlog.get_logger(__name__)
 
@@ -79,6 +91,105 @@ def model_of_people(
     except TrainingError as error:
         log.warning("training_impossible", reason=str(error), then="asking without suggestions")
         return None
+
+
+class FailedAudits:
+    """Sees to turns after which accepting has stopped: says so once, and takes back what had been accepted, if told to.
+
+    Only the stop itself is remembered, so that it is said once. What is to be taken back is seen anew at every turn:
+    afterwards there is nothing left, and what an interruption left is taken back at the next turn.
+
+    Args:
+        dataset: where the records lie.
+        pool: for what came with a label.
+        learner: for suggestions where a turn's own model learns from models, too.
+        vectors: of the pool.
+        rules: of the loop.
+        revoke: whether to take back what the failed versions have accepted.
+    """
+
+    def __init__(
+        self,
+        dataset: WorkingDataset,
+        pool: PoolSource,
+        learner: Learner,
+        vectors: Vectors,
+        rules: Rules,
+        *,
+        revoke: bool,
+    ) -> None:
+        self._dataset, self._pool, self._learner, self._vectors = dataset, pool, learner, vectors
+        self._rules, self._revoke = rules, revoke
+        self._told: frozenset[str] = frozenset()
+
+    def __call__(self, turn: Turn) -> None:
+        """See to ``turn``."""
+        if not isinstance(turn.step, NextBatch):
+            return
+        stopped = stopped_labels(turn.step.verdicts)
+        news = stopped != self._told
+        if stopped and (news or self._revoke):
+            started = time.monotonic()
+            records = list(self._dataset.scan())
+            versions = failed_versions(
+                records,
+                stopped,
+                daemon_id=self._dataset.daemon_id,
+                rule=self._rules.label_rule,
+                min_submitted=self._dataset.info.min_submitted,
+            )
+            # of no version all would be meant
+            accepted = (
+                revocable(records, Which(versions, stopped), self._dataset.daemon_id) if versions else []
+            )
+            if news:
+                self._tell(stopped, versions, accepted)
+            if accepted and self._revoke:
+                take_back(
+                    self._dataset, accepted, lambda: self._model(turn, records), rule=self._rules.label_rule
+                )
+                log.warning(
+                    "accepted_revoked",
+                    records=len(accepted),
+                    versions=by_version(accepted),
+                    why="checks no longer speak for the demanded precision",
+                    seconds=round(time.monotonic() - started, 3),
+                )
+        self._told = stopped
+
+    def _tell(
+        self, stopped: frozenset[str], versions: frozenset[str], accepted: Sequence[LoggedRecord]
+    ) -> None:
+        then = "nothing is left to take back"
+        if accepted:
+            then = (
+                "taking them back" if self._revoke else command(versions, stopped, self._dataset.info.labels)
+            )
+        log.warning(
+            "accepting_stopped",
+            labels=sorted(stopped),
+            versions=sorted(versions),
+            accepted=len(accepted),
+            why="checks no longer speak for the demanded precision",
+            then=then,
+        )
+
+    def _model(self, turn: Turn, records: Sequence[LoggedRecord]) -> Model | None:
+        if not self._rules.train_on_model:
+            return turn.model
+        pool = self._pool.current()
+        sample = Selection(self._vectors, self._rules).sample(pool)
+        return model_of_people(
+            self._dataset, records, pool, self._learner, sample, rule=self._rules.label_rule
+        )
+
+
+def command(versions: Collection[str], labels: Collection[str], all_labels: Collection[str]) -> str:
+    """What an operator types to take back what ``versions`` have accepted as ``labels``."""
+    words = [f"--model-version {shlex.quote(version)}" for version in sorted(versions)]
+    if set(labels) != set(all_labels):
+        words += [f"--label {shlex.quote(label)}" for label in sorted(labels)]
+    return " ".join(["argilla-loop revoke -c FILE", *words])
 
 
 def by_version(records: Sequence[LoggedRecord]) -> dict[str, int]:

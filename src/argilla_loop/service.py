@@ -27,6 +27,7 @@ from argilla_loop.observability import systemd
 from argilla_loop.observability.heartbeat import heartbeat, heartbeat_file
 from argilla_loop.policy.plan import MAX_BATCH, Step
 from argilla_loop.pool import WatchedPool
+from argilla_loop.revoke import FailedAudits
 from argilla_loop.selection import Rules
 from argilla_loop.settings import Settings
 from argilla_loop.story import tell
@@ -139,7 +140,16 @@ class Service:
         threading.Thread(target=self._warm_up, args=(learner,), name="warm-up", daemon=True).start()
 
         dataset = ArgillaDataset(connection, info)
-        loop = Loop(dataset, pool, learner, vectors, rules(settings, info), on_turn=self._on_turn)
+        decided = rules(settings, info)
+        failed_audits = FailedAudits(
+            dataset, pool, learner, vectors, decided, revoke=settings.on_failed_audit == "revoke"
+        )
+
+        def on_turn(turn: Turn) -> None:
+            self._on_turn(turn)
+            failed_audits(turn)
+
+        loop = Loop(dataset, pool, learner, vectors, decided, on_turn=on_turn)
 
         def due(search: Search) -> bool:
             systemd.alive()  # a try that fails because Argilla is away is no reason to restart us
