@@ -43,6 +43,10 @@ def test_nothing_is_acceptable_where_nothing_may_be_even_with_certainty_one() ->
     assert not found.undecided(COLUMNS, np.ones(4)).any()
 
 
+def test_thresholds_that_hardly_anything_lies_above_are_left_out() -> None:
+    assert set(mean_above(np.array([0.65] * 99 + [0.95]), (0.6, 0.9))) == {0.6}
+
+
 def test_what_a_model_takes_its_precision_for_is_the_mean_above_each_threshold() -> None:
     found = mean_above(np.array([0.5, 0.75, 0.85]), (0.6, 0.8, 0.9))
     assert found == {0.6: pytest.approx(0.8), 0.8: pytest.approx(0.85)}

@@ -144,10 +144,14 @@ def test_what_is_found_depends_on_the_checks_alone(made: list[Check]) -> None:
     assert verdict(made, bar) == verdict(list(made), bar)
 
 
-def test_checks_are_drawn_where_the_model_takes_itself_to_be_right_often_enough_and_stay_there() -> None:
-    bar = Bar((0.6, 0.8, 0.9), precision=0.95)
-    assert worth_checking({0.6: 0.9, 0.8: 0.96, 0.9: 0.98}, bar, before=None) == 0.8
-    assert worth_checking({0.6: 0.96, 0.8: 0.97, 0.9: 0.98}, bar, before=0.8) == 0.8
-    assert worth_checking({0.6: 0.9, 0.8: 0.94, 0.9: 0.98}, bar, before=0.8) == 0.9
-    assert worth_checking({}, bar, before=None) == 0.9
+def test_checks_are_drawn_where_the_model_takes_itself_to_be_hardly_ever_wrong_and_stay_there() -> None:
+    bar = Bar((0.6, 0.8, 0.9), precision=0.9)
+    assert worth_checking({0.6: 0.95, 0.8: 0.976, 0.9: 0.98}, bar, before=None) == 0.8
+    assert worth_checking({0.6: 0.98, 0.8: 0.985, 0.9: 0.99}, bar, before=0.8) == 0.8
+    assert worth_checking({0.6: 0.95, 0.8: 0.96, 0.9: 0.98}, bar, before=0.8) == 0.9
+
+
+def test_where_the_model_is_sure_of_nothing_checks_are_drawn_at_the_strictest_that_has_enough_texts() -> None:
+    assert worth_checking({0.6: 0.8, 0.8: 0.9}, Bar((0.6, 0.8, 0.9), 0.95), before=None) == 0.8
+    assert worth_checking({}, Bar((0.6, 0.8, 0.9), 0.95), before=None) == 0.9
     assert worth_checking({}, Bar((0.9,), None), before=None) == 0.9

@@ -25,6 +25,9 @@ def best(probabilities: FloatArray) -> tuple[IndexArray, NDArray[np.float64]]:
     return columns, probabilities[np.arange(len(probabilities)), columns].astype(np.float64)
 
 
+LEAST_ABOVE = 0.05  # share of the texts above a threshold that is worth checking
+
+
 @dataclass(frozen=True, slots=True)
 class Levels:
     """Above which certainty a record is acceptable, by label, and whether accepting it has been granted.
@@ -73,6 +76,10 @@ def levels(
 
 
 def mean_above(certainties: NDArray[np.float64], thresholds: Sequence[float]) -> dict[float, float]:
-    """Mean of the ``certainties`` above each threshold: what the model takes its precision for; without empty ones."""
+    """Mean of the ``certainties`` above each threshold: what the model takes its precision for.
+
+    Thresholds that hardly anything lies above are left out: nothing is gained by checking there.
+    """
     above = {threshold: certainties[certainties > threshold] for threshold in thresholds}
-    return {threshold: float(values.mean()) for threshold, values in above.items() if len(values)}
+    least = LEAST_ABOVE * len(certainties)
+    return {threshold: float(values.mean()) for threshold, values in above.items() if len(values) > least}

@@ -13,9 +13,9 @@ paid for:
   half the probability of the one before, so that all of them together stay below 1 - ``confidence`` (alpha spending,
   Lan and DeMets 1983);
 - *many thresholds*: at a look all that have enough checks are tried, from the strictest downwards, by the fallback
-  procedure (Wiens 2003): half of the look's error belongs to the lowest one, the rest to the others alike, and what a
-  threshold that passes was given is handed on to the next. Which ones have enough checks depends on certainties, never
-  on who was right;
+  procedure (Wiens 2003): three quarters of the look's error belong to the lowest one, the rest to the others alike, and
+  what a threshold that passes was given is handed on to the next. Which ones have enough checks depends on certainties,
+  never on who was right;
 - *many labels*, where each is granted by itself: the error is divided by their number (Bonferroni).
 """
 
@@ -30,6 +30,10 @@ from argilla_loop.policy.bound import checks_needed, lower_bound
 GROWTH = 1.5
 # Thresholds to choose from: coarse, as each needs dozens of checks of its own.
 THRESHOLDS = (0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
+# Of a look's error, what belongs to the lowest threshold that has enough checks: the one that they were drawn for.
+LOWEST_SHARE = 0.75
+# Errors that are looked for in place of those that are allowed, so that a hundred checks can tell.
+AIM = 0.25
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,21 +130,23 @@ def verdicts(
 def worth_checking(mean_above: Mapping[float, float], bar: Bar, *, before: float | None) -> float:
     """The threshold above which to draw records for checking while none is granted.
 
-    The lowest one above which the model takes itself to be right often enough; it may be wrong about that, but then
-    the checks will say so. It stays where it was ``before`` as long as that holds, as checks count only for thresholds
+    The lowest one above which the model takes itself to be wrong no more than ``AIM`` of what is allowed: closer to
+    the target it would take hundreds of checks to tell one from the other. It may be wrong about itself, but then the
+    checks will say so. It stays where it was ``before`` as long as that holds, as checks count only for thresholds
     that they were drawn above.
 
     Args:
-        mean_above: for each threshold the mean certainty of the pool's texts above it; those that have none left out.
+        mean_above: for each threshold the mean certainty of the pool's texts above it; those that have few left out.
         bar: what is demanded.
         before: where checks were drawn last.
     """
-    if bar.precision is None:
+    if bar.precision is None or len(bar.thresholds) == 1:
         return bar.thresholds[0]
-    fit = [t for t in bar.thresholds if mean_above.get(t, 0.0) >= bar.precision]
+    aim = 1 - AIM * (1 - bar.precision)
+    fit = [t for t in bar.thresholds if mean_above.get(t, 0.0) >= aim]
     if before in fit:
         return before
-    return fit[0] if fit else bar.thresholds[-1]
+    return min(fit, default=max(mean_above, default=bar.thresholds[-1]))
 
 
 def _history(
@@ -172,13 +178,17 @@ def _lowest(
     others = len(enough) - 1
     found, handed_on = None, 0.0
     for threshold in reversed(enough):
-        own = error if not others else error / 2 if threshold == enough[0] else error / 2 / others
+        own = error if not others else _share(threshold == enough[0], others) * error
         right, checked = counts[threshold]
         if lower_bound(right, checked, own + handed_on) >= precision:
             found, handed_on = threshold, own + handed_on
         else:
             handed_on = 0.0
     return found
+
+
+def _share(is_lowest: bool, others: int) -> float:  # noqa: FBT001 - private
+    return LOWEST_SHARE if is_lowest else (1 - LOWEST_SHARE) / others
 
 
 def _missing(checks: Sequence[Check], threshold: float, precision: float, error: float, looks: int) -> int:
