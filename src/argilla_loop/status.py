@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 
 from rich.console import Group, RenderableType
+from rich.markup import escape
 from rich.table import Table
 
+from argilla_loop.acceptance import Acceptance, acceptance, section
 from argilla_loop.argilla.dataset import ArgillaDataset
 from argilla_loop.argilla.schema import find_dataset, find_workspace, labels_of, verify_dataset
-from argilla_loop.domain import HeadEvidence, LoggedRecord, Pool
+from argilla_loop.domain import LoggedRecord, Pool
 from argilla_loop.errors import SchemaError
-from argilla_loop.evidence import known
-from argilla_loop.policy.progress import BatchProgress, Progress, progress
-from argilla_loop.service import connect_with, pool_source
+from argilla_loop.evidence import Evidence, known
+from argilla_loop.policy.answers import LabelRule
+from argilla_loop.policy.progress import BatchProgress, Disagreement, Progress, progress
+from argilla_loop.service import connect_with, pool_source, rules
 from argilla_loop.settings import Settings
 
 SHOWN_BATCHES = 10
+SHOWN_PAIRS = 3
 
 
 def status(settings: Settings) -> RenderableType:
@@ -38,50 +42,64 @@ def status(settings: Settings) -> RenderableType:
     dataset = ArgillaDataset(connection, info)
     records = list(dataset.scan())
     pool = pool_source(settings, labels, connection).current()
-    seen = progress(records, min_submitted=info.min_submitted, daemon_id=dataset.daemon_id)
+    decided = rules(settings, info)
+    seen = progress(
+        records, rule=decided.label_rule, min_submitted=info.min_submitted, daemon_id=dataset.daemon_id
+    )
+    now = acceptance(
+        records,
+        pool.examples(),
+        rules=decided,
+        labels=labels,
+        min_submitted=info.min_submitted,
+        daemon_id=dataset.daemon_id,
+    )
     return render(
         seen,
+        now,
         settings=settings,
-        labels=labels,
         seeds=_seeds(pool),
         left=_left(pool, records),
-        evidence=known(settings),
+        known_of_model=known(settings),
     )
 
 
 def render(
     seen: Progress,
+    now: Acceptance,
     *,
     settings: Settings,
-    labels: tuple[str, ...],
-    seeds: dict[str, int],
+    seeds: Mapping[str, int],
     left: int,
-    evidence: tuple[str, tuple[HeadEvidence, ...]] | None = None,
+    known_of_model: Evidence | None = None,
 ) -> RenderableType:
     """What ``status`` prints.
 
     Args:
         seen: the progress.
-        settings: for names and the minimum of examples.
-        labels: all labels there are.
+        now: what the service may accept.
+        settings: for names.
         seeds: labelled examples that came with the pool, by label.
         left: unlabelled pool records that are not logged yet.
-        evidence: version of the latest model trained on this machine, and what was found about its heads.
+        known_of_model: what is known of the latest model trained on this machine.
     """
+    scored_by = [model for batch in seen.batches for model in batch.models][-1:]
+    current = known_of_model if known_of_model and known_of_model.model in scored_by else None
     parts = [
         _headline(seen, settings, left),
-        _examples(seen, labels, seeds, settings.min_examples_per_label),
+        *section(seen, now, current.held_back if current else None),
+        _examples(seen, now, seeds),
         _batches(seen),
     ]
-    scored_by = [model for batch in seen.batches for model in batch.models][-1:]
-    if evidence is not None and evidence[1] and evidence[0] in scored_by:
-        parts.append(_heads(*evidence))
+    if current is not None and current.heads:
+        parts.append(_heads(current))
     return Group(*parts)
 
 
-def _heads(version: str, evidence: tuple[HeadEvidence, ...]) -> Table:
+def _heads(known_of_model: Evidence) -> Table:
+    examples, version = known_of_model.heads[0].examples, known_of_model.model
     table = Table(
-        title=f"Heads, cross-validated on {evidence[0].examples} examples of people (model {version})",
+        title=f"Heads, cross-validated on {examples} examples of people (model {version})",
         title_justify="left",
         caption="certain: above 0.9. The first was chosen.",
         caption_justify="left",
@@ -89,7 +107,7 @@ def _heads(version: str, evidence: tuple[HeadEvidence, ...]) -> Table:
     table.add_column("head")
     for column in ("accuracy", "log-loss", "calibration error", "certain", "right when certain"):
         table.add_column(column, justify="right")
-    for one in evidence:
+    for one in known_of_model.heads:
         table.add_row(
             one.head,
             f"{one.accuracy:.1%}",
@@ -102,7 +120,8 @@ def _heads(version: str, evidence: tuple[HeadEvidence, ...]) -> Table:
 
 
 def _headline(seen: Progress, settings: Settings, left: int) -> Table:
-    table = Table(title=f"{settings.workspace} / {settings.dataset}", show_header=False, title_justify="left")
+    name = escape(f"{settings.workspace} / {settings.dataset}")
+    table = Table(title=name, show_header=False, title_justify="left")
     if seen.batches:
         latest = seen.batches[-1]
         waiting = latest.size - latest.done
@@ -111,23 +130,41 @@ def _headline(seen: Progress, settings: Settings, left: int) -> Table:
     else:
         table.add_row("batch", "none yet")
     table.add_row("pool left", f"{left:,}" + ("" if left else " (exhausted)"))
-    table.add_row("agreement with people", _share(seen.agreement))
-    table.add_row("validated by the service", f"{sum(seen.model.values()):,}")
+    kept = f"{_share(seen.agreement)} ({seen.agreed:,} of {seen.answered:,})" if seen.answered else "-"
+    table.add_row("suggestions that people kept", kept)
+    if seen.disagreement.several:
+        table.add_row("people disagree", _disagreement(seen.disagreement, settings.label_rule))
     table.add_row("discarded", f"{seen.discarded:,}")
     if seen.unnumbered:
         table.add_row("logged by others", f"{seen.unnumbered:,}")
     return table
 
 
-def _examples(seen: Progress, labels: tuple[str, ...], seeds: dict[str, int], minimum: int) -> Table:
-    table = Table(title="Examples by label", title_justify="left")
-    table.add_column("label")
-    for column in ("human", "from the pool", "model", "still missing"):
+def _disagreement(found: Disagreement, rule: LabelRule) -> str:
+    told = f"on {found.disagreed:,} of {found.several:,} records that several answered (label_rule = {rule})"
+    pairs = [
+        escape(f"{first or 'discarded'} / {second or 'discarded'} {count}")
+        for (first, second), count in found.pairs[:SHOWN_PAIRS]
+    ]
+    return told + (f"; most often {', '.join(pairs)}" if pairs else "")
+
+
+def _examples(seen: Progress, now: Acceptance, seeds: Mapping[str, int]) -> Table:
+    minimum, accept_minimum = now.rules.min_examples_per_label, now.rules.min_accept_examples
+    caption = f"to {minimum}: what is missing before anything is accepted (min_examples_per_label)."
+    # two minima, and where nothing is to be accepted the second has no meaning
+    twice = now.rules.bar is not None and accept_minimum > minimum
+    if twice:
+        caption += f" to {accept_minimum}: before anything is accepted as that label (min_accept_examples)."
+    table = Table(title="Examples by label", title_justify="left", caption=caption, caption_justify="left")
+    table.add_column("label", overflow="fold")
+    columns = ("human", "from the pool", "validated by itself", f"to {minimum}")
+    for column in (*columns, *((f"to {accept_minimum}",) if twice else ())):
         table.add_column(column, justify="right")
-    for label in labels:
-        human, seed = seen.human[label], seeds.get(label, 0)
-        missing = max(minimum - human - seed, 0)
-        table.add_row(label, str(human), str(seed), str(seen.model[label]), str(missing) if missing else "-")
+    for label in now.labels:
+        lacks = [now.missing.get(label, 0), *((now.few.get(label, 0),) if twice else ())]
+        counts = (seen.human[label], seeds.get(label, 0), seen.model[label])
+        table.add_row(escape(label), *map(str, counts), *(str(lack or "-") for lack in lacks))
     return table
 
 
@@ -138,9 +175,14 @@ def _batches(seen: Progress) -> Table:
         if len(shown) == len(seen.batches)
         else f"Latest {len(shown)} of {len(seen.batches)} batches"
     )
-    table = Table(title=title, title_justify="left")
-    for column in ("batch", "done", "accepted", "agreement", "model"):
-        table.add_column(column, justify="left" if column == "model" else "right")
+    table = Table(
+        title=title,
+        title_justify="left",
+        caption="kept: suggestions that people kept. right: checks, which are blind, that say what the model said.",
+        caption_justify="left",
+    )
+    for column in ("idx", "done", "ask", "accept", "audit", "kept", "right", "model"):
+        table.add_column(column, justify="left" if column == "model" else "right", overflow="fold")
     for batch in shown:
         table.add_row(*_row(batch))
     return table
@@ -149,8 +191,9 @@ def _batches(seen: Progress) -> Table:
 def _row(batch: BatchProgress) -> Iterator[str]:
     yield str(batch.number)
     yield f"{batch.done}/{batch.size}"
-    yield str(batch.accepted)
-    yield f"{_share(batch.agreement)}" + (f" ({batch.agreed}/{batch.answered})" if batch.answered else "")
+    yield from map(str, (batch.asked, batch.accepted, batch.audited))
+    yield f"{batch.agreed}/{batch.answered}" if batch.answered else "-"
+    yield f"{batch.right}/{batch.checked}" if batch.checked else "-"
     yield ", ".join(batch.models) or "- (cold start)"
 
 

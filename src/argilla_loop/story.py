@@ -1,18 +1,19 @@
 """What a turn did, told in the log: an event a step, in the order of Argilla's tutorial.
 
 A batch is validated, the examples are collected, the classifier is trained, the next slice is scored, the batch is
-logged with what was certain enough already validated.
+logged with what was certain enough already validated, and with what is to be checked.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from typing import Any
 
 import structlog
 
 from argilla_loop.domain import Model, Origin, Route
 from argilla_loop.loop import Turn
-from argilla_loop.policy.plan import Finished, Wait
+from argilla_loop.policy.plan import Finished, NextBatch, Wait
 
 log = structlog.get_logger(__name__)
 
@@ -63,17 +64,49 @@ def tell(turn: Turn) -> None:
             missing_examples=dict(step.missing),
             seconds=seconds.get("choose"),
         )
-    routes = Counter(record.route for record in turn.records)
-    held_up = {"accepting_waits_for": dict(step.missing)} if turn.model is not None and step.missing else {}
+    if turn.held_back is not None:
+        right, everything = turn.held_back
+        log.info("held_back_measured", right=right, records=everything, accuracy=round(right / everything, 3))
+    routes = Counter("held_back" if record.held_back else record.route for record in turn.records)
     log.info(
         "batch_logged",
         batch=step.number,
         records=len(turn.records),
         asked=routes[Route.ASK],
         accepted=routes[Route.ACCEPT],
-        **held_up,
+        audited=routes[Route.AUDIT],
+        held_back=routes["held_back"],
+        **(_accepting(step) if isinstance(step, NextBatch) and turn.model is not None else {}),
         seconds=seconds.get("log"),
     )
+
+
+def _accepting(step: NextBatch) -> dict[str, Any]:
+    """From which certainty on records are accepted and what checks say of them, or what that waits for."""
+    if step.missing:
+        return {"accepting_waits_for": dict(step.missing)}
+    if not step.verdicts:
+        return {}
+    few = {"labels_with_few_examples": len(step.few)} if step.few else {}
+    different = set(step.verdicts.values())
+    if len(different) > 1:  # each label has its own
+        waiting = [verdict for verdict in step.verdicts.values() if verdict.threshold is None]
+        return {
+            "labels_granted": len(step.verdicts) - len(waiting),
+            "labels_stopped": sum(verdict.stopped for verdict in waiting),
+            "checks_missing": min((verdict.missing for verdict in waiting), default=0),
+            **few,
+        }
+    verdict = different.pop()
+    return {
+        "accepting_above": verdict.threshold,
+        "checked": verdict.checked,
+        "right": verdict.right,
+        "precision_at_least": round(verdict.lower, 3),
+        "checks_missing": verdict.missing,
+        **({"stopped": True} if verdict.stopped else {}),
+        **few,
+    }
 
 
 def _evidence(model: Model) -> dict[str, float | str | None]:
