@@ -13,9 +13,9 @@ from argilla_loop.domain import Example, LoggedRecord
 from argilla_loop.policy.answers import examples_from
 from argilla_loop.policy.bound import lower_bound, upper_bound
 from argilla_loop.policy.checks import checks_from
-from argilla_loop.policy.plan import drawn_above, missing_examples
+from argilla_loop.policy.plan import missing_examples
 from argilla_loop.policy.progress import Blind, Progress
-from argilla_loop.policy.promise import Check, Verdict, verdicts
+from argilla_loop.policy.promise import Verdict, verdicts
 from argilla_loop.selection import AUDITED_SHARE, Rules
 
 TITLE = "What the service validates by itself"
@@ -36,8 +36,6 @@ class Acceptance:
         missing: label -> examples of people it lacks before anything is accepted.
         few: label -> examples of people it lacks before anything is accepted as that label.
         verdicts: by label; empty where nothing is to be accepted.
-        checks: what these rest on.
-        drawn_above: certainty above which the latest audit was drawn.
         min_submitted: answers that a record of the dataset needs.
     """
 
@@ -46,8 +44,6 @@ class Acceptance:
     missing: Mapping[str, int] = field(default_factory=dict)
     few: Mapping[str, int] = field(default_factory=dict)
     verdicts: Mapping[str, Verdict] = field(default_factory=dict)
-    checks: Sequence[Check] = ()
-    drawn_above: float | None = None
     min_submitted: int = 1
 
 
@@ -83,8 +79,6 @@ def acceptance(
         missing_examples(examples, labels, rules.min_examples_per_label),
         missing_examples(examples, labels, rules.min_accept_examples),
         verdicts(checks, bar, labels, each=rules.promise == "label") if bar is not None else {},
-        checks,
-        drawn_above(records),
         min_submitted,
     )
 
@@ -141,14 +135,14 @@ def precision_in_words(now: Acceptance) -> str:
     rules = now.rules
     if not now.verdicts or rules.promise == "label":
         return ""
-    found = _measured(now)
-    if found is None:
+    verdict = _common(now)
+    if not verdict.checked:
         return "not measured: no check yet"
     words = (
-        f"{found.right:,} of {_count(found.checked, 'check')} above {found.above} right "
-        f"({found.right / found.checked:.1%}), at least {_floor(found.lower)} at {rules.confidence:.0%} confidence"
+        f"{verdict.right:,} of {_count(verdict.checked, 'check')} right ({verdict.right / verdict.checked:.1%}), "
+        f"at least {_floor(verdict.lower)} at {rules.confidence:.0%} confidence"
     )
-    if not found.granted and rules.bar is not None and found.lower >= (rules.bar.precision or 0):
+    if verdict.threshold is None and rules.bar is not None and verdict.lower >= (rules.bar.precision or 0):
         words += " if one had looked but once: a promise pays for each look"
     return words
 
@@ -194,6 +188,8 @@ def _evidence_missing(now: Acceptance) -> Iterator[str]:
         more = f"{_count(verdict.missing, 'more right check')} needed, at least"
         stop = "stopped, as checks fell below what is demanded: " if verdict.stopped else "nothing yet: "
         yield stop + more
+        if verdict.hopeless and now.rules.target_precision is not None:
+            yield "too many of these checks are wrong: the next are drawn above a stricter threshold, if there is one"
     if now.missing:
         return
     audited = max(round(now.rules.slice_size * AUDITED_SHARE), 1)
@@ -243,50 +239,17 @@ def _by_label(now: Acceptance) -> Table:
     for column in ("accepted above", "right checks", "at least", "more checks", "more examples"):
         table.add_column(column, justify="right")
     for label in now.labels:
-        verdict, found = now.verdicts.get(label, Verdict(None)), _measured(now, label)
+        verdict = now.verdicts.get(label, Verdict(None))
         examples = max(now.missing.get(label, 0), now.few.get(label, 0))
         table.add_row(
             escape(label),
             ("stopped" if verdict.stopped else "-") if verdict.threshold is None else f"{verdict.threshold}",
-            f"{found.right}/{found.checked}" if found else "-",
-            _floor(found.lower) if found else "-",
+            f"{verdict.right}/{verdict.checked}" if verdict.checked else "-",
+            _floor(verdict.lower) if verdict.checked else "-",
             str(verdict.missing or "-"),
             str(examples or "-"),
         )
     return table
-
-
-@dataclass(frozen=True, slots=True)
-class _Measured:
-    above: float
-    granted: bool
-    right: int
-    checked: int
-    lower: float
-
-
-def _measured(now: Acceptance, label: str | None = None) -> _Measured | None:
-    """What checks say of the threshold that is granted, or else of that above which they are being drawn.
-
-    Not of the one that is nearest to be granted, as a verdict does: that may be one that nothing is known of yet.
-    """
-    bar = now.rules.bar
-    if bar is None:
-        return None
-    verdict = _common(now) if label is None else now.verdicts.get(label, Verdict(None))
-    above = verdict.threshold
-    if above is None:
-        above = bar.thresholds[0] if now.drawn_above is None else now.drawn_above
-    rights = [
-        check.right
-        for check in now.checks
-        if check.certainty > above >= check.above and label in (None, check.label)
-    ]
-    if not rights:
-        return None
-    error = (1 - bar.confidence) / (1 if label is None else len(now.labels))
-    lower = lower_bound(sum(rights), len(rights), error)
-    return _Measured(above, verdict.threshold is not None, sum(rights), len(rights), lower)
 
 
 def _common(now: Acceptance) -> Verdict:

@@ -1,0 +1,266 @@
+"""What `argilla-loop status` tells an operator about what the service validates by itself."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from worlds import CentroidLearner, FixedSource, ListPool, answer_all, sentences
+
+from argilla_loop import evidence
+from argilla_loop.acceptance import Acceptance, acceptance, bar_in_words, hindrances, precision_in_words
+from argilla_loop.argilla.memory import MemoryDataset
+from argilla_loop.domain import Answer, Example, LoggedRecord, Route
+from argilla_loop.evidence import Evidence
+from argilla_loop.loop import Loop
+from argilla_loop.policy.plan import NextBatch
+from argilla_loop.policy.progress import progress
+from argilla_loop.policy.promise import Verdict
+from argilla_loop.selection import Rules
+from argilla_loop.settings import Settings
+from argilla_loop.simulate.known import KnownVectors
+from argilla_loop.status import render
+
+BOT = "bot"
+LABELS = ("World", "Sports", "Business")
+TARGET = Rules(target_precision=0.95)
+
+
+def settings(folder: Path) -> Settings:
+    return Settings.model_validate(
+        {"api_key": "k", "dataset": "topics", "pool": {"path": ["x.csv"]}, "cache_dir": folder}
+    )
+
+
+def taught(count: int = 10, labels: tuple[str, ...] = LABELS) -> list[Example]:
+    return [Example(f"{label}{n}", "t", label) for label in labels for n in range(count)]
+
+
+def record(number: int, route: Route, person: str | None, label: str = "World") -> LoggedRecord:
+    """A record that the model takes for ``label`` and ``person`` for theirs."""
+    answers = [Answer("u", "submitted", person, "2")] if person else []
+    if route is Route.ACCEPT:
+        answers.append(Answer(BOT, "submitted", label, "1"))
+    return LoggedRecord(
+        f"r{number:04}",
+        "t",
+        number // 10,
+        route,
+        0.93,
+        "linear-1",
+        None if route is Route.AUDIT else label,
+        label,
+        0.9,
+        answers=tuple(answers),
+    )
+
+
+def audits(right: int, wrong: int = 0, *, start: int = 0, label: str = "World") -> list[LoggedRecord]:
+    """So many answered audits, the right ones first."""
+    return [
+        record(start + n, Route.AUDIT, label if n < right else "Business", label)
+        for n in range(right + wrong)
+    ]
+
+
+def seen(records: list[LoggedRecord], rules: Rules, *, examples: int = 10) -> Acceptance:
+    return acceptance(records, taught(examples), rules=rules, labels=LABELS, min_submitted=1, daemon_id=BOT)
+
+
+def with_verdict(verdict: Verdict, rules: Rules = TARGET) -> Acceptance:
+    return Acceptance(rules, LABELS, verdicts=dict.fromkeys(LABELS, verdict))
+
+
+def told(records: list[LoggedRecord], now: Acceptance, folder: Path, known: Evidence | None = None) -> str:
+    """What is printed, in one line."""
+    console = Console(width=400)
+    found = progress(records, min_submitted=1, daemon_id=BOT)
+    with console.capture() as capture:
+        console.print(render(found, now, settings=settings(folder), seeds={}, left=3, known_of_model=known))
+    return " ".join(capture.get().replace("│", " ").split())
+
+
+def test_a_fixed_threshold_promises_nothing_and_shows_what_was_measured() -> None:
+    now = seen(audits(132, 4), Rules())
+    assert bar_in_words(now) == "fixed threshold 0.9; no precision is promised"
+    assert precision_in_words(now) == "132 of 136 checks right (97.1%), at least 93.3% at 95% confidence"
+    assert list(hindrances(now)) == []
+    assert precision_in_words(seen([], Rules())) == "not measured: no check yet"
+
+
+def test_a_fixed_threshold_with_a_precision_says_both() -> None:
+    rules = replace(Rules(), min_precision=0.9, confidence=0.99)
+    assert bar_in_words(with_verdict(Verdict(0.9, 99, 99, 0.95), rules)) == (
+        "fixed threshold 0.9, and precision 90.0% promised at 99% confidence: accepting above certainty 0.9"
+    )
+
+
+def test_until_evidence_suffices_it_is_said_how_much_is_missing() -> None:
+    now = with_verdict(Verdict(None, 34, 34, 0.915, missing=38))
+    assert bar_in_words(now) == "target precision 95.0% promised at 95% confidence: not granted yet"
+    first, meanwhile = hindrances(now)
+    assert first == "nothing yet: 38 more right checks needed, at least"
+    assert meanwhile == "until then up to 5 of the 10 texts of a slice are audits"
+    one = with_verdict(Verdict(None, 71, 71, 0.94, missing=1))
+    assert next(hindrances(one)) == "nothing yet: 1 more right check needed, at least"
+
+
+def test_once_it_suffices_the_threshold_is_named_and_nothing_is_in_the_way() -> None:
+    now = with_verdict(Verdict(0.8, 146, 144, 0.9573))
+    assert bar_in_words(now).endswith("at 95% confidence: accepting above certainty 0.8")
+    assert precision_in_words(now) == "144 of 146 checks right (98.6%), at least 95.7% at 95% confidence"
+    assert list(hindrances(now)) == []
+
+
+def test_a_stop_is_told_with_what_was_measured() -> None:
+    now = with_verdict(Verdict(None, 81, 72, 0.8187, missing=90, stopped=True, hopeless=True))
+    assert bar_in_words(now).endswith("stopped")
+    assert precision_in_words(now) == "72 of 81 checks right (88.9%), at least 81.8% at 95% confidence"
+    stopped, stricter, _ = hindrances(now)
+    assert stopped.startswith(
+        "stopped, as checks fell below what is demanded: 90 more right checks needed, at least"
+    )
+    assert "stricter threshold" in stricter
+
+
+def test_a_bound_that_reaches_the_target_between_two_looks_is_no_promise_and_says_why() -> None:
+    now = with_verdict(Verdict(None, 72, 72, 0.956, missing=24))
+    assert precision_in_words(now).endswith("if one had looked but once: a promise pays for each look")
+
+
+def test_labels_that_lack_examples_are_named_with_what_they_lack() -> None:
+    few = seen(audits(1), TARGET, examples=3)
+    assert next(hindrances(few)) == (
+        "nothing while labels lack people's examples (min_examples_per_label = 5): "
+        "World 1, Business 2, Sports 2"
+    )
+    assert not any("audits" in reason for reason in hindrances(few))  # none are drawn by then
+    more = seen(audits(3), TARGET, examples=7)
+    assert next(hindrances(more)) == (
+        "nothing as labels with too few of people's examples (min_accept_examples = 10): Business 3, Sports 3"
+    )
+
+
+def test_of_many_labels_those_that_lack_least_are_named() -> None:
+    now = Acceptance(Rules(), LABELS, {f"L{n}": n for n in range(1, 8)})
+    assert next(hindrances(now)).endswith(": L1 1, L2 2, L3 3, L4 4 and 3 more labels")
+
+
+@pytest.mark.parametrize(
+    ("now", "said"),
+    [
+        (
+            Acceptance(Rules(certainty_threshold=None), LABELS),
+            "auto_validate = false: people see every record",
+        ),
+        (
+            Acceptance(Rules(certainty_threshold=None), LABELS, min_submitted=2),
+            "a record of this dataset needs 2 answers (min_submitted): people give them all",
+        ),
+        (
+            Acceptance(Rules(accept_limit=0), LABELS),
+            "accept_limit = 0: only what happens to be in a slice is accepted",
+        ),
+        (
+            Acceptance(Rules(min_precision=0.9, audit_rate=0), LABELS),
+            "audit_rate = 0: once granted, only corrections can show that precision falls",
+        ),
+    ],
+)
+def test_settings_that_are_in_the_way_are_named(now: Acceptance, said: str) -> None:
+    assert said in list(hindrances(now))
+
+
+def test_with_a_promise_for_each_label_each_has_its_line(tmp_path: Path) -> None:
+    rules = Rules(target_precision=0.8, confidence=0.9, promise="label")
+    verdicts = {
+        "World": Verdict(0.9, 30, 30, 0.8927),
+        "Sports": Verdict(None, 12, 10, 0.5, missing=24, stopped=True),
+        "Business": Verdict(None, missing=30),
+    }
+    now = Acceptance(rules, LABELS, few={"Business": 4}, verdicts=verdicts)
+    assert bar_in_words(now).endswith("for each label: granted to 1 of 3, see below")
+    shown = told([], now, tmp_path)
+    assert "World 0.9 30/30 89.2% - - " in shown
+    assert "Sports stopped 10/12 50.0% 24 - " in shown
+    assert "Business - - - 30 4 " in shown
+    assert "stopped, as checks fell below what is demanded: Sports" in shown
+    assert "more right checks needed, at least: Sports 24, Business 30" in shown
+
+
+def test_all_that_an_operator_asks_is_answered_on_one_page(tmp_path: Path) -> None:
+    """How many were validated, checked and right; what is promised; what is in the way; how to take it all back."""
+    accepted = [record(200 + n, Route.ACCEPT, None if n else "Sports") for n in range(40)]
+    records = [*audits(148), record(150, Route.AUDIT, None), *accepted]
+    heldback = replace(record(300, Route.ASK, "World"), held_back=True, suggestion=None, threshold=None)
+    records.append(heldback)
+    rules = replace(TARGET, evaluation_share=0.1)
+    shown = told(records, seen(records, rules), tmp_path, Evidence("linear-1", (), (27, 30)))
+    for answer in (
+        "validated 40 records, 39 standing, 1 corrected by people",
+        "blind audits 148 of 148 right, 1 waiting for people",
+        "target precision 95.0% promised at 95% confidence: accepting above certainty 0.9",
+        "149 of 150 checks right (99.3%), at least 96.",
+        "in the way of more nothing",
+        "1 of 1 answered; the current model is right on 27 of 30 (90.0%): over the whole pool 73.5% to 97.9% at 95%",
+        "argilla-loop revoke --all",
+    ):
+        assert answer in shown, shown
+
+
+def test_what_is_known_of_another_model_is_not_shown(tmp_path: Path) -> None:
+    records = [replace(record(0, Route.ASK, "World"), held_back=True)]
+    shown = told(records, seen(records, TARGET), tmp_path, Evidence("linear-2", (), (27, 30)))
+    assert "the current model" not in shown
+
+
+def test_labels_are_shown_as_they_are_spelt(tmp_path: Path) -> None:
+    now = Acceptance(Rules(), ("[red]", "[/b] b"), {"[red]": 1, "[/b] b": 2})
+    assert "[/b] b 0 0 0 2" in told([], now, tmp_path)
+
+
+@pytest.mark.parametrize("width", [80, 120])
+def test_it_fits_the_terminal(tmp_path: Path, width: int) -> None:
+    console = Console(width=width)
+    records = audits(110)
+    found = progress(records, min_submitted=1, daemon_id=BOT)
+    with console.capture() as capture:
+        console.print(render(found, seen(records, TARGET), settings=settings(tmp_path), seeds={}, left=3))
+    assert max(map(len, capture.get().splitlines())) <= width
+    assert "…" not in capture.get()
+
+
+def test_status_comes_to_the_same_verdict_as_the_turn() -> None:
+    """From the same records: what a turn then accepts is what status would have said."""
+    rules = Rules(slice_size=6, min_examples_per_label=3, target_precision=0.8, confidence=0.8)
+    rows = sentences(300)
+    dataset, learner = MemoryDataset(LABELS), CentroidLearner()
+    pool = ListPool([(i, text, label if n < 30 else None) for n, (i, text, label) in enumerate(rows)])
+    loop = Loop(dataset, FixedSource(pool), learner, KnownVectors(learner.encoder, seed=42), rules)
+    granted = set()
+    for _ in range(8):
+        now = acceptance(
+            dataset.scan(), pool.examples(), rules=rules, labels=LABELS, min_submitted=1,
+            daemon_id=dataset.daemon_id,
+        )  # fmt: skip
+        step = loop.turn().step
+        assert isinstance(step, NextBatch)
+        assert (now.verdicts, now.missing, now.few) == (step.verdicts, step.missing, step.few)
+        granted.add(now.verdicts["World"].threshold is not None)
+        answer_all(dataset, {i: label for i, _, label in rows})
+    assert granted == {False, True}
+
+
+def test_evidence_is_found_again_and_what_is_not_ours_is_none(tmp_path: Path) -> None:
+    mine = settings(tmp_path)
+    assert evidence.known(mine) is None
+    learner = CentroidLearner()
+    model = learner.fit([Example("a", "x y", "A"), Example("b", "z", "B")])
+    for held_back in (None, (27, 30)):
+        evidence.keep(mine, model, held_back)
+        assert evidence.known(mine) == Evidence(model.version, (), held_back)
+    (file,) = (tmp_path / "evidence").iterdir()
+    file.write_text('{"model": "m", "heads": [], "held_back": [1]}')
+    assert evidence.known(mine) is None
