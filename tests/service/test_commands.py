@@ -102,19 +102,27 @@ def test_check_says_what_is_wrong_and_goes_on(argilla_server: EmbeddedServer, co
 
 
 def test_status_shows_how_it_goes(argilla_server: EmbeddedServer, config: Path) -> None:
-    """Batch, examples by label and origin, agreement, pool left: from Argilla alone, beside a running service."""
+    """Batch, examples by label and origin, agreement, pool left, what may be validated and why not.
+
+    From Argilla alone, beside a running service; but for how its model does on what is held back.
+    """
+    config.write_text("evaluation_share = 0.2\n" + config.read_text())
     key = argilla_server.credentials.loop.api_key
     name = next(x for x in config.read_text().splitlines() if x.startswith("dataset")).split('"')[1]
     person = Person(argilla_server, name)
     with Daemon(config, key) as daemon:
         daemon.wait_for("batch_logged", batch=0)
         person.answer_all(GOLD)
-        daemon.wait_for("batch_logged", batch=1)
+        daemon.wait_for("held_back_measured", records=1)
+        daemon.wait_for("batch_logged", batch=1, asked=4, held_back=1)
         told = command("status", "-c", str(config), key=key)
         assert daemon.terminate() == 0
     person.close()
     assert told.returncode == 0, told.stderr
     assert "1: 0 of 5 done (waiting for people: 5 to go)" in told.stdout
+    assert "auto_validate = false: people see every record" in told.stdout
+    assert "1 of 2 answered; the current model is right on" in told.stdout
+    assert "argilla-loop revoke" in told.stdout
     assert "pool left" in told.stdout
     assert any("pool left" in line and " 15 " in line for line in told.stdout.splitlines()), told.stdout
     for label in TOPICS:
