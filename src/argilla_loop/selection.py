@@ -154,7 +154,12 @@ class Selection:
         bar = self._rules.bar
         if bar is None or step.missing:
             return levels(model.labels, {})
-        worth = worth_checking(mean_above(certainties, bar.thresholds), bar, before=step.drawn_above)
+        worth = worth_checking(
+            mean_above(certainties, bar.thresholds),
+            bar,
+            before=step.drawn_above,
+            hopeless=all(verdict.hopeless for verdict in step.verdicts.values()),
+        )
         return levels(model.labels, step.verdicts, closed=step.few, worth_checking=worth)
 
     def _records(

@@ -8,14 +8,10 @@ The promise: with probability ``confidence``, at all times, accepted records are
 ``precision`` says, as long as those to come are like those that were checked. Three things could break it, and are
 paid for:
 
-- *many looks*: checks are looked at when their number reaches that of a first look that can succeed, times
-  ``GROWTH``, and so on; and each look may err with
-  half the probability of the one before, so that all of them together stay below 1 - ``confidence`` (alpha spending,
-  Lan and DeMets 1983);
-- *many thresholds*: at a look all that have enough checks are tried, from the strictest downwards, by the fallback
-  procedure (Wiens 2003): three quarters of the look's error belong to the lowest one, the rest to the others alike, and
-  what a threshold that passes was given is handed on to the next. Which ones have enough checks depends on certainties,
-  never on who was right;
+- *many looks*: the exact lower bound (Clopper and Pearson 1934) of the checks is held against the precision at some
+  numbers of checks only, and at a level that keeps all these looks together within the error (``boundary``);
+- *many thresholds*: one is tested at a time, the one that checks are drawn above. When it moves, checks begin anew,
+  and of the error that is left ``SPENT`` is spent on the new one (alpha spending, Lan and DeMets 1983);
 - *many labels*, where each is granted by itself: the error is divided by their number (Bonferroni).
 """
 
@@ -23,17 +19,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from itertools import count
 
-from argilla_loop.policy.bound import checks_needed, lower_bound
+from argilla_loop.policy.bound import lower_bound
+from argilla_loop.policy.boundary import boundary
 
-GROWTH = 1.5
 # Thresholds to choose from: coarse, as each needs dozens of checks of its own.
 THRESHOLDS = (0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
-# Of a look's error, what belongs to the lowest threshold that has enough checks: the one that they were drawn for.
-LOWEST_SHARE = 0.75
-# Errors that are looked for in place of those that are allowed, so that a hundred checks can tell.
-AIM = 0.25
+# Of the error that is left, what the next threshold gets; the first one nearly always is the last.
+SPENT = 0.8
+# Of the errors that are allowed, what the model may take itself to make where checks are drawn: closer to the target it
+# takes hundreds of them to tell. The second is where a threshold is left again.
+AIM, LEFT_AT = 0.25, 0.6
+# A threshold that is so many times as far from being granted as one without any check is given up.
+HOPELESS = 2.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,7 +42,7 @@ class Check:
         label: what the model said.
         certainty: of the model that said it, before it saw the answer.
         right: whether people said the same; a discard is not.
-        above: records were drawn for checking from those above this threshold, and all of these alike.
+        above: records were drawn for checking from those above this threshold, and all of these alike; 0: from all.
     """
 
     label: str
@@ -75,11 +73,12 @@ class Verdict:
 
     Attributes:
         threshold: certainty above which records may be accepted; None: none may.
-        checked: checks that count for that threshold; without one, for the threshold that is nearest to be granted.
+        checked: checks that count for that threshold, or for the one that is tested.
         right: of these.
         lower: lower bound of the precision, at the confidence demanded, from these checks alone.
         missing: checks to come that it takes at least, all of them right, until a threshold is granted; 0 where one is.
         stopped: whether a threshold had been granted, and a check since took it back.
+        hopeless: whether checks should rather be drawn above a stricter threshold.
     """
 
     threshold: float | None
@@ -88,6 +87,7 @@ class Verdict:
     lower: float = 0.0
     missing: int = 0
     stopped: bool = False
+    hopeless: bool = False
 
 
 def verdict(checks: Sequence[Check], bar: Bar, *, shares: int = 1) -> Verdict:
@@ -100,19 +100,20 @@ def verdict(checks: Sequence[Check], bar: Bar, *, shares: int = 1) -> Verdict:
     """
     error = (1 - bar.confidence) / shares
     if bar.precision is None:
-        right, checked = _count(checks, bar.thresholds[0])
-        return Verdict(bar.thresholds[0], checked, right, lower_bound(right, checked, error))
+        mine = [c.right for c in checks if c.certainty > bar.thresholds[0]]
+        return Verdict(bar.thresholds[0], len(mine), sum(mine), lower_bound(sum(mine), len(mine), error))
 
-    granted, stopped, looks = _history(checks, bar.thresholds, bar.precision, error)
-    if granted is not None:
-        right, checked = _count(checks, granted)
-        return Verdict(granted, checked, right, lower_bound(right, checked, error))
-
-    more, nearest = min(
-        (_missing(checks, threshold, bar.precision, error, looks), threshold) for threshold in bar.thresholds
-    )
-    right, checked = _count(checks, nearest)
-    return Verdict(None, checked, right, lower_bound(right, checked, error), more, stopped)
+    found = Verdict(None, missing=_missing((), bar.precision, error * _spent(bar, 0)))
+    for number, (threshold, start) in enumerate(_tested(checks, bar)):
+        mine = [
+            check.right
+            for check in checks[start:]
+            if check.certainty > threshold and check.above <= threshold
+        ]
+        tested = _test(mine, threshold, bar.precision, error * _spent(bar, number))
+        if found.threshold is None or (tested.threshold is not None and threshold < found.threshold):
+            found = tested
+    return found
 
 
 def verdicts(
@@ -127,86 +128,71 @@ def verdicts(
     }
 
 
-def worth_checking(mean_above: Mapping[float, float], bar: Bar, *, before: float | None) -> float:
+def worth_checking(
+    mean_above: Mapping[float, float], bar: Bar, *, before: float | None, hopeless: bool = False
+) -> float:
     """The threshold above which to draw records for checking while none is granted.
 
-    The lowest one above which the model takes itself to be wrong no more than ``AIM`` of what is allowed: closer to
-    the target it would take hundreds of checks to tell one from the other. It may be wrong about itself, but then the
-    checks will say so. It stays where it was ``before`` as long as that holds, as checks count only for thresholds
-    that they were drawn above.
+    The lowest one above which the model takes itself to be hardly ever wrong. It may be wrong about itself, but then
+    the checks will say so. It stays where it was ``before`` as long as that nearly holds, as checks begin anew when it
+    moves.
 
     Args:
         mean_above: for each threshold the mean certainty of the pool's texts above it; those that have few left out.
         bar: what is demanded.
         before: where checks were drawn last.
+        hopeless: whether these checks speak against it: then it becomes stricter.
     """
     if bar.precision is None or len(bar.thresholds) == 1:
         return bar.thresholds[0]
-    aim = 1 - AIM * (1 - bar.precision)
-    fit = [t for t in bar.thresholds if mean_above.get(t, 0.0) >= aim]
-    if before in fit:
-        return before
+    allowed = 1 - bar.precision
+    least = 0.0
+    if before is not None:
+        if not hopeless and mean_above.get(before, 0.0) >= 1 - LEFT_AT * allowed:
+            return before
+        least = before if hopeless else 0.0
+    fit = [t for t in bar.thresholds if mean_above.get(t, 0.0) >= 1 - AIM * allowed and t > least]
     return min(fit, default=max(mean_above, default=bar.thresholds[-1]))
 
 
-def _history(
-    checks: Sequence[Check], thresholds: Sequence[float], precision: float, error: float
-) -> tuple[float | None, bool, int]:
-    """Go through ``checks`` as they came: the threshold granted by now, whether one was lost, and looks taken."""
-    granted: float | None = None
-    stopped, looks = False, 0
-    for n, latest in enumerate(checks, start=1):
-        if granted is not None and not latest.right and latest.certainty > granted:
-            right, checked = _count(checks[:n], granted)
-            if lower_bound(right, checked, error) < precision:
-                granted, stopped = None, True
-        if n == _look(looks, precision, error):
-            looks += 1
-            found = _lowest(checks[:n], thresholds, precision, error / 2**looks)
-            if found is not None:
-                granted, stopped = found, False
-    return granted, stopped, looks
+def _tested(checks: Sequence[Check], bar: Bar) -> list[tuple[float, int]]:
+    """The thresholds that checks were drawn above, as they came, and the place of the first check of each."""
+    if len(bar.thresholds) == 1:
+        return [(bar.thresholds[0], 0)]
+    first: dict[float, int] = {}
+    for n, check in enumerate(checks):
+        if check.above in bar.thresholds:
+            first.setdefault(check.above, n)
+    return list(first.items())
 
 
-def _lowest(
-    checks: Sequence[Check], thresholds: Sequence[float], precision: float, error: float
-) -> float | None:
-    """The lowest threshold that passes at one look; None where none does."""
-    counts = {threshold: _count(checks, threshold) for threshold in thresholds}
-    lowest = {checked: t for t, (_, checked) in reversed(counts.items())}  # the same checks are one test
-    enough = sorted(t for checked, t in lowest.items() if checked >= checks_needed(precision, error))
-    others = len(enough) - 1
-    found, handed_on = None, 0.0
-    for threshold in reversed(enough):
-        own = error if not others else _share(threshold == enough[0], others) * error
-        right, checked = counts[threshold]
-        if lower_bound(right, checked, own + handed_on) >= precision:
-            found, handed_on = threshold, own + handed_on
-        else:
-            handed_on = 0.0
-    return found
+def _spent(bar: Bar, number: int) -> float:
+    """Share of the error that belongs to threshold ``number`` in the order they are tested."""
+    return 1.0 if len(bar.thresholds) == 1 else SPENT * (1 - SPENT) ** number
 
 
-def _share(is_lowest: bool, others: int) -> float:  # noqa: FBT001 - private
-    return LOWEST_SHARE if is_lowest else (1 - LOWEST_SHARE) / others
+def _test(right: Sequence[bool], threshold: float, precision: float, error: float) -> Verdict:
+    """Go through the checks of one threshold as they came: granted at looks, taken back by any wrong check."""
+    limits = boundary(precision, error)
+    looks = set(limits.looks)
+    granted, stopped, good = False, False, 0
+    for n, one in enumerate(right, start=1):
+        good += one
+        if granted and not one and lower_bound(good, n, error) < precision:
+            granted, stopped = False, True
+        if n in looks and lower_bound(good, n, limits.level) >= precision:
+            granted, stopped = True, False
+    lower = lower_bound(good, len(right), error)
+    if granted:
+        return Verdict(threshold, len(right), good, lower)
+    missing, first = _missing(right, precision, error), _missing((), precision, error)
+    return Verdict(None, len(right), good, lower, missing, stopped, hopeless=missing > HOPELESS * first)
 
 
-def _missing(checks: Sequence[Check], threshold: float, precision: float, error: float, looks: int) -> int:
-    """Checks until the first look at which ``threshold`` could pass, if all of them count for it and are right."""
-    right, checked = _count(checks, threshold)
-    for number in count(looks):
-        more = _look(number, precision, error) - len(checks)
-        if checked + more >= checks_needed(precision, error / 2 ** (number + 1), checked - right):
-            return more
-    raise AssertionError  # count() does not end
-
-
-def _count(checks: Sequence[Check], threshold: float) -> tuple[int, int]:
-    """How many checks count for ``threshold``: right ones, and all."""
-    mine = [check.right for check in checks if check.certainty > threshold and check.above <= threshold]
-    return sum(mine), len(mine)
-
-
-def _look(number: int, precision: float, error: float) -> int:
-    """How many checks there must be for look ``number``, counted from 0."""
-    return round(checks_needed(precision, error / 2) * GROWTH**number)
+def _missing(right: Sequence[bool], precision: float, error: float) -> int:
+    """Checks until the first look that is passed if all of them are right; to the last look where none is."""
+    limits = boundary(precision, error)
+    wrong = len(right) - sum(right)
+    to_come = [look for look in limits.looks if look > len(right)]
+    passing = (look for look in to_come if lower_bound(look - wrong, look, limits.level) >= precision)
+    return next(passing, limits.looks[-1] + 1) - len(right) if to_come else 1
