@@ -132,9 +132,7 @@ def revoke(
         if yes:
             return True
         if not sys.stdin.isatty():
-            raise click.UsageError(
-                "there is no terminal to confirm at: add --yes, or only look with --dry-run"
-            )
+            raise SettingsError("there is no terminal to confirm at: add --yes, or only look with --dry-run")
         return typer.confirm(question)
 
     settings = _settings(config, quiet=sys.stderr.isatty())  # without a terminal the log shows how far it is

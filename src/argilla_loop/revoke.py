@@ -51,19 +51,24 @@ def take_back(
     Args:
         dataset: where they lie.
         records: accepted ones, as seen by now; see ``policy.revocation.revocable``.
-        model: gives what makes the fresh suggestions; asked only where there is a record to suggest for. ``None``:
-            people are asked without.
+        model: gives what makes the fresh suggestions; ``None``: people are asked without.
         rule: how several people's answers make one label.
         on_chunk: called with the number of records that have just been taken back.
     """
-    waiting = [record for record in records if not is_settled(record, dataset.daemon_id)]
-    suggest = model() if waiting else None
+    suggest = model() if records else None
     with progress("revoking_records", len(records)) as advance:
         for start in range(0, len(records), CHUNK):
             chunk = records[start : start + CHUNK]
-            anew = _anew(chunk, suggest, dataset.daemon_id, rule)
-            dataset.withdraw_own([record.id for record in chunk])
-            dataset.put_back(anew)
+            fresh = _asked_again(chunk, suggest)  # beforehand, so that the steps follow each other at once
+            seen = dataset.withdraw_own([record.id for record in chunk])
+            dataset.put_back(
+                [
+                    settled(one, dataset.daemon_id, rule)
+                    if is_settled(one, dataset.daemon_id)
+                    else fresh[one.id]
+                    for one in revocable(seen, Which(), dataset.daemon_id)  # by now
+                ]
+            )
             advance(len(chunk))
             on_chunk(len(chunk))
 
@@ -197,18 +202,14 @@ def by_version(records: Sequence[LoggedRecord]) -> dict[str, int]:
     return dict(sorted(Counter(record.model or "unknown" for record in records).items()))
 
 
-def _anew(
-    records: Sequence[LoggedRecord], model: Model | None, daemon_id: str, rule: LabelRule
-) -> list[NewRecord]:
-    """What becomes of ``records``, in their order."""
-    waiting = [record for record in records if not is_settled(record, daemon_id)]
-    fresh = {record.id: asked_again(record) for record in waiting}
-    if model is not None and waiting:
-        columns, certainties = best(model.predict_proba([record.text for record in waiting]))
-        fresh = {
-            record.id: asked_again(
-                record, model.labels[column], min(round(float(certainty), 6), 1.0), model.version
-            )
-            for record, column, certainty in zip(waiting, columns, certainties, strict=True)
-        }
-    return [fresh[r.id] if r.id in fresh else settled(r, daemon_id, rule) for r in records]
+def _asked_again(records: Sequence[LoggedRecord], model: Model | None) -> dict[str, NewRecord]:
+    """What becomes of ``records``, by id, where people have not answered them."""
+    if model is None:
+        return {record.id: asked_again(record) for record in records}
+    columns, certainties = best(model.predict_proba([record.text for record in records]))
+    return {
+        record.id: asked_again(
+            record, model.labels[column], min(round(float(certainty), 6), 1.0), model.version
+        )
+        for record, column, certainty in zip(records, columns, certainties, strict=True)
+    }

@@ -243,7 +243,9 @@ def test_the_daemons_answers_are_withdrawn_and_nobody_elses(
     person.answer("f", "Sports")
     before = by_id(dataset)
     for _ in range(2):
-        dataset.withdraw_own(["a", "b", "c", "d", "f", "nowhere"])
+        there = by_id(dataset)
+        told = dataset.withdraw_own(["a", "b", "c", "d", "f", "nowhere"])
+        assert {record.id: record for record in told} == {i: there[i] for i in "abcdf"}
         seen = by_id(dataset)
         assert {i: routed(r) for i, r in seen.items()} == {i: routed(r) for i, r in before.items()}
         assert {i: answered(r) for i, r in seen.items()} == {

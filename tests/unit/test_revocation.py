@@ -237,6 +237,19 @@ def test_killed_between_the_steps_and_resumed_it_ends_as_if_nothing_had_happened
     assert revoke_all(killed, lambda: model) == 0
 
 
+def test_what_people_answer_while_it_runs_counts_as_if_answered_before() -> None:
+    """A correction given since the records were looked through stays evidence."""
+    dataset = accepted_dataset()
+    model = fresh(dataset)
+    stale = revocable(dataset.scan(), Which(), dataset.daemon_id)
+    late = next(r for r in stale[CHUNK + 1 :] if r.prediction != "World")
+    take_back(
+        dataset, stale, lambda: model, rule="majority", on_chunk=lambda _: dataset.answer(late.id, "World")
+    )
+    seen = {r.id: r for r in dataset.scan()}[late.id]
+    assert (seen.route, seen.model, [a.label for a in seen.answers]) == (Route.AUDIT, "svm-1", ["World"])
+
+
 def test_people_are_asked_with_what_a_model_of_people_says_by_now() -> None:
     dataset = accepted_dataset()
     first, middle, last = (sentences(COUNT)[n][0] for n in (0, CHUNK, -1))

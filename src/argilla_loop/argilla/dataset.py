@@ -56,10 +56,11 @@ class WorkingDataset(RecordSource, Protocol):
         Everything else is logged. Answers of people on a record that is already there stay as they are.
         """
 
-    def withdraw_own(self, ids: Collection[str]) -> None:
+    def withdraw_own(self, ids: Collection[str]) -> list[LoggedRecord]:
         """Take back the daemon's own answers on records; nobody else's, not even one given with its account.
 
-        Until it is put back such a record is one of the accept route without an answer of the daemon's.
+        Returns the records as they were at that moment, without those that are gone. Until it is put back a record is
+        one of the accept route without an answer of the daemon's.
         """
 
     def put_back(self, records: Sequence[NewRecord]) -> None:
@@ -140,10 +141,12 @@ class ArgillaDataset:
             log.warning("record_refused", id=record_id, reason=str(error))
         return list(refused)
 
-    def withdraw_own(self, ids: Collection[str]) -> None:
+    def withdraw_own(self, ids: Collection[str]) -> list[LoggedRecord]:
         """Read each record anew and delete the daemon's response: Argilla has one request a record for either."""
+        seen = []
         for item in self._fetch(ids):
             record = self._record(item)
+            seen.append(record)
             # of one user there is one response at most
             for response, answer in zip(item.get("responses") or (), record.answers, strict=True):
                 if is_the_daemons(answer, record, self.daemon_id):
@@ -151,6 +154,7 @@ class ArgillaDataset:
                         self._connection.call(
                             "DELETE", f"/responses/{response['id']}", where="an answer of ours"
                         )
+        return seen
 
     def put_back(self, records: Sequence[NewRecord]) -> None:
         """Upserts without the text: what was deleted meanwhile is refused, and not made anew."""

@@ -69,13 +69,15 @@ class MemoryDataset:
             )  # fmt: skip
         return []
 
-    def withdraw_own(self, ids: Collection[str]) -> None:
-        """Take back the daemon's own answers."""
-        for record in [self._records[one] for one in ids if one in self._records]:
+    def withdraw_own(self, ids: Collection[str]) -> list[LoggedRecord]:
+        """Take back the daemon's own answers; the records as they were before."""
+        seen = [self._records[one] for one in ids if one in self._records]
+        for record in seen:
             kept = tuple(a for a in record.answers if not is_the_daemons(a, record, self.daemon_id))
             if kept != record.answers:
                 self._records[record.id] = replace(record, answers=kept)
                 self._last_activity = self._now()
+        return seen
 
     def put_back(self, records: Sequence[NewRecord]) -> None:
         """Route records anew; answers stay."""

