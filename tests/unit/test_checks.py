@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import pytest
 from hypothesis import given
@@ -69,6 +70,11 @@ def test_what_is_no_evidence_is_not_counted(record: LoggedRecord) -> None:
 
 def test_a_correction_of_an_accepted_record_counts_against_it() -> None:
     assert [check.right for check in found(logged(Route.ACCEPT, "B", accepted=True))] == [False]
+
+
+def test_a_correction_with_the_daemons_own_account_counts_too() -> None:
+    corrected = replace(logged(Route.ACCEPT), answers=(Answer(BOT, "submitted", "B", "2026-01-01"),))
+    assert [check.right for check in found(corrected)] == [False]
 
 
 def test_several_people_are_waited_for_and_where_they_tie_the_model_is_not_right() -> None:

@@ -143,6 +143,25 @@ def test_many_wrong_ones_make_a_threshold_hopeless_and_the_next_is_stricter() ->
     assert worth_checking(sure, MANY, before=0.9, hopeless=True) == 0.9
 
 
+def test_a_shift_stops_it_though_all_checks_together_still_speak_for_it() -> None:
+    made = right(600)
+    for _ in range(5):
+        made += [WRONG, *right(3)]
+    found = verdict(made, BAR)
+    assert found.threshold is None
+    assert found.stopped
+    assert found.lower > 0.95
+    assert verdict(made + right(found.missing), BAR).threshold == 0.9
+    assert verdict(made + right(found.missing - 1), BAR).threshold is None
+
+
+def test_a_wrong_one_now_and_then_is_no_shift() -> None:
+    made = right(400)
+    for _ in range(6):
+        made += [WRONG, *right(60)]
+        assert verdict(made, BAR).threshold == 0.9
+
+
 def test_without_a_demand_the_threshold_is_always_granted_and_its_precision_is_told() -> None:
     bar = Bar((0.9,), precision=None)
     assert verdict([], bar).threshold == 0.9

@@ -81,8 +81,13 @@ def test_each_of_five_labels_costs_what_is_told() -> None:
 
 
 def test_a_fall_is_noticed_as_late_as_is_told() -> None:
-    """With the error that belongs to the first threshold."""
+    """The latest checks are looked at by themselves, so that many right ones before do not hide a fall."""
     told = re.findall(r"after (\d+)(?: right checks)?\s+it takes (\d+)", DOC)
+    slow = re.search(r"one in ten it took (\d+) checks after (\d+)", DOC)
+    assert slow is not None
+    course = [check(right=True)] * int(slow[2]) + [check(right=n % 10 != 9) for n in range(int(slow[1]))]
+    assert not granted(Rules(target_precision=0.95), course)
+    assert granted(Rules(target_precision=0.95), course[:-1])
     assert len(told) == 2
     for right, wrong in told:
         rules, good = Rules(target_precision=0.95), [check(right=True)] * int(right)

@@ -20,7 +20,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
-from argilla_loop.policy.bound import lower_bound
+from argilla_loop.policy.bound import lower_bound, upper_bound
 from argilla_loop.policy.boundary import boundary
 
 # Thresholds to choose from: coarse, as each needs dozens of checks of its own.
@@ -30,6 +30,8 @@ SPENT = 0.8
 # Of the errors that are allowed, what the model may take itself to make where checks are drawn: closer to the target it
 # takes hundreds of them to tell. The second is where a threshold is left again.
 AIM, LEFT_AT = 0.25, 0.6
+# Latest checks that are looked at by themselves, so that a shift shows before it is averaged away.
+RECENT = (20, 40, 80)
 # A threshold that is so many times as far from being granted as one without any check is given up.
 HOPELESS = 2.0
 
@@ -172,7 +174,10 @@ def _spent(bar: Bar, number: int) -> float:
 
 
 def _test(right: Sequence[bool], threshold: float, precision: float, error: float) -> Verdict:
-    """Go through the checks of one threshold as they came: granted at looks, taken back by any wrong check."""
+    """Go through the checks of one threshold as they came: granted at looks, taken back by any wrong check.
+
+    While the latest checks alone speak against it nothing is granted either, whatever all of them together say.
+    """
     limits = boundary(precision, error)
     looks = set(limits.looks)
     granted, stopped, good = False, False, 0
@@ -183,10 +188,26 @@ def _test(right: Sequence[bool], threshold: float, precision: float, error: floa
         if n in looks and lower_bound(good, n, limits.level) >= precision:
             granted, stopped = True, False
     lower = lower_bound(good, len(right), error)
+    if granted and (recovery := _recovery(right, precision, error)):
+        return Verdict(None, len(right), good, lower, recovery, stopped=True)
     if granted:
         return Verdict(threshold, len(right), good, lower)
     missing, first = _missing(right, precision, error), _missing((), precision, error)
     return Verdict(None, len(right), good, lower, missing, stopped, hopeless=missing > HOPELESS * first)
+
+
+def _recovery(right: Sequence[bool], precision: float, error: float) -> int:
+    """How many right checks it takes until none of the latest ``RECENT`` speak against ``precision``; 0 where none do.
+
+    They speak against it where their upper bound lies below it. This only ever stops, so no error is spent on it.
+    """
+    latest = list(right[-max(RECENT) :])
+    for further in range(max(RECENT) + 1):
+        windows = [latest[-size:] for size in RECENT if len(latest) >= size]
+        if all(upper_bound(sum(one), len(one), error) >= precision for one in windows):
+            return further
+        latest.append(True)
+    raise AssertionError  # so many right ones fill every window
 
 
 def _missing(right: Sequence[bool], precision: float, error: float) -> int:
