@@ -40,6 +40,17 @@ def test_labels_that_do_alike_are_hardly_moved() -> None:
     assert np.abs(offsets).max() < 0.8
 
 
+def test_labels_with_hardly_any_held_out_example_keep_their_score() -> None:
+    """With most labels seen once or twice, as at the start of a labelling, they must not be taken for never right."""
+    scores, labels = held_out(60, handicap=2.0)
+    few = (labels < 30) | (np.arange(len(labels)) % EACH < 2)
+    offsets = fit_offsets(scores[few], labels[few])
+    assert (offsets[30:] == 0).all()
+    assert offsets[0] > 0.5
+    none = labels < 30
+    assert (fit_offsets(scores[none], labels[none])[30:] == 0).all()
+
+
 def test_offsets_have_no_mean_and_are_the_same_each_time() -> None:
     first, again = (fit_offsets(*held_out(30, handicap=2.0)) for _ in range(2))
     assert first.mean() == pytest.approx(0.0, abs=1e-9)

@@ -10,6 +10,8 @@ from argilla_loop.learning.heads.evidence import LEAST, DoubleArray, softmax
 
 # Pseudo-weight that draws every offset to nothing: ten examples of a label move it, two hardly do.
 STIFFNESS = 3.0
+# Held-out examples without which a label keeps its score: with none at all the fit would take it for never right.
+ENOUGH = 4
 ROUNDS = 4  # of weighing and fitting; after that nothing moves any more
 
 
@@ -26,8 +28,17 @@ def fit_offsets(scores: FloatArray | DoubleArray, labels: IndexArray) -> DoubleA
         labels: theirs, 0..k-1, shape (n,).
 
     Returns:
-        Offsets, shape (k,), of mean 0.
+        Offsets, shape (k,): of mean 0 over the labels that have ``ENOUGH`` examples, and 0 for the others.
     """
+    offsets = np.zeros(scores.shape[1])
+    known = np.flatnonzero(np.bincount(labels, minlength=len(offsets)) >= ENOUGH)
+    if len(known) > 1:
+        mine = np.isin(labels, known)
+        offsets[known] = _fit(scores[np.ix_(mine, known)], np.searchsorted(known, labels[mine]))
+    return offsets
+
+
+def _fit(scores: FloatArray | DoubleArray, labels: IndexArray) -> DoubleArray:
     n, k = scores.shape
     rows, wanted, counts = np.arange(n), np.eye(k)[labels], np.bincount(labels, minlength=k)
     offsets, weights = np.zeros(k), np.ones(n)
