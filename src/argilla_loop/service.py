@@ -141,6 +141,10 @@ class Service:
 
         dataset = ArgillaDataset(connection, info)
         decided = rules(settings, info)
+        if settings.auto_validate and decided.bar is None:
+            log.warning(
+                "auto_validation_off", why=f"records of this dataset need {info.min_submitted} answers"
+            )
         failed_audits = FailedAudits(
             dataset, pool, learner, vectors, decided, revoke=settings.on_failed_audit == "revoke"
         )
@@ -210,10 +214,7 @@ def rules(settings: Settings, info: DatasetInfo) -> Rules:
     Where a record needs several answers the service validates nothing: one answer of its own would leave the record in
     everybody's queue.
     """
-    auto_validate = settings.auto_validate
-    if auto_validate and info.min_submitted > 1:
-        log.warning("auto_validation_off", why=f"records of this dataset need {info.min_submitted} answers")
-        auto_validate = False
+    auto_validate = settings.auto_validate and info.min_submitted == 1
     return Rules(
         slice_size=settings.slice_size,
         accept_limit=min(settings.accept_limit, MAX_BATCH - settings.slice_size),
