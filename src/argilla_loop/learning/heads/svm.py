@@ -16,7 +16,7 @@ from argilla_loop.domain import FloatArray, IndexArray
 
 GRID_FOLDS_KEY = "max_cross_validation_folds"
 SEED_KEY = "seed"
-NOT_SVC_PARAMETERS = (GRID_FOLDS_KEY, SEED_KEY, "random_state", "head")
+NOT_SVC_PARAMETERS = (GRID_FOLDS_KEY, SEED_KEY, "random_state", "head", "self_training_weight")
 CALIBRATION_FOLDS = 5
 SCALE_BOUNDS = (0.1, 30.0)
 
