@@ -132,6 +132,23 @@ def test_the_usual_head_is_kept_where_they_tie(
     assert choose_head(given, seed=0).name == (usual if ahead < MARGIN else "pooled")
 
 
+@pytest.mark.parametrize(("single", "chosen"), [(0, "pooled"), (1, "blended"), (2, "blended")])
+def test_where_labels_cannot_be_held_out_the_usual_head_is_kept(
+    monkeypatch: pytest.MonkeyPatch, single: int, chosen: str
+) -> None:
+    """However much better another one is at the labels that can: it may be hopeless at the others."""
+    given = in_blobs(3)
+    kept = np.array([label >= single or n < 4 for n, label in enumerate(given.labels)])
+    given = replace(
+        given, vectors=given.vectors[kept], labels=given.labels[kept], trusted=given.trusted[kept],
+        weights=given.weights[kept],
+    )  # fmt: skip
+    fixed_losses(monkeypatch, {"blended": 20.0, "pooled": 5.0}, int(kept.sum()))
+    head = choose_head(given, seed=0, previous="pooled")
+    assert head.name == chosen
+    assert head.evidence[0].head == chosen
+
+
 def test_evidence_names_every_head_once_the_chosen_first() -> None:
     given = in_blobs(5, names=unit(CENTRES))
     head = choose_head(given, seed=0)

@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 # Scored at a time: a million texts must not mean a million embeddings in memory at once.
 SCORING_CHUNK = 8192
 # Part of a model's version: raise it when the same inputs would give other probabilities.
-HEADS_VERSION = 4
+HEADS_VERSION = 5
 # Texts without which a pool has no neighbourhoods to speak of.
 SMALLEST_POOL = 50
 

@@ -57,6 +57,8 @@ FEW = 10
 MARGIN = 2.0
 # Held-out examples without which nothing can be said of any head.
 LEAST_EVIDENCE = 4
+# Share of the labels that must have held-out examples: a head that is good at these may be hopeless at the others.
+COVERED = 0.8
 # Examples that spread over the pool in one training; more of them change nothing, and cost time.
 MOST_SPREAD = 3000
 
@@ -140,7 +142,8 @@ def choose_head(
 
     The one kept has the highest held-out likelihood, where the ``previous`` one and the usual one are each ahead by
     ``MARGIN``. Usual is ``blended`` while labels have few examples, as it is best or nearly so on every kind of text,
-    and so little evidence says more of chance than of heads; after that it is the simplest, ``linear``.
+    and so little evidence says more of chance than of heads; after that it is the simplest, ``linear``. While many
+    labels have one example only, which cannot be held out, it is the usual one.
 
     Args:
         training: the examples, and what else there is.
@@ -177,6 +180,9 @@ def choose_head(
     if count == 0:
         return candidates[0]
     usual = ("blended" if few else "linear") + (NAMED if named else "")
+    if len(np.unique(training.labels[evident])) < COVERED * training.count:
+        candidates.sort(key=lambda head: head.name != usual)
+        return replace(candidates[0], evidence=tuple(head.evidence[0] for head in candidates))
     order = sorted(
         candidates,
         key=lambda head: (
