@@ -98,6 +98,35 @@ class PoolSettings(BaseModel):
         return self
 
 
+class WebhookSettings(BaseModel):
+    """How Argilla tells us at once that somebody has answered; without it, the service finds out by looking."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    public_url: AnyHttpUrl | None = Field(
+        None,
+        description="Address under which Argilla's server reaches this service; set it and the service registers a "
+        "webhook there (needs an owner's API key). Default: no webhook, only polling.",
+    )
+    host: str = Field("127.0.0.1", description="Address to listen on for webhooks; `0.0.0.0` in a container.")
+    port: int = Field(9091, ge=1, le=65535, description="Port to listen on for webhooks.")
+    check_interval: float = Field(
+        60.0,
+        ge=1,
+        le=86400,
+        description="Seconds between two looks at whether Argilla still has the webhook, and with which secret.",
+    )
+
+    @field_validator("public_url")
+    @classmethod
+    def _holds_no_secret(cls, url: AnyHttpUrl | None) -> AnyHttpUrl | None:
+        if url is not None and (url.query or url.fragment or url.username or url.password):
+            raise ValueError(
+                "holds a login, ? or #, and every owner can read it in Argilla: give scheme, host, port and path only"
+            )
+        return url
+
+
 class Settings(BaseSettings):
     """Everything the service can be told."""
 
@@ -263,6 +292,10 @@ class Settings(BaseSettings):
     request_timeout: float = Field(
         60.0, gt=0, le=3600, description="Seconds before a request to Argilla is given up."
     )
+    webhook: WebhookSettings = Field(
+        default_factory=WebhookSettings,  # type: ignore[arg-type]  # pydantic's mypy types want every argument named
+        description="How Argilla tells us at once that somebody has answered.",
+    )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged."
     )
@@ -396,16 +429,28 @@ def _secrets_dirs() -> list[Path]:
     return [Path(folder) for folder in candidates if folder and Path(folder).is_dir()]
 
 
+def table_of(name: str) -> type[BaseModel] | None:
+    """The settings of the TOML table ``name``; ``None`` where a setting is no table."""
+    kind = Settings.model_fields[name].annotation if name in Settings.model_fields else None
+    return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
+
+
 def _refuse_unknown_environment() -> None:
-    fields, pool_fields = set(Settings.model_fields), set(PoolSettings.model_fields)
+    tables = {
+        name: set(table.model_fields)
+        for name in Settings.model_fields
+        if (table := table_of(name)) is not None
+    }
     for variable in os.environ:
         if not variable.upper().startswith(ENV_PREFIX) or variable.upper() == CONFIG_ENV:
             continue
         head, _, tail = variable[len(ENV_PREFIX) :].lower().partition("__")
-        if head == "headers" or (head in fields and (not tail or (head == "pool" and tail in pool_fields))):
+        if head == "headers" or (
+            head in Settings.model_fields and (not tail or tail in tables.get(head, ()))
+        ):
             continue
-        known = [ENV_PREFIX + name.upper() for name in fields]
-        known += [f"{ENV_PREFIX}POOL__{name.upper()}" for name in pool_fields]
+        known = [ENV_PREFIX + name.upper() for name in Settings.model_fields]
+        known += [f"{ENV_PREFIX}{table}__{name}".upper() for table, names in tables.items() for name in names]
         raise SettingsError(
             f"environment variable {variable} is unknown{_did_you_mean(variable.upper(), known)}"
         )
@@ -427,11 +472,12 @@ def _explain(item: Any) -> str:
         variable = ENV_PREFIX + key.upper().replace(".", "__")
         return f"{key} is missing: set it in the settings file or as {variable}"
     if item["type"] == "extra_forbidden":
-        known = list(PoolSettings.model_fields if key.startswith("pool.") else Settings.model_fields)
+        known = list((table_of(key.partition(".")[0]) or Settings).model_fields)
         return f"{key} is unknown{_did_you_mean(key.rpartition('.')[2], known)}"
     if not key or message.startswith(f"{key}."):  # it names the key itself
         return message
-    secret = key.partition(".")[0] in ("api_key", "headers", "api_url")  # an address may hold a password
+    # an address may hold a password
+    secret = key.partition(".")[0] in ("api_key", "headers", "api_url") or key == "webhook.public_url"
     shown = "" if secret or item["type"] == "value_error" else f" = {item.get('input')!r}"
     if not message[1:2].isupper():  # "Input should …", not "URL scheme …"
         message = message[0].lower() + message[1:]

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from argilla_loop.settings import CONFIG_ENV, ENV_PREFIX, Settings, load_settings
+from argilla_loop.settings import CONFIG_ENV, ENV_PREFIX, Settings, load_settings, table_of
 from argilla_loop.settings_table import all_settings, settings_table, variable
 
 if sys.version_info >= (3, 11):
@@ -38,8 +38,9 @@ def uncommented() -> dict[str, Any]:
     """All that config/example.toml shows, by key, with what is behind a ``#`` taken as if it were not."""
     shown = re.sub(r"^# (?=[a-z_]+ = )", "", EXAMPLE.read_text(encoding="utf-8"), flags=re.MULTILINE)
     values = tomllib.loads(shown)
-    return {key: value for key, value in values.items() if key != "pool"} | {
-        f"pool.{key}": value for key, value in values["pool"].items()
+    tables = {key for key in values if table_of(key) is not None}
+    return {key: value for key, value in values.items() if key not in tables} | {
+        f"{table}.{key}": value for table in tables for key, value in values[table].items()
     }
 
 

@@ -180,6 +180,11 @@ class TestRefusals:
             ({"pool": {"source": "argilla"}}, "pool", "needs pool.dataset"),
             ({"pool": {"source": "hub", "name": "a/b", "path": "x"}}, "pool.path", "remove one"),
             ({"pool": {"path": "x", "limit": 0}}, "pool.limit = 0", "greater than 0"),
+            ({"webhook": {"public_url": "http://me:sekret@host"}}, "webhook.public_url", "holds a login"),
+            ({"webhook": {"public_url": "http://host/?key=sekret"}}, "webhook.public_url", "holds a login"),
+            ({"webhook": {"public_url": "host:9091/sekret"}}, "webhook.public_url", "URL scheme should be"),
+            ({"webhook": {"port": 0}}, "webhook.port = 0", "greater than or equal to 1"),
+            ({"webhook": {"publicurl": "x"}}, "webhook.publicurl is unknown", "mean public_url?"),
             ({"dataset": "d", "pool": {"source": "argilla", "dataset": "d"}}, "pool.dataset", "another"),
         ],
     )
