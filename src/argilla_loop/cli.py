@@ -139,6 +139,27 @@ def revoke(
     take_back(settings, which, out, dry_run=dry_run, confirm=confirm)
 
 
+class WebhookAction(str, Enum):
+    """What may be done to the webhook."""
+
+    REMOVE = "remove"
+    DISABLE = "disable"
+    ENABLE = "enable"
+
+
+@app.command()
+def webhook(
+    action: Annotated[
+        WebhookAction, typer.Argument(help="A running service leaves a disabled one disabled.")
+    ],
+    config: Config = None,
+) -> None:
+    """Remove, disable or enable the webhook that the service has registered at Argilla; needs an owner's key."""
+    from argilla_loop.webhook_command import change_webhook  # noqa: PLC0415  only this command pays for it
+
+    change_webhook(_settings(config, quiet=True), action.value, out)
+
+
 @app.command()
 def pool(config: Config = None) -> None:
     """Read the pool and show what was found: rows, skipped, duplicates, labels, lengths."""

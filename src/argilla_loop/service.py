@@ -31,6 +31,7 @@ from argilla_loop.revoke import FailedAudits
 from argilla_loop.selection import Rules
 from argilla_loop.settings import Settings
 from argilla_loop.story import tell
+from argilla_loop.webhook import WebhookKeeper
 
 log = structlog.get_logger(__name__)
 
@@ -55,6 +56,7 @@ class Service:
         self._vectors: PoolVectors | None = None
         self._connection: Connection | None = None
         self._told: Step | None = None
+        self._webhook = WebhookKeeper(settings.webhook, self.wake)
 
     def run(self) -> None:
         """Run until ``stop()``.
@@ -68,7 +70,7 @@ class Service:
             dataset=self._settings.dataset,
             url=str(self._settings.api_url),
         )
-        with heartbeat.kept_in(heartbeat_file(self._settings)):
+        with heartbeat.kept_in(heartbeat_file(self._settings)), self._webhook:
             while not self._stopping.is_set():
                 try:
                     listener = self._patiently(self._start, "start")
@@ -159,6 +161,7 @@ class Service:
             systemd.alive()  # a try that fails because Argilla is away is no reason to restart us
             return loop.due(search)
 
+        self._webhook.follow(connection, info)
         return Listener(
             dataset,
             DONE_IN_BATCH,
@@ -167,7 +170,7 @@ class Service:
             params={"idx": lambda: loop.batch_number},
             interval=settings.poll_interval,
             max_wait=settings.retry_max_wait,
-            on_look=heartbeat.beat,
+            on_look=self._on_look,
             ends_with=(FatalError, GoneError),
         )
 
@@ -181,6 +184,10 @@ class Service:
             guidelines=settings.guidelines,
             min_submitted=settings.min_submitted,
         )
+
+    def _on_look(self) -> None:
+        heartbeat.beat()
+        self._webhook.look_after()
 
     def _on_turn(self, turn: Turn) -> None:
         # an idle service looks again and again, and has nothing new to say

@@ -1,0 +1,174 @@
+"""Where Argilla's webhook arrives: a small HTTP server that judges what comes and answers; it never reads a record."""
+
+from __future__ import annotations
+
+import socket
+import socketserver
+import threading
+import time
+from collections import Counter
+from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+
+import structlog
+
+from argilla_loop.argilla.webhooks import Judge, Verdict
+
+log = structlog.get_logger(__name__)
+
+MAX_BODY = 2**20  # bytes; an event holds its record's text; one that is longer is found by polling
+READ_SECONDS = 10.0  # that a sender may keep us waiting
+CONNECTIONS = 32  # at a time; beyond these they are closed, and Argilla tries again
+CLOSE_SECONDS = 0.2  # that closing may take
+WAKE_GAP = 0.1  # seconds between two wakes, however many events there are
+TELL_SECONDS = 60.0  # between two log lines about refused requests of one kind
+REFUSED = frozenset({Verdict.FORGED, Verdict.TOO_BIG, Verdict.MALFORMED})
+
+
+class Wakes:
+    """Makes few wakes of many events: the first wakes at once, those of the next ``WAKE_GAP`` seconds wake once."""
+
+    def __init__(self, wake: Callable[[], object], *, gap: float = WAKE_GAP) -> None:
+        self._wake, self._gap = wake, gap
+        self._hinted, self._closed = threading.Event(), threading.Event()
+        self._thread = threading.Thread(target=self._run, name="webhook-wakes", daemon=True)
+        self._thread.start()
+
+    def hint(self) -> None:
+        """Something may have happened; returns at once."""
+        self._hinted.set()
+
+    def close(self) -> None:
+        """End its thread."""
+        self._closed.set()
+        self._hinted.set()
+        self._thread.join()
+
+    def _run(self) -> None:
+        while self._hinted.wait() and not self._closed.is_set():
+            self._hinted.clear()  # before the wake: a hint from here on is another wake
+            self._wake()
+            self._closed.wait(self._gap)
+
+
+class Receiver:
+    """Receives webhooks in threads of its own, from when it is made until ``close``.
+
+    Args:
+        host: address to listen on.
+        port: port to listen on; 0 lets the system choose.
+        judge: tells what is genuine; may be replaced at any time, as secrets change.
+        wake: called after an event of our dataset, as ``Wakes`` has it.
+
+    Raises:
+        OSError: the address is taken or not ours.
+    """
+
+    def __init__(self, host: str, port: int, judge: Judge, wake: Callable[[], object]) -> None:
+        self.judge = judge
+        self._counts: Counter[Verdict] = Counter()
+        self._told: dict[Verdict, float] = {}
+        self._lock = threading.Lock()
+        self._server = _Server(host, port, self)
+        self._wakes = Wakes(wake)
+        self._thread = threading.Thread(
+            target=self._server.serve_forever, args=(CLOSE_SECONDS,), name="webhook-server", daemon=True
+        )
+        self._thread.start()
+
+    @property
+    def port(self) -> int:
+        """The port it listens on."""
+        return int(self._server.server_address[1])
+
+    @property
+    def counts(self) -> dict[Verdict, int]:
+        """Requests so far, by verdict."""
+        with self._lock:
+            return dict(self._counts)
+
+    def close(self) -> None:
+        """Stop listening."""
+        self._server.shutdown()
+        self._thread.join()
+        self._server.server_close()
+        self._wakes.close()
+
+    def take(self, verdict: Verdict) -> None:
+        """Count one request and act on it; refused ones are told at once, then not more than once a minute."""
+        now = time.monotonic()
+        with self._lock:
+            self._counts[verdict] += 1
+            total = self._counts[verdict]
+            tell = verdict in REFUSED and now - self._told.get(verdict, float("-inf")) >= TELL_SECONDS
+            if tell:
+                self._told[verdict] = now
+        if verdict is Verdict.WAKES:
+            self._wakes.hint()
+        log.debug("webhook_event", verdict=verdict.value)
+        if tell:
+            log.warning("webhook_events_refused", verdict=verdict.value, total=total)
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+    request_queue_size = 128  # a burst waits here rather than being refused
+
+    def __init__(self, host: str, port: int, receiver: Receiver) -> None:
+        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
+        self.receiver = receiver
+        self._slots = threading.BoundedSemaphore(CONNECTIONS)
+        super().__init__((host, port), _Handler)
+
+    def server_bind(self) -> None:
+        socketserver.TCPServer.server_bind(
+            self
+        )  # HTTPServer's own asks a name server for our name, which may hang
+        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]  # of an IP socket
+
+    def process_request(
+        self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
+    ) -> None:
+        if self._slots.acquire(blocking=False):
+            super().process_request(request, client_address)
+        else:
+            self.shutdown_request(request)
+
+    def process_request_thread(
+        self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
+    ) -> None:
+        try:
+            super().process_request_thread(request, client_address)
+        finally:
+            self._slots.release()
+
+    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002  socketserver's signature
+        log.debug("webhook_connection_failed")  # the sender hung up: Argilla tries again
+
+
+class _Handler(BaseHTTPRequestHandler):
+    server: _Server
+    timeout = READ_SECONDS
+    server_version = "argilla-loop"
+    sys_version = ""
+
+    def do_POST(self) -> None:
+        verdict = self._verdict()
+        self.server.receiver.take(verdict)
+        self.send_response(verdict.status)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _verdict(self) -> Verdict:
+        length = self.headers.get("Content-Length", "")
+        if not (length.isascii() and length.isdigit()):
+            return Verdict.MALFORMED
+        if len(length.lstrip("0")) > len(str(MAX_BODY)) or int(length) > MAX_BODY:
+            return Verdict.TOO_BIG
+        body = self.rfile.read(int(length))
+        if len(body) < int(length):
+            return Verdict.MALFORMED
+        return self.server.receiver.judge.verdict(dict(self.headers.items()), body)
+
+    def log_message(self, *_: object) -> None:
+        """Nothing: ``Receiver.take`` tells what matters."""
