@@ -793,8 +793,9 @@ def plot(cells: Cells, path: Path) -> None:
         "ours": ("#1e8449", "D", 2.6),
     }
     others = iter(("#7d8794", "#b7950b", "#8e5ea2", "#48a9a6", "#d08c60", "#5d6d7e"))
-    for method in cells.methods:
-        styles.setdefault(method, (next(others, "#aaaaaa"), ".", 1.2))
+    styles |= {
+        method: (next(others, "#aaaaaa"), ".", 1.2) for method in cells.methods if method not in styles
+    }
     for panel, data in zip(axes.flat, shown, strict=False):
         for method in cells.methods:
             colour, marker, width = styles[method]
