@@ -14,12 +14,14 @@ import structlog
 from argilla_loop import __version__, evidence
 from argilla_loop.argilla.connection import Connection, GoneError, connect
 from argilla_loop.argilla.dataset import ArgillaDataset
+from argilla_loop.argilla.lease import SIGNS, Lease
 from argilla_loop.argilla.listener import Listener, Search
 from argilla_loop.argilla.patience import patiently
 from argilla_loop.argilla.query import DONE_IN_BATCH
 from argilla_loop.argilla.rows import ArgillaRows
 from argilla_loop.argilla.schema import DatasetInfo, ensure_dataset, find_dataset, find_workspace, labels_of
 from argilla_loop.errors import FatalError, RetryableError
+from argilla_loop.identity import Identity, identity_of
 from argilla_loop.learning.learner import ClassyLearner, build_learner
 from argilla_loop.learning.vectors import PoolVectors
 from argilla_loop.loop import Loop, Turn
@@ -35,6 +37,7 @@ from argilla_loop.webhook import WebhookKeeper
 
 log = structlog.get_logger(__name__)
 
+HUNG = 900.0  # seconds without a look or a step of work, after which the lease is let go
 STOP_GRACE = (
     10.0  # seconds a turn may go on after a signal; all it has not logged yet is done again at the next start
 )
@@ -56,6 +59,8 @@ class Service:
         self._vectors: PoolVectors | None = None
         self._connection: Connection | None = None
         self._told: Step | None = None
+        self._lease: Lease | None = None
+        self._identity: Identity | None = None
         self._webhook = WebhookKeeper(settings.webhook, self.wake)
 
     def run(self) -> None:
@@ -70,7 +75,7 @@ class Service:
             dataset=self._settings.dataset,
             url=str(self._settings.api_url),
         )
-        with heartbeat.kept_in(heartbeat_file(self._settings)), self._webhook:
+        with heartbeat.kept_in(heartbeat_file(self._settings)), self._webhook, self._one_writer():
             while not self._stopping.is_set():
                 try:
                     listener = self._patiently(self._start, "start")
@@ -99,6 +104,31 @@ class Service:
         """Look at Argilla now."""
         if self._listener is not None:
             self._listener.wake()
+
+    @contextmanager
+    def _one_writer(self) -> Iterator[None]:
+        """Signs of life for the lease, in a long turn too; none while the loop hangs, so that another may go on."""
+        over = threading.Event()
+
+        def give_signs() -> None:
+            while not over.wait(self._settings.lease_seconds / SIGNS / 2):
+                lease = self._lease
+                if lease is not None and lease.is_held and heartbeat.silent_for < HUNG:
+                    with suppress(Exception):  # the loop's own try says what is wrong
+                        lease.hold()
+
+        signs = threading.Thread(target=give_signs, name="lease", daemon=True)
+        signs.start()
+        try:
+            yield
+        finally:
+            over.set()
+            signs.join()
+            if self._lease is not None:
+                self._lease.release()
+            if self._identity is not None:
+                self._identity.close()
+                self._identity = None
 
     def _start(self) -> Listener:
         systemd.alive()
@@ -141,7 +171,15 @@ class Service:
         vectors.follow(pool.current())
         threading.Thread(target=self._warm_up, args=(learner,), name="warm-up", daemon=True).start()
 
-        dataset = ArgillaDataset(connection, info)
+        identity = self._identity = self._identity or identity_of(settings)
+        lease = self._lease = Lease(
+            connection,
+            info,
+            holder=identity.holder,
+            token=identity.token,
+            seconds=settings.lease_seconds,
+        )
+        dataset = ArgillaDataset(connection, info, before_write=lease.confirm)
         decided = rules(settings, info)
         if settings.auto_validate and decided.bar is None:
             log.warning(
@@ -159,7 +197,7 @@ class Service:
 
         def due(search: Search) -> bool:
             systemd.alive()  # a try that fails because Argilla is away is no reason to restart us
-            return loop.due(search)
+            return lease.hold() and loop.due(search)
 
         self._webhook.follow(connection, info)
         return Listener(

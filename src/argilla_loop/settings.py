@@ -292,6 +292,13 @@ class Settings(BaseSettings):
     request_timeout: float = Field(
         60.0, gt=0, le=3600, description="Seconds before a request to Argilla is given up."
     )
+    lease_seconds: float = Field(
+        30.0,
+        ge=1,
+        le=3600,
+        description="Seconds without a sign of life from the service that writes to the dataset, after which another "
+        "that stands by takes its place.",
+    )
     webhook: WebhookSettings = Field(
         default_factory=WebhookSettings,  # type: ignore[arg-type]  # pydantic's mypy types want every argument named
         description="How Argilla tells us at once that somebody has answered.",

@@ -10,6 +10,7 @@ from rich.table import Table
 
 from argilla_loop.acceptance import Acceptance, acceptance, section
 from argilla_loop.argilla.dataset import ArgillaDataset
+from argilla_loop.argilla.lease import Writer, writer_of
 from argilla_loop.argilla.schema import find_dataset, find_workspace, labels_of, verify_dataset
 from argilla_loop.domain import LoggedRecord, Pool
 from argilla_loop.errors import SchemaError
@@ -61,6 +62,7 @@ def status(settings: Settings) -> RenderableType:
         seeds=_seeds(pool),
         left=_left(pool, records),
         known_of_model=known(settings),
+        writer=writer_of(connection, info.id),
     )
 
 
@@ -72,6 +74,7 @@ def render(
     seeds: Mapping[str, int],
     left: int,
     known_of_model: Evidence | None = None,
+    writer: Writer | None = None,
 ) -> RenderableType:
     """What ``status`` prints.
 
@@ -82,11 +85,12 @@ def render(
         seeds: labelled examples that came with the pool, by label.
         left: unlabelled pool records that are not logged yet.
         known_of_model: what is known of the latest model trained on this machine.
+        writer: the service that holds the lease.
     """
     scored_by = [model for batch in seen.batches for model in batch.models][-1:]
     current = known_of_model if known_of_model and known_of_model.model in scored_by else None
     parts = [
-        _headline(seen, settings, left),
+        _headline(seen, settings, left, writer),
         *section(seen, now, current.held_back if current else None),
         _examples(seen, now, seeds),
         _batches(seen),
@@ -119,7 +123,7 @@ def _heads(known_of_model: Evidence) -> Table:
     return table
 
 
-def _headline(seen: Progress, settings: Settings, left: int) -> Table:
+def _headline(seen: Progress, settings: Settings, left: int, writer: Writer | None) -> Table:
     name = escape(f"{settings.workspace} / {settings.dataset}")
     table = Table(title=name, show_header=False, title_justify="left")
     if seen.batches:
@@ -135,6 +139,7 @@ def _headline(seen: Progress, settings: Settings, left: int) -> Table:
     if seen.disagreement.several:
         table.add_row("people disagree", _disagreement(seen.disagreement, settings.label_rule))
     table.add_row("discarded", f"{seen.discarded:,}")
+    table.add_row("writer", escape(writer.told) if writer else "none: no service runs on this dataset")
     if seen.unnumbered:
         table.add_row("logged by others", f"{seen.unnumbered:,}")
     return table

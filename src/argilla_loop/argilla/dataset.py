@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import suppress
 from typing import Any, Protocol
 
@@ -71,10 +71,19 @@ class WorkingDataset(RecordSource, Protocol):
 
 
 class ArgillaDataset:
-    """``WorkingDataset`` over HTTP."""
+    """``WorkingDataset`` over HTTP.
 
-    def __init__(self, connection: Connection, info: DatasetInfo) -> None:
+    Args:
+        connection: of an admin or owner.
+        info: the dataset.
+        before_write: called right before each request that writes; what it raises keeps the request from being sent.
+    """
+
+    def __init__(
+        self, connection: Connection, info: DatasetInfo, *, before_write: Callable[[], object] = lambda: None
+    ) -> None:
         self.info = info
+        self._before_write = before_write
         self.daemon_id = connection.user_id
         self._connection = connection
         self._path = f"/datasets/{info.id}"
@@ -150,6 +159,7 @@ class ArgillaDataset:
             # of one user there is one response at most
             for response, answer in zip(item.get("responses") or (), record.answers, strict=True):
                 if is_the_daemons(answer, record, self.daemon_id):
+                    self._before_write()
                     with suppress(GoneError):  # withdrawn meanwhile, by somebody else
                         self._connection.call(
                             "DELETE", f"/responses/{response['id']}", where="an answer of ours"
@@ -178,6 +188,7 @@ class ArgillaDataset:
     def _delete_suggestion(self, item: dict[str, Any]) -> None:
         for suggestion in item.get("suggestions") or ():
             if str(suggestion["question_id"]) == self.info.question_id:
+                self._before_write()
                 with suppress(GoneError):
                     self._connection.call(
                         "DELETE",
@@ -199,6 +210,7 @@ class ArgillaDataset:
 
     def _upsert(self, items: list[dict[str, Any]], refused: dict[str, RejectedError]) -> None:
         while items:
+            self._before_write()
             try:
                 self._connection.call(
                     "PUT",

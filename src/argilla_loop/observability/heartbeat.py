@@ -40,6 +40,12 @@ class Heartbeat:
     def __init__(self) -> None:
         self._file: Path | None = None
         self._failed = False
+        self._beaten_at = time.monotonic()
+
+    @property
+    def silent_for(self) -> float:
+        """Seconds since the last beat of this process, or since it began."""
+        return time.monotonic() - self._beaten_at
 
     @contextmanager
     def kept_in(self, file: Path) -> Iterator[None]:
@@ -55,6 +61,7 @@ class Heartbeat:
     def beat(self, status: str | None = None) -> None:
         """Say that work goes on; a file that cannot be written is logged once and stops nothing."""
         systemd.alive(status)
+        self._beaten_at = time.monotonic()
         file = self._file
         if file is None:
             return

@@ -1,0 +1,65 @@
+"""Who this service is, over restarts: a token in the cache folder that one process at a time may use."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import secrets
+import socket
+from pathlib import Path
+from typing import IO
+
+import structlog
+
+from argilla_loop.observability.heartbeat import heartbeat_file
+from argilla_loop.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+
+class Identity:
+    """A token of our own; a service that starts again on this machine, even after kill -9, finds its old one.
+
+    The file is locked while the process lives, so a second service with the same cache folder gets a token of its own.
+    Where the folder cannot be written, each start has a new one, and waits for the lease of the last to run out.
+
+    Args:
+        file: holds machine and token.
+    """
+
+    def __init__(self, file: Path) -> None:
+        self.holder = f"{socket.gethostname()}, process {os.getpid()}"
+        self._file: IO[str] | None = None
+        self.token = self._kept(file) or secrets.token_hex(8)
+
+    def close(self) -> None:
+        """Let the next process have the token."""
+        if self._file is not None:
+            self._file.close()
+            self._file = None
+
+    def _kept(self, path: Path) -> str | None:
+        try:
+            path.parent.mkdir(parents=True, exist_ok=True)
+            file = self._file = path.open("a+", encoding="utf-8")
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            file.seek(0)
+            machine, _, token = file.read().strip().partition(" ")
+            if machine != socket.gethostname() or not token:  # a folder that was copied is not us
+                token = secrets.token_hex(8)
+                file.truncate(0)
+                file.write(f"{socket.gethostname()} {token}\n")
+                file.flush()
+        except BlockingIOError:  # another process of this machine is it
+            self.close()
+            return None
+        except OSError as error:
+            log.warning("identity_not_kept", file=str(path), error=str(error))
+            self.close()
+            return None
+        return token
+
+
+def identity_of(settings: Settings) -> Identity:
+    """The identity of the service that ``settings`` describe."""
+    return Identity(heartbeat_file(settings).parent.parent / "writer" / heartbeat_file(settings).name)
