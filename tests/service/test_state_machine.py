@@ -1,0 +1,335 @@
+"""Whatever people, scripts and faults do, in whatever order: the promises hold (a state machine, driven by hypothesis).
+
+The real loop over a real Argilla, with a proxy between them that goes wrong. The learner is a small one: it is not the
+point here.
+"""
+
+from __future__ import annotations
+
+import itertools
+from contextlib import suppress
+from dataclasses import dataclass, field
+from typing import Any
+
+import httpx
+import pytest
+from daemon import held
+from fault_proxy import FaultProxy, Reset, Rule, Silence, Status, Truncated
+from hypothesis import HealthCheck, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import (
+    RuleBasedStateMachine,
+    invariant,
+    precondition,
+    rule,
+    run_state_machine_as_test,
+)
+from worlds import TOPICS, CentroidLearner, CentroidModel, FixedSource, ListPool, sentences
+
+from argilla_loop.argilla.connection import Connection, connect
+from argilla_loop.argilla.dataset import ArgillaDataset
+from argilla_loop.argilla.lease import Lease, LeaseLostError
+from argilla_loop.argilla.schema import DatasetInfo, ensure_dataset
+from argilla_loop.embedded import EmbeddedServer
+from argilla_loop.errors import RetryableError
+from argilla_loop.loop import Loop
+from argilla_loop.policy.plan import Finished
+from argilla_loop.selection import Rules
+from argilla_loop.simulate.known import KnownVectors
+
+LABELS = sorted(TOPICS)
+ROWS = sentences(45)
+LABELLED = 12
+TEXTS = {i: text for i, text, _ in ROWS[LABELLED:]}
+RULES = Rules(
+    slice_size=4, accept_limit=3, min_examples_per_label=3, min_accept_examples=3, certainty_threshold=0.6,
+    audit_rate=0.3,
+)  # fmt: skip
+FAULTS = (
+    Reset(),
+    Reset(applied=True),
+    Reset(applied=True, after_bytes=10),
+    Silence(applied=True),
+    Silence(applied=False),
+    Status(500),
+    Status(502, applied=True),
+    Status(503),
+    Status(429, retry_after="1"),
+    Truncated(),
+    Truncated(honest=True),
+)
+SECONDS = 30.0  # of the lease
+_numbers = itertools.count(1)
+Human = tuple[str, str | None]  # status and label
+
+
+@dataclass
+class Clock:
+    now: float = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
+@dataclass
+class Service:
+    """One service, as far as a turn goes."""
+
+    loop: Loop
+    lease: Lease
+    clock: Clock
+    connection: Connection
+
+    def turn(self) -> object:
+        """A look that finds a turn due; nothing where another holds the lease."""
+        return self.loop.turn().step if self.lease.hold() else None
+
+
+class RememberingLearner(CentroidLearner):
+    """Keeps every model it made by version, over restarts of the service."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.models: dict[str, CentroidModel] = {}
+
+    def fit(self, *args: Any, **kwargs: Any) -> CentroidModel:
+        model = super().fit(*args, **kwargs)
+        self.models[model.version] = model
+        return model
+
+
+@dataclass
+class Expected:
+    """What people and scripts did, and nobody may undo."""
+
+    answers: dict[str, Human] = field(default_factory=dict)
+    foreign: dict[str, str] = field(default_factory=dict)
+
+
+class Days(RuleBasedStateMachine):
+    """Random days of a dataset."""
+
+    server: EmbeddedServer
+    proxy: FaultProxy
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.name = f"days-{next(_numbers)}"
+        self.direct = connect(self.server.url, self.server.credentials.owner.api_key)
+        self.info: DatasetInfo = ensure_dataset(
+            self.direct, workspace="argilla", name=self.name, labels=LABELS
+        )
+        key = self.server.credentials.annotator.api_key
+        self.person = httpx.Client(
+            base_url=f"{self.server.url}/api/v1", headers={"X-Argilla-Api-Key": key}, timeout=60
+        )
+        self.learner = RememberingLearner()
+        self.pool = FixedSource(
+            ListPool([(i, text, label if n < LABELLED else None) for n, (i, text, label) in enumerate(ROWS)])
+        )
+        self.expected = Expected()
+        self.services = [self.started("first")]
+
+    def started(self, token: str) -> Service:
+        """A service that starts; it knows nothing but what Argilla holds."""
+        clock = Clock(now=float(len(token)) * 1e5)
+        connection = connect(self.proxy.url, self.server.credentials.loop.api_key, timeout=0.4)
+        lease = Lease(connection, self.info, holder=token, token=token, seconds=SECONDS, clock=clock)
+        dataset = ArgillaDataset(connection, self.info, before_write=lease.confirm)
+        vectors = KnownVectors(self.learner.encoder, seed=RULES.seed)
+        return Service(Loop(dataset, self.pool, self.learner, vectors, RULES), lease, clock, connection)
+
+    # What the service does
+
+    @rule()
+    def look(self) -> None:
+        self.services[-1].turn()
+
+    @rule(fault=st.sampled_from(FAULTS), skip=st.integers(0, 6), then=st.sampled_from(["on", "restart"]))
+    def look_through_a_fault(self, fault: Any, skip: int, then: str) -> None:
+        """A fault at one of a turn's requests; then the service goes on, or dies of it and starts again."""
+        self.proxy.add(Rule(fault, skip=skip))
+        with suppress(RetryableError):
+            self.services[-1].turn()
+        self.proxy.clear()
+        if then == "restart":
+            self.restart()
+
+    @rule()
+    def restart(self) -> None:
+        """As after kill -9: the lease was not given back."""
+        self.services.pop().connection.close()
+        self.services.append(self.started("first"))
+
+    @precondition(lambda self: self.services[-1].lease.is_held)
+    @rule()
+    def another_takes_over(self) -> None:
+        """The holder is suspended; another waits its time, and goes on. The first wakes up later."""
+        second = self.started(f"another{next(_numbers)}")
+        assert not second.lease.hold()
+        second.clock.now += SECONDS + 1
+        assert second.lease.hold()
+        self.services.append(second)
+
+    @precondition(lambda self: len(self.services) > 1)
+    @rule()
+    def the_suspended_one_wakes_up(self) -> None:
+        """In the middle of its turn, just before it writes: it must not."""
+        before = held(self.server, self.name)
+        for sleeper in self.services[:-1]:
+            if sleeper.lease.is_held:
+                with suppress(LeaseLostError):
+                    sleeper.loop.turn()
+                assert held(self.server, self.name) == before
+            sleeper.connection.close()
+        del self.services[:-1]
+
+    # What people do
+
+    def records(self) -> list[dict[str, Any]]:
+        """All records, in the order they were logged."""
+        path = f"/datasets/{self.info.id}/records"
+        params = {"limit": 500, "include": ["responses"]}
+        return list(self.direct.call("GET", path, where="test", params=params)["items"])
+
+    def one(self, number: int, *, answered: bool) -> dict[str, Any] | None:
+        """Some record that the person has answered, or has not."""
+        some = [r for r in self.records() if (r["external_id"] in self.expected.answers) is answered]
+        return some[number % len(some)] if some else None
+
+    @rule(labels=st.lists(st.sampled_from([*LABELS, None]), min_size=1, max_size=8))
+    def answer_what_waits(self, labels: list[str | None]) -> None:
+        waiting = [r for r in self.records() if not r["responses"]]
+        for record, label in zip(waiting, labels, strict=False):
+            self.respond(record, label)
+
+    @rule(number=st.integers(0, 100), label=st.sampled_from([*LABELS, None]))
+    def change_an_answer(self, number: int, label: str | None) -> None:
+        record = self.one(number, answered=True)
+        if record is not None:
+            response = self.own(record)
+            body = {"status": "submitted" if label else "discarded", "values": self.values(label)}
+            self.person.put(f"/responses/{response}", json=body).raise_for_status()
+            self.expected.answers[record["external_id"]] = (body["status"], label)  # type: ignore[assignment]  # a str
+
+    @rule(number=st.integers(0, 100))
+    def withdraw_an_answer(self, number: int) -> None:
+        record = self.one(number, answered=True)
+        if record is not None:
+            self.person.delete(f"/responses/{self.own(record)}").raise_for_status()
+            del self.expected.answers[record["external_id"]]
+
+    @rule(number=st.integers(0, 100), label=st.sampled_from([*LABELS, None]))
+    def correct_what_was_accepted(self, number: int, label: str | None) -> None:
+        some = [
+            r
+            for r in self.records()
+            if r["metadata"].get("route") == "accept" and r["external_id"] not in self.expected.answers
+        ]
+        if some:
+            self.respond(some[number % len(some)], label)
+
+    @rule(number=st.integers(0, 100))
+    def delete_a_record(self, number: int) -> None:
+        records = self.records()
+        if records:
+            record = records[number % len(records)]
+            self.direct.call("DELETE", f"/records/{record['id']}", where="test")
+            self.expected.answers.pop(record["external_id"], None)
+            self.expected.foreign.pop(record["external_id"], None)
+
+    @rule(number=st.integers(0, 100), value=st.text("abc", min_size=1))
+    def add_metadata_of_their_own(self, number: int, value: str) -> None:
+        records = self.records()
+        if records:
+            record = records[number % len(records)]
+            metadata = {**record["metadata"], "theirs": value}
+            self.direct.call("PATCH", f"/records/{record['id']}", where="test", json={"metadata": metadata})
+            self.expected.foreign[record["external_id"]] = value
+
+    def respond(self, record: dict[str, Any], label: str | None) -> None:
+        body = {"status": "submitted" if label else "discarded", "values": self.values(label)}
+        self.person.post(f"/records/{record['id']}/responses", json=body).raise_for_status()
+        self.expected.answers[record["external_id"]] = (str(body["status"]), label)
+
+    @staticmethod
+    def values(label: str | None) -> dict[str, Any]:
+        return {"label": {"value": label}} if label else {}
+
+    def own(self, record: dict[str, Any]) -> str:
+        """Id of the person's response."""
+        daemon = self.services[-1].connection.user_id
+        (response,) = [r["id"] for r in record["responses"] if r["user_id"] != daemon]
+        return str(response)
+
+    # What must hold, always
+
+    @invariant()
+    def promises_hold(self) -> None:
+        names = self.server.credentials
+        there = held(self.server, self.name)  # fails where a record is there twice
+        given: dict[str, Human] = {}
+        for record_id, record in there.items():
+            assert record["fields"] == {"text": TEXTS[record_id]}
+            metadata = record["metadata"]
+            assert metadata.get("theirs") == self.expected.foreign.get(record_id)
+            for user, status, values in record["responses"]:
+                value = next((label for label in LABELS if repr(label) in values), None)
+                if user == names.annotator.username:
+                    given[record_id] = (status, value)
+                    continue
+                assert (user, status) == (names.loop.username, "submitted")
+                assert metadata["route"] == "accept"
+                assert metadata["validated_by"] == "model"
+                assert value == metadata["prediction"]
+            if metadata["route"] == "accept":  # reproducible from its model's version
+                model = self.learner.models[metadata["model"]]
+                probabilities = model.predict_proba([TEXTS[record_id]])[0]
+                assert model.labels[int(probabilities.argmax())] == metadata["prediction"]
+                assert metadata["certainty"] == pytest.approx(float(probabilities.max()), abs=1e-5)
+                assert metadata["certainty"] > metadata["threshold"]
+                assert [user for user, _, _ in record["responses"]].count(names.loop.username) == 1
+        assert given == self.expected.answers
+        sizes: dict[int, int] = {}
+        for record in there.values():
+            sizes[record["metadata"]["idx"]] = sizes.get(record["metadata"]["idx"], 0) + 1
+        assert all(size <= RULES.slice_size + RULES.accept_limit for size in sizes.values())
+
+    def teardown(self) -> None:
+        """In the end people answer everything, and no text is missing."""
+        service = self.services[-1]
+        service.clock.now += 1
+        while not isinstance(service.turn(), Finished):
+            for record in self.records():
+                if not record["responses"]:
+                    self.respond(record, LABELS[0])
+        self.promises_hold()
+        assert sorted(held(self.server, self.name)) == sorted(TEXTS)
+        for one in self.services:
+            one.connection.close()
+        self.person.close()
+        self.direct.call("DELETE", f"/datasets/{self.info.id}", where="test")
+        self.direct.close()
+
+
+@pytest.mark.slow
+def test_no_order_of_events_breaks_a_promise(
+    argilla_server: EmbeddedServer,
+) -> None:
+    """No record twice, none missing, no answer or foreign metadata changed, each accepted record reproducible."""
+    with FaultProxy(argilla_server.url) as proxy:
+
+        class OnThisServer(Days):
+            pass
+
+        OnThisServer.server, OnThisServer.proxy = argilla_server, proxy
+        run_state_machine_as_test(
+            OnThisServer,
+            settings=settings(
+                max_examples=5,
+                stateful_step_count=20,
+                deadline=None,
+                derandomize=True,
+                suppress_health_check=list(HealthCheck),
+            ),
+        )
