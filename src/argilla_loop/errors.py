@@ -9,7 +9,12 @@ class ArgillaLoopError(Exception):
 
 
 class RetryableError(ArgillaLoopError):
-    """Something outside is away or busy (server down, time-out, 5xx, 429): try again later, for ever."""
+    """Something outside is away or busy (server down, time-out, 5xx, 429): try again later, for ever.
+
+    ``retry_after``: seconds that it asked us to wait, if it did.
+    """
+
+    retry_after: float = 0.0
 
 
 class FatalError(ArgillaLoopError):

@@ -34,6 +34,11 @@ def _one_line(text: object) -> str:
     return " ".join(str(text).split())
 
 
+def _seconds(retry_after: str) -> float:
+    """Seconds of a Retry-After header (RFC 9110); one that names a time of day is left to our own pauses."""
+    return float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
+
+
 def _from_status(status: int, detail: str, where: str) -> ArgillaLoopError:
     said = _one_line(detail)[:MAX_DETAIL]
     if status == httpx.codes.UNAUTHORIZED:
@@ -57,7 +62,10 @@ def translated(where: str) -> Iterator[None]:
     except ArgillaLoopError:
         raise
     except httpx.HTTPStatusError as error:
-        raise _from_status(error.response.status_code, error.response.text, where) from None
+        raised = _from_status(error.response.status_code, error.response.text, where)
+        if isinstance(raised, RetryableError):
+            raised.retry_after = _seconds(error.response.headers.get("Retry-After", ""))
+        raise raised from None
     except ArgillaCredentialsError:
         raise _from_status(401, "", where) from None
     except ArgillaAPIError as error:
@@ -145,5 +153,7 @@ def _version(base: str, headers: dict[str, str], timeout: float) -> str:
         answer.raise_for_status()
     try:
         return str(answer.json()["version"])
-    except (ValueError, KeyError, TypeError):
+    except (ValueError, KeyError, TypeError) as error:
+        if isinstance(error, ValueError) and "json" in answer.headers.get("Content-Type", ""):
+            raise RetryableError(f"Argilla's answer at {base} was cut short") from None
         raise FatalError(f"what answers at {base} is not an Argilla 2 server: check api_url") from None

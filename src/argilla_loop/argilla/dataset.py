@@ -239,13 +239,18 @@ class ArgillaDataset:
         with translated("the query"):
             conditions = [(name, op, list(v) if isinstance(v, tuple) else v) for name, op, v in query.where]
             model = rg.Query(filter=rg.Filter(conditions) if conditions else None).api_model()
-        return self._connection.call(
-            "POST",
-            f"{self._path}/records/search",
-            where="the search",
-            params={"offset": offset, "limit": limit, "include": list(include)},
-            json=model.model_dump(by_alias=True),
-        )
+        try:
+            return self._connection.call(
+                "POST",
+                f"{self._path}/records/search",
+                where="the search",
+                params={"offset": offset, "limit": limit, "include": list(include)},
+                json=model.model_dump(by_alias=True),
+            )
+        except (
+            RejectedError
+        ) as error:  # a dataset that is just being deleted loses its metadata properties first
+            raise GoneError(f"dataset {self.info.name!r} is no longer as it was: {error}") from None
 
     def _payload(self, record: NewRecord) -> dict[str, Any]:
         known = {

@@ -15,6 +15,7 @@ log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
 FIRST_PAUSE = 0.5
+MOST_ASKED = 600.0  # seconds that a server may ask us to wait; one that asks for more is asked sooner
 
 
 def patiently(
@@ -33,19 +34,29 @@ def patiently(
         stopping: ends the trying at once when set; the answer is then ``None``.
         max_wait: longest pause.
         ends_with: errors that come through instead of being tried again.
+
+    A server that asks for a longer pause (Retry-After) gets it, up to ``MOST_ASKED`` seconds.
     """
     failures = 0
+    growing = tenacity.wait_exponential_jitter(
+        multiplier=min(FIRST_PAUSE, max_wait), max=max_wait, jitter=FIRST_PAUSE
+    )
+
+    def pause(state: tenacity.RetryCallState) -> float:
+        error = state.outcome.exception() if state.outcome else None
+        asked = error.retry_after if isinstance(error, RetryableError) else 0.0
+        return max(growing(state), min(asked, MOST_ASKED))
 
     def say(state: tenacity.RetryCallState) -> None:
         nonlocal failures
         failures += 1
         error = state.outcome.exception() if state.outcome else None
-        pause = state.next_action.sleep if state.next_action else 0.0
+        waits = state.next_action.sleep if state.next_action else 0.0
         log.warning(
             f"{what}_failed",  # noqa: G004  two names in all: start_failed, look_failed
             error=str(error) or type(error).__name__,
             failures=failures,
-            retry_in_seconds=round(pause, 1),
+            retry_in_seconds=round(waits, 1),
             exc_info=None if isinstance(error, RetryableError) else error,  # a trace where nobody expected it
         )
 
@@ -54,9 +65,7 @@ def patiently(
 
     result: T | None = tenacity.Retrying(
         retry=tenacity.retry_if_exception(worth_another_try),
-        wait=tenacity.wait_exponential_jitter(
-            multiplier=min(FIRST_PAUSE, max_wait), max=max_wait, jitter=FIRST_PAUSE
-        ),
+        wait=pause,
         sleep=tenacity.sleep_using_event(stopping),
         stop=tenacity.stop_when_event_set(stopping),
         before_sleep=say,
