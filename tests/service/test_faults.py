@@ -171,7 +171,7 @@ def batches(server: EmbeddedServer, dataset: str) -> dict[int, int]:
     return sizes
 
 
-def test_suspended_while_the_server_answers_it_goes_on(
+def test_an_answer_given_during_the_write_stays(
     argilla_server: EmbeddedServer,
     proxy: FaultProxy,
     configured: Callable[..., Path],
