@@ -366,25 +366,28 @@ def test_of_two_services_one_writes_and_a_stopped_one_finds_out_before_it_writes
 
 @pytest.mark.slow
 def test_stopped_at_any_moment_it_never_writes_beside_another(
-    argilla_server: EmbeddedServer, pair: tuple[Path, Path, str]
+    argilla_server: EmbeddedServer, connection: Connection, pair: tuple[Path, Path, str]
 ) -> None:
     """Two services take turns at being stopped in the middle of whatever they do; batches stay whole."""
     first_config, second_config, dataset = pair
     key = argilla_server.credentials.loop.api_key
     someone = Person(argilla_server, dataset)
+
+    def holds(daemon: Daemon) -> bool:
+        """Whether Argilla names this process as the writer."""
+        dataset_id = someone.dataset_id()
+        writer = writer_of(connection, dataset_id) if dataset_id else None
+        return writer is not None and f"process {daemon.pid} " in writer.title
+
     with Daemon(first_config, key) as first, Daemon(second_config, key) as second:
-        until(lambda: first.said("lease_held") or second.said("lease_held"))
         for pause in (0.02, 0.05, 0.1, 0.15):
             until(lambda: someone.answer_all(GOLD) > 0)
             time.sleep(pause)  # a moment of the turn that follows
-            holder = max(
-                (first, second), key=lambda one: _moment(one, "lease_held") - _moment(one, "lease_lost")
-            )
-            other = second if holder is first else first
-            logged = _moment(other, "lease_held")
+            until(lambda: holds(first) or holds(second), what="a writer")
+            holder, other = (first, second) if holds(first) else (second, first)
             os.kill(holder.pid, signal.SIGSTOP)
-            until(lambda other=other, logged=logged: _moment(other, "lease_held") > logged)  # type: ignore[misc]  # binds the loop's values
-            until(lambda: bool(someone.waiting()))
+            until(lambda other=other: holds(other), what="a takeover")  # type: ignore[misc]  # binds the loop's value
+            until(lambda: bool(someone.waiting()), what="the next batch")
             os.kill(holder.pid, signal.SIGCONT)
             holder.wait_for("lease_lost")
         until(lambda: someone.answer_all(GOLD) == 0)
@@ -394,8 +397,3 @@ def test_stopped_at_any_moment_it_never_writes_beside_another(
     records = held(argilla_server, dataset)
     sizes = [sum(r["metadata"]["idx"] == n for r in records.values()) for n in range(len(records) // 5)]
     assert sizes == [5] * len(sizes)
-
-
-def _moment(daemon: Daemon, event: str) -> int:
-    """Number of the last line that says ``event``; -1 where none does."""
-    return max((n for n, e in enumerate(daemon.events) if e["event"] == event), default=-1)
