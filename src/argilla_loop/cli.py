@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Annotated, Any, List, Optional  # noqa: UP035  see Config
 
 import click
+import structlog
 import typer
 from rich.console import Console
 from rich.markup import escape
@@ -39,6 +40,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 out = Console()
+log = structlog.get_logger(__name__)
 
 # typer 0.9 reads annotations at run time and knows Optional, not "| None", on Python 3.10
 Config = Annotated[
@@ -200,15 +202,11 @@ def health(
         ),
     ] = None,
 ) -> None:
-    """Say whether the running service does its work; exit 1 if not. Asks its heartbeat file, never Argilla."""
-    from argilla_loop.observability.heartbeat import age, heartbeat_file  # noqa: PLC0415
+    """Say whether the running service does its work; exit 1 if not. Asks its port (`http.port`), never Argilla."""
+    from argilla_loop.health import health as ask  # noqa: PLC0415
 
-    settings = load_settings(config)
-    limit = max_age if max_age is not None else max(120.0, 3 * settings.poll_interval)
-    seconds = age(heartbeat_file(settings))
-    healthy = seconds is not None and seconds <= limit
-    said = "none: not running, or never reached Argilla" if seconds is None else f"{seconds:.0f} s ago"
-    out.print(f"{'healthy' if healthy else 'unhealthy'}: last heartbeat {said}", soft_wrap=True)
+    healthy, said = ask(load_settings(config), max_age)
+    out.print(f"{'healthy' if healthy else 'unhealthy'}: {escape(said)}", soft_wrap=True)
     raise typer.Exit(int(not healthy))
 
 
@@ -411,4 +409,7 @@ def main() -> int:
     except ArgillaLoopError as error:
         Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(str(error))}", highlight=False)
         return TRY_AGAIN if isinstance(error, RetryableError) else getattr(error, "exit_code", 1)
+    except Exception:
+        log.exception("unexpected_error", then="please report it: this should have been one clear line")
+        return 1
     return code if isinstance(code, int) else 0

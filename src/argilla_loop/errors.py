@@ -3,6 +3,10 @@
 Every message says what is wrong and what to do about it, on one line.
 """
 
+from __future__ import annotations
+
+from typing_extensions import Self
+
 
 class ArgillaLoopError(Exception):
     """Base of every error that argilla-loop raises on purpose."""
@@ -11,10 +15,16 @@ class ArgillaLoopError(Exception):
 class RetryableError(ArgillaLoopError):
     """Something outside is away or busy (server down, time-out, 5xx, 429): try again later, for ever.
 
-    ``retry_after``: seconds that it asked us to wait, if it did.
+    ``retry_after``: seconds that it asked us to wait, if it did. ``cause``: in a word, for counting.
     """
 
     retry_after: float = 0.0
+    cause: str = "other"
+
+    def because(self, cause: str) -> Self:
+        """The same, with its cause."""
+        self.cause = cause
+        return self
 
 
 class FatalError(ArgillaLoopError):

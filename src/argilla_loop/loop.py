@@ -30,6 +30,7 @@ from argilla_loop.policy.plan import (
     latest_batch,
     plan,
 )
+from argilla_loop.policy.progress import suggestions_kept
 from argilla_loop.selection import Rules, Selection
 
 log = structlog.get_logger(__name__)
@@ -57,6 +58,7 @@ class Turn:
     model: Model | None = None
     held_back: tuple[int, int] | None = None  # right and all of the held-back answers, by this turn's model
     seconds: dict[str, float] = field(default_factory=dict)  # by phase
+    suggestions: tuple[int, int] = (0, 0)  # that people kept, and that they answered
 
 
 class Loop:
@@ -127,7 +129,8 @@ class Loop:
             batch = [record for record in batch if record.id not in refused]
             clock.lap("log")
         self.batch_number = max(seen.next_number - (0 if batch else 1), 0)
-        turn = Turn(step, seen, batch, model, held_back, clock.laps)
+        kept = suggestions_kept(records, **self._whose())
+        turn = Turn(step, seen, batch, model, held_back, clock.laps, kept)
         self._on_turn(turn)
         return turn
 

@@ -25,14 +25,18 @@ from argilla_loop.identity import Identity, identity_of
 from argilla_loop.learning.learner import ClassyLearner, build_learner
 from argilla_loop.learning.vectors import PoolVectors
 from argilla_loop.loop import Loop, Turn
+from argilla_loop.measure import measure
+from argilla_loop.monitor import Monitor
 from argilla_loop.observability import systemd
 from argilla_loop.observability.heartbeat import heartbeat, heartbeat_file
+from argilla_loop.observability.logs import trail
+from argilla_loop.observability.metrics import TURNS, WRITER
 from argilla_loop.policy.plan import MAX_BATCH, Step
 from argilla_loop.pool import WatchedPool
 from argilla_loop.revoke import FailedAudits
 from argilla_loop.selection import Rules
 from argilla_loop.settings import Settings
-from argilla_loop.story import tell
+from argilla_loop.story import tell, told_in_short
 from argilla_loop.webhook import WebhookKeeper
 
 log = structlog.get_logger(__name__)
@@ -62,6 +66,7 @@ class Service:
         self._lease: Lease | None = None
         self._identity: Identity | None = None
         self._webhook = WebhookKeeper(settings.webhook, self.wake)
+        self._monitor = Monitor(settings)
 
     def run(self) -> None:
         """Run until ``stop()``.
@@ -75,7 +80,8 @@ class Service:
             dataset=self._settings.dataset,
             url=str(self._settings.api_url),
         )
-        with heartbeat.kept_in(heartbeat_file(self._settings)), self._webhook, self._one_writer():
+        kept = heartbeat.kept_in(heartbeat_file(self._settings))
+        with kept, self._monitor, self._webhook, self._one_writer():
             while not self._stopping.is_set():
                 try:
                     listener = self._patiently(self._start, "start")
@@ -197,13 +203,22 @@ class Service:
 
         def due(search: Search) -> bool:
             systemd.alive()  # a try that fails because Argilla is away is no reason to restart us
-            return lease.hold() and loop.due(search)
+            held = lease.hold()
+            WRITER.set(held)
+            if not held:
+                self._monitor.status = "standing by: another service writes to the dataset"
+            return held and loop.due(search)
+
+        def act(records: object, search: Search) -> bool:
+            trail.next_turn()
+            with TURNS.labels("failed").count_exceptions():
+                return loop.act(records, search)
 
         self._webhook.follow(connection, info)
         return Listener(
             dataset,
             DONE_IN_BATCH,
-            loop.act,
+            act,
             condition=due,
             params={"idx": lambda: loop.batch_number},
             interval=settings.poll_interval,
@@ -224,8 +239,9 @@ class Service:
         )
 
     def _on_look(self) -> None:
-        heartbeat.beat()
+        heartbeat.looked()
         self._webhook.look_after()
+        self._monitor.look_after()
 
     def _on_turn(self, turn: Turn) -> None:
         # an idle service looks again and again, and has nothing new to say
@@ -234,9 +250,9 @@ class Service:
         self._told = turn.step
         if turn.model is not None:
             evidence.keep(self._settings, turn.model, turn.held_back)
-        heartbeat.beat(
-            f"{type(turn.step).__name__}, {len(turn.seen.examples)} examples, {turn.seen.pool_left} left"
-        )
+        measure(turn)
+        self._monitor.status = told_in_short(turn)
+        heartbeat.beat(self._monitor.status)
         self._watcher(turn)
 
     def _warm_up(self, learner: ClassyLearner) -> None:

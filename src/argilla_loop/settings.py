@@ -127,6 +127,21 @@ class WebhookSettings(BaseModel):
         return url
 
 
+class HttpSettings(BaseModel):
+    """Where the service says how it is: `/healthz`, `/readyz`, `/metrics`."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    host: str = Field("127.0.0.1", description="Address to listen on; `0.0.0.0` in a container.")
+    port: int = Field(
+        9090,
+        ge=0,
+        le=65535,
+        description="Port to listen on for `/healthz`, `/readyz` and `/metrics`, another for each service of a "
+        "machine; 0: none.",
+    )
+
+
 class Settings(BaseSettings):
     """Everything the service can be told."""
 
@@ -302,6 +317,10 @@ class Settings(BaseSettings):
     webhook: WebhookSettings = Field(
         default_factory=WebhookSettings,  # type: ignore[arg-type]  # pydantic's mypy types want every argument named
         description="How Argilla tells us at once that somebody has answered.",
+    )
+    http: HttpSettings = Field(
+        default_factory=HttpSettings,  # type: ignore[arg-type]  # as above
+        description="Where the service says how it is.",
     )
     log_level: Literal["debug", "info", "warning", "error"] = Field(
         "info", description="Least level that is logged."

@@ -81,6 +81,18 @@ def tell(turn: Turn) -> None:
     )
 
 
+def told_in_short(turn: Turn) -> str:
+    """How it stands after ``turn``, in a line for systemd and ``/healthz``; numbers only."""
+    step, seen = turn.step, turn.seen
+    if isinstance(step, Wait):
+        how = f"batch {step.batch.number}: {step.batch.done} of {step.batch.size} done"
+    elif isinstance(step, Finished):
+        how = "pool exhausted"
+    else:
+        how = f"batch {step.number} logged" if turn.records else "nothing to log"
+    return f"{how}; {len(seen.examples)} examples, {seen.pool_left - len(turn.records)} texts left"
+
+
 def _accepting(step: NextBatch) -> dict[str, Any]:
     """From which certainty on records are accepted and what checks say of them, or what that waits for."""
     if step.missing:

@@ -2,24 +2,20 @@
 
 from __future__ import annotations
 
-import socket
-import socketserver
 import threading
 import time
 from collections import Counter
 from collections.abc import Callable
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 import structlog
 
 from argilla_loop.argilla.webhooks import Judge, Verdict
+from argilla_loop.observability.http import BoundedServer, Handler
+from argilla_loop.observability.metrics import WEBHOOK_EVENTS
 
 log = structlog.get_logger(__name__)
 
 MAX_BODY = 2**20  # bytes; an event holds its record's text; one that is longer is found by polling
-READ_SECONDS = 10.0  # that a sender may keep us waiting
-CONNECTIONS = 32  # at a time; beyond these they are closed, and Argilla tries again
-CLOSE_SECONDS = 0.2  # that closing may take
 WAKE_GAP = 0.1  # seconds between two wakes, however many events there are
 TELL_SECONDS = 60.0  # between two log lines about refused requests of one kind
 REFUSED = frozenset({Verdict.FORGED, Verdict.TOO_BIG, Verdict.MALFORMED})
@@ -71,15 +67,12 @@ class Receiver:
         self._lock = threading.Lock()
         self._server = _Server(host, port, self)
         self._wakes = Wakes(wake)
-        self._thread = threading.Thread(
-            target=self._server.serve_forever, args=(CLOSE_SECONDS,), name="webhook-server", daemon=True
-        )
-        self._thread.start()
+        self._server.start()
 
     @property
     def port(self) -> int:
         """The port it listens on."""
-        return int(self._server.server_address[1])
+        return self._server.port
 
     @property
     def counts(self) -> dict[Verdict, int]:
@@ -89,9 +82,7 @@ class Receiver:
 
     def close(self) -> None:
         """Stop listening."""
-        self._server.shutdown()
-        self._thread.join()
-        self._server.server_close()
+        self._server.close()
         self._wakes.close()
 
     def take(self, verdict: Verdict) -> None:
@@ -103,6 +94,7 @@ class Receiver:
             tell = verdict in REFUSED and now - self._told.get(verdict, float("-inf")) >= TELL_SECONDS
             if tell:
                 self._told[verdict] = now
+        WEBHOOK_EVENTS.labels(verdict.value).inc()
         if verdict is Verdict.WAKES:
             self._wakes.hint()
         log.debug("webhook_event", verdict=verdict.value)
@@ -110,54 +102,19 @@ class Receiver:
             log.warning("webhook_events_refused", verdict=verdict.value, total=total)
 
 
-class _Server(ThreadingHTTPServer):
-    daemon_threads = True
-    request_queue_size = 128  # a burst waits here rather than being refused
-
+class _Server(BoundedServer):
     def __init__(self, host: str, port: int, receiver: Receiver) -> None:
-        self.address_family = socket.AF_INET6 if ":" in host else socket.AF_INET
         self.receiver = receiver
-        self._slots = threading.BoundedSemaphore(CONNECTIONS)
-        super().__init__((host, port), _Handler)
-
-    def server_bind(self) -> None:
-        socketserver.TCPServer.server_bind(
-            self
-        )  # HTTPServer's own asks a name server for our name, which may hang
-        self.server_name, self.server_port = self.server_address[:2]  # type: ignore[assignment]  # of an IP socket
-
-    def process_request(
-        self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
-    ) -> None:
-        if self._slots.acquire(blocking=False):
-            super().process_request(request, client_address)
-        else:
-            self.shutdown_request(request)
-
-    def process_request_thread(
-        self, request: socket.socket | tuple[bytes, socket.socket], client_address: object
-    ) -> None:
-        try:
-            super().process_request_thread(request, client_address)
-        finally:
-            self._slots.release()
-
-    def handle_error(self, request: object, client_address: object) -> None:  # noqa: ARG002  socketserver's signature
-        log.debug("webhook_connection_failed")  # the sender hung up: Argilla tries again
+        super().__init__(host, port, _Handler, name="webhook-server")
 
 
-class _Handler(BaseHTTPRequestHandler):
+class _Handler(Handler):
     server: _Server
-    timeout = READ_SECONDS
-    server_version = "argilla-loop"
-    sys_version = ""
 
-    def do_POST(self) -> None:
+    def do_POST(self) -> None:  # noqa: N802  http.server's name
         verdict = self._verdict()
         self.server.receiver.take(verdict)
-        self.send_response(verdict.status)
-        self.send_header("Content-Length", "0")
-        self.end_headers()
+        self.reply(verdict.status)
 
     def _verdict(self) -> Verdict:
         length = self.headers.get("Content-Length", "")
@@ -169,6 +126,3 @@ class _Handler(BaseHTTPRequestHandler):
         if len(body) < int(length):
             return Verdict.MALFORMED
         return self.server.receiver.judge.verdict(dict(self.headers.items()), body)
-
-    def log_message(self, *_: object) -> None:
-        """Nothing: ``Receiver.take`` tells what matters."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -55,6 +56,11 @@ def configured(
         )
 
     return configure
+
+
+def free_port() -> int:
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        return int(one.getsockname()[1])
 
 
 @pytest.fixture
@@ -196,20 +202,32 @@ def test_where_two_answers_are_needed_people_give_both(
 
 
 def test_an_outage_is_waited_out(tmp_path: Path, model_cache: Path, configured: Callable[..., Path]) -> None:
-    """Started before the server is there, it waits; the server goes away and comes back, and it goes on."""
+    """Started before the server is there, it waits; the server goes away and comes back, and it goes on.
+
+    Its port says the same all along: healthy, as it does its work, and ready only while Argilla is there.
+    """
     home = tmp_path / "argilla"
     with EmbeddedServer(home) as server:
         url, key = server.url, server.credentials.loop.api_key
-    config = configured(api_url=url, cache_dir=str(model_cache), auto_validate=False)
+    port = free_port()
+    config = configured(api_url=url, cache_dir=str(model_cache), auto_validate=False, http=port)
+
+    def asked(path: str) -> int:
+        return httpx.get(f"http://127.0.0.1:{port}{path}").status_code
+
     with Daemon(config, key) as daemon:
         daemon.wait_for("start_failed")
+        assert (asked("/healthz"), asked("/readyz")) == (200, 503)
         server.start()
         try:
             daemon.wait_for("batch_logged", batch=0)
+            until(lambda: asked("/readyz") == 200)
             server.stop()
             daemon.wait_for("look_failed")
+            assert (asked("/healthz"), asked("/readyz")) == (200, 503)
             server.start()
             daemon.wait_for("look_recovered")
+            until(lambda: asked("/readyz") == 200)
             someone = Person(
                 server,
                 json.loads(
@@ -219,9 +237,21 @@ def test_an_outage_is_waited_out(tmp_path: Path, model_cache: Path, configured: 
             assert someone.answer_all(GOLD) == 5
             daemon.wait_for("batch_logged", batch=1)
             someone.close()
+            told = httpx.get(f"http://127.0.0.1:{port}/metrics").text
+            assert "argilla_loop_batch_number 1.0\n" in told
+            assert 'argilla_loop_records_total{route="ask"} 10.0\n' in told
+            assert 'argilla_loop_suggestions{outcome="kept"} ' in told
+            assert 'argilla_loop_retries_total{cause="unreachable"} 0.0' not in told
             assert daemon.terminate() == 0
         finally:
             server.stop()
+    turns = [(e.get("turn", 0), e["event"]) for e in daemon.events]
+    assert turns == sorted(turns, key=lambda one: one[0])
+    (first,), (second,) = (
+        [e for e in daemon.events if e.get("batch") == n and e["event"] == "batch_logged"] for n in (0, 1)
+    )
+    assert (first["turn"], first["run"]) == (1, second["run"])
+    assert second["turn"] > 1
 
 
 def test_a_deleted_dataset_is_made_anew(
@@ -288,6 +318,7 @@ def test_the_tutorials_preset_runs_offline_on_a_file_in_its_own_layout(
         "ARGILLA_LOOP_DATASET": name,
         "ARGILLA_LOOP_CACHE_DIR": str(model_cache),
         "ARGILLA_LOOP_MODEL": MODEL,
+        "ARGILLA_LOOP_HTTP__PORT": "0",
     }
     someone = Person(argilla_server, name)
     gold: dict[str, str | None] = {record_id: label for record_id, _, label in texts}

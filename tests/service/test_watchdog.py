@@ -29,7 +29,7 @@ class Supervised:
         (folder / "loop.toml").write_text(
             f'api_url = "{api_url}"\napi_key = "{api_key}"\ndataset = "{dataset}"\nlabels = ["A", "B"]\n'
             f'cache_dir = "{folder}/cache"\nmodel = "{tiny_model(folder / "model")}"\n'
-            f'retry_max_wait = 0.2\npoll_interval = 0.2\n[pool]\npath = "{folder}/pool.csv"\n',
+            f'retry_max_wait = 0.2\npoll_interval = 0.2\n[http]\nport = 0\n[pool]\npath = "{folder}/pool.csv"\n',
             encoding="utf-8",
         )
         self._command = [sys.executable, "-m", "argilla_loop"]
@@ -91,7 +91,7 @@ def test_a_service_that_works_is_ready_alive_healthy_and_says_when_it_stops(
         dataset=fresh_name("watchdog"),
     )
     service.wait_to_hear("READY=1")
-    service.wait_to_hear("STATUS=ColdStart")
+    service.wait_to_hear("STATUS=batch 0 logged")
     service.wait_to_hear("WATCHDOG=1", times=3)
     assert service.health() == 0
 

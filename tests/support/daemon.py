@@ -30,11 +30,16 @@ def until(condition: Callable[[], bool], *, what: str = "it", pause: float = 0.0
 
 
 def write_config(folder: Path, rows: Sequence[tuple[str, str, str | None]], **settings: Any) -> Path:
-    """Write a pool as JSON lines and a TOML file that reads it; returns the TOML file's path."""
+    """Write a pool as JSON lines and a TOML file that reads it; returns the TOML file's path.
+
+    ``http``: port to say how it is at; none unless told, as many services run here.
+    """
     pool = folder / "pool.jsonl"
     pool.write_text("".join(json.dumps({"id": i, "text": t, "label": lab}) + "\n" for i, t, lab in rows))
+    http = settings.pop("http", 0)
     lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
     lines += ["[pool]", f"path = {json.dumps(str(pool))}", 'id_column = "id"', 'label_column = "label"']
+    lines += ["[http]", f"port = {http}"]
     config = folder / "config.toml"
     config.write_text("\n".join(lines) + "\n")
     return config

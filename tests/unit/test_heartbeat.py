@@ -26,7 +26,8 @@ def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     path = tmp_path / "loop.toml"
     cache = tmp_path / "cache"
     path.write_text(
-        f'api_key = "some-key"\ncache_dir = "{cache}"\n[pool]\npath = "x.csv"\n', encoding="utf-8"
+        f'api_key = "some-key"\ncache_dir = "{cache}"\n[http]\nport = 0\n[pool]\npath = "x.csv"\n',
+        encoding="utf-8",
     )
     return path
 
@@ -140,7 +141,7 @@ def test_health_costs_little_as_it_imports_nothing_heavy(config: Path) -> None:
         "import sys; sys.argv[1:] = ['health', '--config', sys.argv[1]]\n"
         "from argilla_loop.cli import main\n"
         "main()\n"
-        "heavy = {'argilla', 'torch', 'numpy', 'pyarrow', 'datasets', 'onnxruntime', 'transformers', 'httpx'}\n"
+        "heavy = {'argilla', 'torch', 'numpy', 'pyarrow', 'datasets', 'onnxruntime', 'transformers'}\n"
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)\n"
     )
     command = [sys.executable, "-c", script, str(config)]

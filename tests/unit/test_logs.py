@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import io
 import json
+import logging
+import threading
 import time
 from collections.abc import Iterator
 
 import pytest
 import structlog
 
-from argilla_loop.observability.logs import HIDDEN, configure_logs
+from argilla_loop.observability.logs import HIDDEN, configure_logs, trail
 from argilla_loop.observability.progress import progress
 
 SECRET = "canary-0123456789"
@@ -54,6 +56,40 @@ def test_a_secret_never_comes_through(form: str, stream: io.StringIO) -> None:
     log.warning("b", error=str(caught.value), exc_info=caught.value)
     assert SECRET not in stream.getvalue()
     assert HIDDEN in stream.getvalue()
+
+
+def test_every_event_says_which_run_and_turn_it_belongs_to(
+    stream: io.StringIO, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(trail, "turn", 0)
+    configure_logs(stream=stream)
+    log = structlog.get_logger()
+    log.info("service_started")
+    trail.next_turn()
+    thread = threading.Thread(target=log.info, args=("from_a_thread",))
+    thread.start()
+    thread.join()
+    trail.next_turn()
+    log.info("later")
+    events = [json.loads(line) for line in stream.getvalue().splitlines()]
+    assert {event["run"] for event in events} == {trail.run}
+    assert [event.get("turn") for event in events] == [None, 1, 2]
+
+
+@pytest.mark.parametrize("form", ["json", "console"])
+def test_what_libraries_log_has_the_same_form_and_hides_the_same_secrets(
+    form: str, stream: io.StringIO
+) -> None:
+    configure_logs(form=form, secrets=[SECRET], stream=stream)  # type: ignore[arg-type]  # literal by parametrize
+    library = logging.getLogger("some.library")
+    library.warning("connection with %s lost", SECRET)
+    library.info("a line a request")
+    (line,) = stream.getvalue().splitlines()
+    assert SECRET not in line
+    if form == "json":
+        event = json.loads(line)
+        assert (event["event"], event["logger"]) == (f"connection with {HIDDEN} lost", "some.library")
+        assert event["run"] == trail.run
 
 
 def test_long_work_says_how_far_it_is(stream: io.StringIO, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -27,6 +27,7 @@ from argilla_loop.argilla.connection import Connection
 from argilla_loop.argilla.schema import DatasetInfo
 from argilla_loop.argilla.webhooks import EVENTS, Judge, Verdict
 from argilla_loop.errors import RetryableError
+from argilla_loop.observability.http import CONNECTIONS
 from argilla_loop.settings import WebhookSettings
 from argilla_loop.webhook import WebhookKeeper
 from argilla_loop.webhook_server import MAX_BODY, Receiver, Wakes
@@ -296,7 +297,7 @@ class TestReceiver:
         """Those beyond the limit are turned away; once the silent ones are given up there is room again."""
         monkeypatch.setattr(webhook_server._Handler, "timeout", 0.5)
         address = ("127.0.0.1", listening.receiver.port)
-        silent = [socket.create_connection(address) for _ in range(webhook_server.CONNECTIONS + 5)]
+        silent = [socket.create_connection(address) for _ in range(CONNECTIONS + 5)]
 
         def answered() -> bool:
             try:

@@ -15,11 +15,14 @@ from argilla_loop.errors import ArgillaLoopError, CredentialsError, FatalError, 
 
 # 409: somebody else was first, so the world has changed: look again
 RETRYABLE_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
+_CAUSES = {408: "timeout", 409: "conflict", 425: "rate_limited", 429: "rate_limited", 504: "timeout"}
 MAX_DETAIL = 300
 
 
 class GoneError(RetryableError):
     """What we talked about is no longer there (dataset deleted, server emptied): look again from the start."""
+
+    cause = "gone"
 
 
 class RejectedError(FatalError):
@@ -50,7 +53,9 @@ def _from_status(status: int, detail: str, where: str) -> ArgillaLoopError:
     if status == httpx.codes.NOT_FOUND:
         return GoneError(f"Argilla knows nothing of {where}")
     if status in RETRYABLE_STATUS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
-        return RetryableError(f"Argilla answers {status} to {where}")
+        return RetryableError(f"Argilla answers {status} to {where}").because(
+            _CAUSES.get(status, "server_error")
+        )
     return RejectedError(f"Argilla rejects {where} ({status}): {said}", detail)
 
 
@@ -74,11 +79,14 @@ def translated(where: str) -> Iterator[None]:
         raise FatalError(f"api_url is not an address that can be called: {_one_line(error)}") from None
     except httpx.HTTPError as error:  # refused, reset, time-out, TLS, broken body
         reason = _one_line(error) or type(error).__name__
-        raise RetryableError(f"Argilla cannot be reached for {where}: {reason}") from None
+        cause = "timeout" if isinstance(error, httpx.TimeoutException) else "unreachable"
+        raise RetryableError(f"Argilla cannot be reached for {where}: {reason}").because(cause) from None
     except ArgillaError as error:
         raise RetryableError(f"Argilla's client failed on {where}: {_one_line(error)}") from None
     except ValueError as error:  # a truncated body is no JSON
-        raise RetryableError(f"Argilla's answer to {where} cannot be read: {_one_line(error)}") from None
+        raise RetryableError(f"Argilla's answer to {where} cannot be read: {_one_line(error)}").because(
+            "unreadable"
+        ) from None
 
 
 @dataclass(frozen=True)
@@ -155,5 +163,5 @@ def _version(base: str, headers: dict[str, str], timeout: float) -> str:
         return str(answer.json()["version"])
     except (ValueError, KeyError, TypeError) as error:
         if isinstance(error, ValueError) and "json" in answer.headers.get("Content-Type", ""):
-            raise RetryableError(f"Argilla's answer at {base} was cut short") from None
+            raise RetryableError(f"Argilla's answer at {base} was cut short").because("unreadable") from None
         raise FatalError(f"what answers at {base} is not an Argilla 2 server: check api_url") from None

@@ -31,6 +31,8 @@ SIGNS = 4  # of life, per time after which the lease is given up for lost
 class LeaseLostError(RetryableError):
     """Another service writes to this dataset by now: nothing was written."""
 
+    cause = "lease_lost"
+
 
 @dataclass(frozen=True, slots=True)
 class Writer:

@@ -10,6 +10,8 @@ import structlog
 import tenacity
 
 from argilla_loop.errors import FatalError, RetryableError
+from argilla_loop.observability.heartbeat import heartbeat
+from argilla_loop.observability.metrics import RETRIES
 
 log = structlog.get_logger(__name__)
 
@@ -52,6 +54,8 @@ def patiently(
         failures += 1
         error = state.outcome.exception() if state.outcome else None
         waits = state.next_action.sleep if state.next_action else 0.0
+        RETRIES.labels(error.cause if isinstance(error, RetryableError) else "unexpected").inc()
+        heartbeat.missed()
         log.warning(
             f"{what}_failed",  # noqa: G004  two names in all: start_failed, look_failed
             error=str(error) or type(error).__name__,

@@ -51,9 +51,10 @@ def settings_of(
     file = folder / "settings.toml"
     file.touch(mode=0o600)  # it holds a key
     lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
-    lines += ["", "[pool]", *(f"{key} = {json.dumps(value)}" for key, value in source.items()), ""]
+    lines += ["", "[pool]", *(f"{key} = {json.dumps(value)}" for key, value in source.items())]
+    lines += ["", "[http]", "port = 0", ""]  # beside a service that is really at work
     file.write_text("\n".join(lines), encoding="utf-8")
-    return load_settings(file, **values, pool=source)  # over whatever the environment says
+    return load_settings(file, **values, pool=source, http={"port": 0})  # over whatever the environment says
 
 
 def embed_held_back(settings: Settings, corpus: Corpus, display: Display) -> None:

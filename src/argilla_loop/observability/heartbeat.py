@@ -1,7 +1,7 @@
-"""The heartbeat: a file that says when Argilla was last looked at, for health checks without a port.
+"""The heartbeat: when Argilla was last looked at, in the process, and as a file for health checks without a port.
 
-The service touches it after every look that went well, and long work touches it at every step, so an old file means
-that the service hangs, or that Argilla is away. ``argilla-loop health`` reads it.
+The service beats after every look that went well, and long work at every step, so an old heartbeat means that the
+service hangs, or that Argilla is away. ``argilla-loop health`` asks for it.
 """
 
 from __future__ import annotations
@@ -15,15 +15,23 @@ from pathlib import Path
 import structlog
 
 from argilla_loop.observability import systemd
+from argilla_loop.observability.metrics import LAST_LOOK
 from argilla_loop.settings import Settings
 
 log = structlog.get_logger(__name__)
+
+LONGEST_SILENCE = 120.0  # seconds; a turn of a long pool may take so long between two beats
 
 
 def heartbeat_file(settings: Settings) -> Path:
     """The file of the service that ``settings`` describe; several services may share a cache folder."""
     service = f"{settings.api_url} {settings.workspace} {settings.dataset}"
     return settings.cache_dir / "heartbeat" / hashlib.sha256(service.encode()).hexdigest()[:12]
+
+
+def longest_silence(settings: Settings) -> float:
+    """Seconds without a beat after which the service is not healthy."""
+    return max(LONGEST_SILENCE, 3 * settings.poll_interval)
 
 
 def age(file: Path) -> float | None:
@@ -41,6 +49,12 @@ class Heartbeat:
         self._file: Path | None = None
         self._failed = False
         self._beaten_at = time.monotonic()
+        self._sees_argilla = False
+
+    @property
+    def sees_argilla(self) -> bool:
+        """Whether the latest try to look at Argilla went well."""
+        return self._sees_argilla
 
     @property
     def silent_for(self) -> float:
@@ -57,6 +71,16 @@ class Heartbeat:
             self._file = None
             with suppress(OSError):  # it grows old by itself
                 file.unlink(missing_ok=True)
+
+    def looked(self) -> None:
+        """Argilla was looked at, with success."""
+        LAST_LOOK.set_to_current_time()
+        self._sees_argilla = True
+        self.beat()
+
+    def missed(self) -> None:
+        """A try to look at Argilla failed."""
+        self._sees_argilla = False
 
     def beat(self, status: str | None = None) -> None:
         """Say that work goes on; a file that cannot be written is logged once and stops nothing."""

@@ -146,6 +146,14 @@ def progress(
     )
 
 
+def suggestions_kept(
+    records: Iterable[LoggedRecord], *, min_submitted: int, daemon_id: str, rule: LabelRule = "majority"
+) -> tuple[int, int]:
+    """How many suggestions people kept, and how many they answered; arguments as for ``progress``."""
+    compared = _compared(records, _Whose(daemon_id, rule, min_submitted))
+    return sum(suggested == given for suggested, given in compared), len(compared)
+
+
 @dataclass(frozen=True, slots=True)
 class _Whose:
     daemon_id: str
@@ -162,10 +170,15 @@ class _Whose:
         return [check.right for check in found]
 
 
-def _batch(number: int, records: list[LoggedRecord], whose: _Whose) -> BatchProgress:
+def _compared(records: Iterable[LoggedRecord], whose: _Whose) -> list[tuple[str, str]]:
+    """What was suggested and what people said."""
     # who answers an accepted record came to correct it: that says nothing of the others
     shown = [(r.suggestion, whose.label(r)) for r in records if r.suggestion and r.route is Route.ASK]
-    compared = [(suggested, given) for suggested, given in shown if given is not None]
+    return [(suggested, given) for suggested, given in shown if given is not None]
+
+
+def _batch(number: int, records: list[LoggedRecord], whose: _Whose) -> BatchProgress:
+    compared = _compared(records, whose)
     routes, checks = Counter(record.route for record in records), whose.checks(records)
     return BatchProgress(
         number=number,

@@ -1,0 +1,154 @@
+"""What the service counts and measures, for Prometheus: the catalogue, in the order in which a turn meets it.
+
+Whoever does a thing counts it here; ``monitor`` serves it. Labels of metrics are phases, causes, verdicts and the
+dataset's own labels: never a text, a record or a person. docs/observability.md is made from this module.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    Histogram,
+    Info,
+    ProcessCollector,
+    generate_latest,
+)
+from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
+from prometheus_client.metrics import MetricWrapperBase
+
+PREFIX = "argilla_loop_"
+# From a phase of a small turn to the first embedding of a long pool.
+BUCKETS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
+
+CAUSES = (
+    "unreachable",
+    "timeout",
+    "rate_limited",
+    "server_error",
+    "conflict",
+    "unreadable",
+    "gone",
+    "lease_lost",
+    "unexpected",
+    "other",
+)
+
+REGISTRY = CollectorRegistry()
+ProcessCollector(registry=REGISTRY)  # process_resident_memory_bytes, process_open_fds and the like
+
+SERVICE = Info(f"{PREFIX}service", "Version and working dataset of this service.", registry=REGISTRY)
+WRITER = Gauge(
+    f"{PREFIX}writer", "1: this service writes to the dataset; 0: it stands by.", registry=REGISTRY
+)
+LAST_LOOK = Gauge(
+    f"{PREFIX}last_look_timestamp_seconds",
+    "When Argilla was last looked at with success, in Unix time.",
+    registry=REGISTRY,
+)
+RETRIES = Counter(
+    f"{PREFIX}retries_total",
+    f"Tries that failed and are made again, by cause: {', '.join(CAUSES)}.",
+    ["cause"],
+    registry=REGISTRY,
+)
+WEBHOOK_EVENTS = Counter(
+    f"{PREFIX}webhook_events_total",
+    "Requests to the webhook's address, by verdict.",
+    ["verdict"],
+    registry=REGISTRY,
+)
+TURNS = Counter(
+    f"{PREFIX}turns_total",
+    "Turns, by outcome: wait, cold_start, next_batch, finished, failed.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+LAST_BATCH = Gauge(
+    f"{PREFIX}last_batch_timestamp_seconds",
+    "When this service last logged a batch, in Unix time; 0: not yet.",
+    registry=REGISTRY,
+)
+TURN_SECONDS = Histogram(
+    f"{PREFIX}turn_seconds",
+    "Seconds of a turn, by phase.",
+    ["phase"],
+    buckets=BUCKETS,
+    registry=REGISTRY,
+)
+BATCH_NUMBER = Gauge(f"{PREFIX}batch_number", "Number of the latest batch; -1: none yet.", registry=REGISTRY)
+BATCH_RECORDS = Gauge(f"{PREFIX}batch_records", "Records of the latest batch.", registry=REGISTRY)
+BATCH_DONE = Gauge(
+    f"{PREFIX}batch_done_records", "Of these, how many people are through with.", registry=REGISTRY
+)
+POOL_LEFT = Gauge(f"{PREFIX}pool_left_texts", "Texts of the pool that are not logged yet.", registry=REGISTRY)
+EXAMPLES = Gauge(
+    f"{PREFIX}examples",
+    "Examples the classifier learns from, by label and origin.",
+    ["label", "origin"],
+    registry=REGISTRY,
+)
+RECORDS = Counter(
+    f"{PREFIX}records_total",
+    "Records logged by this process, by route: ask, accept, audit.",
+    ["route"],
+    registry=REGISTRY,
+)
+SUGGESTIONS = Gauge(
+    f"{PREFIX}suggestions",
+    "Suggestions that people answered, by outcome: kept, changed.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+CHECKS = Gauge(
+    f"{PREFIX}checks",
+    "Blind checks by people, by outcome: right, wrong.",
+    ["outcome"],
+    registry=REGISTRY,
+)
+LABELS = Gauge(
+    f"{PREFIX}labels",
+    "Labels, by whether records may be accepted as them: granted, waiting, stopped.",
+    ["state"],
+    registry=REGISTRY,
+)
+
+
+# Known from the start, so that a first failure shows as an increase.
+for _outcome in ("wait", "cold_start", "next_batch", "finished", "failed"):
+    TURNS.labels(_outcome)
+for _route in ("ask", "accept", "audit"):
+    RECORDS.labels(_route)
+for _cause in CAUSES:
+    RETRIES.labels(_cause)
+
+
+def exposition() -> tuple[bytes, str]:
+    """All values now, in Prometheus' text format, and its content type."""
+    return generate_latest(REGISTRY), CONTENT_TYPE_PLAIN_0_0_4
+
+
+def catalogue() -> Iterator[tuple[str, str, tuple[str, ...], str]]:
+    """Name as Prometheus has it, kind, labels and meaning of every metric of ours, in the order of this module."""
+    for metric in vars(sys.modules[__name__]).values():
+        if isinstance(metric, MetricWrapperBase):
+            (family,) = metric.describe()
+            suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
+            yield family.name + suffix, family.type, metric._labelnames, family.documentation  # noqa: SLF001  not public
+
+
+def metrics_table() -> str:
+    """A Markdown table with a row a metric: name, kind, labels, meaning."""
+    lines = ["| metric | kind | labels | meaning |", "|---|---|---|---|"]
+    for name, kind, labels, meaning in catalogue():
+        shown = ", ".join(f"`{label}`" for label in labels) or "-"
+        lines.append(f"| `{name}` | {kind} | {shown} | {meaning} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    sys.stdout.write(metrics_table() + "\n")
