@@ -14,6 +14,7 @@ import structlog
 from argilla_loop import __version__, evidence
 from argilla_loop.argilla.connection import Connection, GoneError, connect
 from argilla_loop.argilla.dataset import ArgillaDataset
+from argilla_loop.argilla.guidelines import Guidelines
 from argilla_loop.argilla.lease import SIGNS, Lease
 from argilla_loop.argilla.listener import Listener, Search
 from argilla_loop.argilla.patience import patiently
@@ -27,6 +28,7 @@ from argilla_loop.learning.vectors import PoolVectors
 from argilla_loop.loop import Loop, Turn
 from argilla_loop.measure import measure
 from argilla_loop.monitor import Monitor
+from argilla_loop.notices import Notices
 from argilla_loop.observability import systemd
 from argilla_loop.observability.heartbeat import heartbeat, heartbeat_file
 from argilla_loop.observability.logs import trail
@@ -195,9 +197,14 @@ class Service:
             dataset, pool, learner, vectors, decided, revoke=settings.on_failed_audit == "revoke"
         )
 
+        guidelines = Guidelines(connection, info, before_write=lease.confirm)
+        notices = Notices(guidelines, settings.min_examples_per_label)
+
         def on_turn(turn: Turn) -> None:
             self._on_turn(turn)
             failed_audits(turn)
+            if settings.notices:
+                notices(turn)
 
         loop = Loop(dataset, pool, learner, vectors, decided, on_turn=on_turn)
 

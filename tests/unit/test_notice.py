@@ -1,0 +1,138 @@
+"""What annotators are told, and that the text around it stays people's own."""
+
+from __future__ import annotations
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from argilla_loop.domain import Example, NewRecord, Route
+from argilla_loop.policy.notice import escaped, notice
+from argilla_loop.policy.plan import Batch, ColdStart, Finished, NextBatch, Observation, Wait
+from argilla_loop.policy.section import put, without
+
+BEGIN, END = "<!-- argilla-loop 0123abcd -->", "<!-- /argilla-loop -->"
+OURS = put("", "We say so.")
+PIECES = st.sampled_from(
+    [BEGIN, END, OURS, OURS + "\n\n" + OURS, "\n\n", "\n", " ", "\r\n", "<!-- ", "argilla-loop", "-->", "```"]
+)
+TEXTS = st.lists(PIECES | st.text(max_size=8), max_size=8).map("".join)
+PLAIN = st.text(max_size=40)
+BODIES = st.sampled_from(["Batch 1.", "Batch 2.\n\nMore.", "* a\n* b"])
+
+
+@given(PLAIN, st.lists(BODIES, min_size=1))
+def test_without_our_section_people_have_exactly_what_they_wrote(text: str, bodies: list[str]) -> None:
+    """However often the notice changes."""
+    edited = text
+    for body in bodies:
+        edited = put(edited, body)
+        assert body in edited
+        assert edited.startswith(text)
+    assert edited == put(text, bodies[-1])
+    assert without(edited) == text
+
+
+@given(TEXTS, st.lists(BODIES, min_size=1))
+def test_broken_moved_and_doubled_sections_cost_nobody_a_word(text: str, bodies: list[str]) -> None:
+    edited = text
+    for body in bodies:
+        edited = put(edited, body)
+        assert body in edited
+        assert put(edited, body) == edited
+    assert without(edited) == without(text)
+
+
+def test_the_section_stays_where_people_moved_it() -> None:
+    assert put(f"a{OURS}b", "New.") == "a" + put("", "New.") + "b"
+
+
+def test_every_copy_of_the_section_is_kept_up_to_date() -> None:
+    assert "We say so." not in put(f"{OURS}\nbetween\n{OURS}", "New.")
+
+
+@pytest.mark.parametrize(
+    "theirs",
+    [
+        OURS.replace("We say so.", "We say so. And I say more."),
+        OURS.replace(END, ""),
+        OURS.removeprefix(OURS.splitlines()[0]),
+    ],
+)
+def test_what_people_wrote_into_or_left_of_a_section_is_kept_and_a_fresh_one_appended(theirs: str) -> None:
+    assert put(theirs, "New.") == theirs + "\n\n" + put("", "New.")
+
+
+def test_a_section_whose_blank_lines_an_editor_changed_is_still_ours() -> None:
+    assert put(OURS.replace("\n\n", "\r\n"), "New.") == put("", "New.")
+
+
+LABELS = ("Film", "Money", "Sport")
+EXAMPLES = [Example(f"{label}{n}", "t", label) for label in LABELS[:2] for n in range(2)]
+ASKED = [NewRecord(str(n), "t", 1, Route.ASK) for n in range(3)]
+ACCEPTED = [NewRecord(str(n), "t", 1, Route.ACCEPT, "Film", 0.9) for n in range(3)]
+
+
+def seen(left: int = 9, labels: tuple[str, ...] = LABELS, done: int = 0) -> Observation:
+    return Observation(Batch(1, 3, done), EXAMPLES, labels, left)
+
+
+def test_a_new_batch_and_the_same_batch_after_a_restart_are_told_in_the_same_words() -> None:
+    """So that a restart is no write."""
+    logged = notice(NextBatch(1, 3), seen(), ASKED, minimum=2)
+    waiting = notice(Wait(Batch(1, 3, 1)), seen(left=6), (), minimum=2)
+    assert logged == waiting
+    assert logged is not None
+    assert "latest batch is number 1" in logged
+
+
+def test_an_answer_does_not_change_it() -> None:
+    told = {notice(Wait(Batch(1, 3, done)), seen(done=done), (), minimum=2) for done in range(3)}
+    assert len(told) == 1
+
+
+def test_the_last_batch_promises_no_other() -> None:
+    logged = notice(ColdStart(1, 3), seen(left=3), ASKED, minimum=2)
+    assert logged == notice(Wait(Batch(1, 3, 0)), seen(left=0), (), minimum=2)
+    assert logged is not None
+    assert "last one" in logged
+    assert "next batch follows" not in logged
+
+
+def test_an_exhausted_pool_is_told_with_the_labels_that_still_lack_examples() -> None:
+    told = notice(Finished({}), seen(left=0, done=3), (), minimum=5)
+    assert told is not None
+    assert "All texts have been dealt with" in told
+    assert "Sport (0 of 5), Film (2 of 5), Money (2 of 5)." in told
+
+
+def test_labels_that_have_enough_are_not_spoken_of() -> None:
+    told = notice(Finished({}), seen(labels=LABELS[:2]), (), minimum=2)
+    assert told is not None
+    assert "too few" not in told
+
+
+def test_of_two_hundred_labels_a_few_are_named_and_the_rest_counted() -> None:
+    told = notice(Finished({}), seen(labels=tuple(f"label {n}" for n in range(200))), (), minimum=2)
+    assert told is not None
+    assert "label 4 (0 of 2), 195 more." in told
+    assert "label 5 " not in told
+
+
+@pytest.mark.parametrize("records", [(), ACCEPTED])
+def test_a_batch_without_anything_for_people_is_not_worth_a_write(records: list[NewRecord]) -> None:
+    assert notice(NextBatch(1, 3), seen(), records, minimum=2) is None
+
+
+def test_a_label_is_shown_as_it_is() -> None:
+    assert escaped("<script>") == "&lt;script&gt;"
+    assert escaped("*x* `y` [a](b)") == r"\*x\* \`y\` \[a\]\(b\)"
+    assert escaped(" two\n\nlines ") == "two lines"
+    assert len(escaped("x" * 1000)) == 60
+
+
+@given(st.text(min_size=1))
+def test_no_label_can_end_or_begin_a_section(label: str) -> None:
+    body = notice(Finished({}), seen(labels=(label + BEGIN + END,)), (), minimum=2)
+    assert body is not None
+    assert without(put("theirs", body)) == "theirs"
