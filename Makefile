@@ -39,9 +39,10 @@ demo: setup ## the main job on real news texts: embedded Argilla, the service, a
 test: browser ## all tests, with coverage
 	$(BIN)/python -m pytest --cov --cov-report=term $(TESTS)
 
-lint: setup ## ruff, formatting, import layers
+lint: setup ## ruff, formatting, security, import layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/bandit --quiet --recursive --configfile pyproject.toml src
 	$(BIN)/lint-imports
 
 types: setup ## mypy, strict

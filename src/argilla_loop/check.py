@@ -9,6 +9,7 @@ from argilla_loop.argilla.connection import Connection
 from argilla_loop.argilla.schema import differences, find_dataset, find_workspace, labels_of
 from argilla_loop.errors import ArgillaLoopError, CredentialsError, SchemaError
 from argilla_loop.learning.learner import build_learner
+from argilla_loop.observability.logs import redacted
 from argilla_loop.service import connect_with, pool_source
 from argilla_loop.settings import Settings
 
@@ -35,7 +36,7 @@ def check(settings: Settings) -> Iterator[Finding]:
             "connection", ok=True, said=f"Argilla {connection.server_version} at {settings.api_url}"
         )
     except ArgillaLoopError as error:
-        yield Finding("connection", ok=False, said=str(error))
+        yield Finding("connection", ok=False, said=redacted(str(error)))
 
     labels: tuple[str, ...] = tuple(settings.labels)
     if connection is None:
@@ -51,7 +52,7 @@ def check(settings: Settings) -> Iterator[Finding]:
                 labels = labels or labels_of(connection, existing)
             yield _tried("dataset", lambda: _dataset(connection, existing, labels, settings.dataset))
         except ArgillaLoopError as error:
-            yield Finding("dataset", ok=False, said=str(error))
+            yield Finding("dataset", ok=False, said=redacted(str(error)))
 
     if connection is None and settings.pool.source == "argilla":
         yield Finding("pool", ok=None, said="not tried: no connection")
@@ -64,7 +65,7 @@ def _tried(what: str, attempt: Callable[[], str]) -> Finding:
     try:
         return Finding(what, ok=True, said=attempt())
     except ArgillaLoopError as error:
-        return Finding(what, ok=False, said=str(error))
+        return Finding(what, ok=False, said=redacted(str(error)))
 
 
 def _role(connection: Connection) -> str:
@@ -95,6 +96,12 @@ def _pool(settings: Settings, labels: tuple[str, ...], connection: Connection | 
 
 
 def _model(settings: Settings) -> str:
-    encoder = build_learner(settings.model, settings.precision, settings.cache_dir, settings.seed).encoder
+    encoder = build_learner(
+        settings.model,
+        settings.precision,
+        settings.cache_dir,
+        settings.seed,
+        fingerprint=settings.model_fingerprint,
+    ).encoder
     width = encoder.encode(["A short text."]).shape[1]
-    return f"{settings.model} ({settings.precision}), {width} dimensions"
+    return f"{settings.model} ({settings.precision}), {width} dimensions, fingerprint {encoder.fingerprint}"

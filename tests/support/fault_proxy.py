@@ -14,6 +14,7 @@ import http.client
 import random
 import re
 import socket
+import ssl
 import struct
 import sys
 import threading
@@ -159,7 +160,7 @@ class Seen:
 class FaultProxy:
     """Forwards HTTP to ``target``, one connection a request, except where a rule says otherwise."""
 
-    def __init__(self, target: str) -> None:
+    def __init__(self, target: str, *, tls: ssl.SSLContext | None = None) -> None:
         parts = urlsplit(target)
         assert parts.hostname is not None
         assert parts.port is not None
@@ -167,14 +168,14 @@ class FaultProxy:
         self.requests: list[Seen] = []
         self.rules: list[Rule] = []
         self.lock = threading.Lock()
-        self._port = 0
+        self._port, self._tls = 0, tls
         self._server: _Server | None = None
         self._listen()
 
     @property
     def url(self) -> str:
         """Where to talk to it; the same all its life."""
-        return f"http://127.0.0.1:{self._port}"
+        return f"{'https' if self._tls else 'http'}://127.0.0.1:{self._port}"
 
     def add(self, rule: Rule) -> Rule:
         """Let ``rule`` hold from now on; the first that applies to a request wins."""
@@ -221,6 +222,8 @@ class FaultProxy:
 
     def _listen(self) -> None:
         self._server = _Server(self, self._port)
+        if self._tls is not None:
+            self._server.socket = self._tls.wrap_socket(self._server.socket, server_side=True)
         self._port = self._server.server_address[1]
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,), name="fault-proxy")
         self._thread.start()

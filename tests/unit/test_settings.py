@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import json
 import os
-import string
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,9 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from odd_inputs import values, variables
 
 from argilla_loop.errors import SettingsError
-from argilla_loop.settings import ENV_PREFIX, PoolSettings, Settings, load_settings
+from argilla_loop.settings import ENV_PREFIX, Settings, load_settings
 
 KEY = "sekret-0123456789"
 
@@ -232,28 +231,6 @@ class TestSecrets:
         path = tmp_path / "loop.toml"
         path.write_text(f'apikey = "{KEY}"\n[pool]\npath = "x"\napi_key = "{KEY}"\n', encoding="utf-8")
         assert "sekret" not in refusal(path)
-
-
-anything = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=10), inner, max_size=3),
-    max_leaves=5,
-)
-pool_keys = st.sampled_from([*PoolSettings.model_fields, "nonsense"])
-values = st.fixed_dictionaries(
-    {},
-    optional={name: anything for name in Settings.model_fields if name != "pool"}
-    | {"pool": anything | st.dictionaries(pool_keys, anything | st.just("files"))},
-)
-environment_text = st.text(
-    st.characters(codec="utf-8", exclude_characters="\0") | st.sampled_from(string.punctuation), max_size=30
-)
-variables = st.dictionaries(
-    st.sampled_from([ENV_PREFIX + n.upper() for n in Settings.model_fields])
-    | st.sampled_from([f"{ENV_PREFIX}POOL__{n.upper()}" for n in PoolSettings.model_fields]),
-    environment_text | anything.map(lambda value: json.dumps(value).replace("\0", "")),
-    max_size=4,
-)
 
 
 @contextmanager

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import ssl
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import httpx
 from argilla import Argilla
 from argilla._exceptions import ArgillaAPIError, ArgillaCredentialsError, ArgillaError
 
-from argilla_loop.errors import ArgillaLoopError, CredentialsError, FatalError, RetryableError
+from argilla_loop.errors import ArgillaLoopError, CredentialsError, FatalError, RetryableError, SettingsError
 
 # 409: somebody else was first, so the world has changed: look again
 RETRYABLE_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
@@ -59,6 +61,14 @@ def _from_status(status: int, detail: str, where: str) -> ArgillaLoopError:
     return RejectedError(f"Argilla rejects {where} ({status}): {said}", detail)
 
 
+def _unreached(error: httpx.HTTPError, where: str) -> RetryableError:
+    reason = _one_line(error) or type(error).__name__
+    if "CERTIFICATE_VERIFY_FAILED" in reason:
+        reason += ": renew its certificate, or set ca_file to the PEM file of the authority that signed it"
+    cause = "timeout" if isinstance(error, httpx.TimeoutException) else "unreachable"
+    return RetryableError(f"Argilla cannot be reached for {where}: {reason}").because(cause)
+
+
 @contextmanager
 def translated(where: str) -> Iterator[None]:
     """Turn whatever the SDK or its HTTP client raises into our errors, by class."""
@@ -78,9 +88,7 @@ def translated(where: str) -> Iterator[None]:
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise FatalError(f"api_url is not an address that can be called: {_one_line(error)}") from None
     except httpx.HTTPError as error:  # refused, reset, time-out, TLS, broken body
-        reason = _one_line(error) or type(error).__name__
-        cause = "timeout" if isinstance(error, httpx.TimeoutException) else "unreachable"
-        raise RetryableError(f"Argilla cannot be reached for {where}: {reason}").because(cause) from None
+        raise _unreached(error, where) from None
     except ArgillaError as error:
         raise RetryableError(f"Argilla's client failed on {where}: {_one_line(error)}") from None
     except ValueError as error:  # a truncated body is no JSON
@@ -119,35 +127,61 @@ class Connection:
 
 
 def connect(
-    api_url: str, api_key: str, *, headers: Mapping[str, str] | None = None, timeout: float = 60.0
+    api_url: str,
+    api_key: str,
+    *,
+    headers: Mapping[str, str] | None = None,
+    timeout: float = 60.0,
+    ca_file: Path | None = None,
 ) -> Connection:
     """Connect and find out who we are.
 
+    Args:
+        api_url: address of the server.
+        api_key: of our user.
+        headers: sent with every request.
+        timeout: seconds that an answer may take.
+        ca_file: certificates to trust instead of the public authorities', in PEM.
+
     Raises:
+        SettingsError: ``ca_file`` cannot be read.
         RetryableError: the server cannot be reached.
         CredentialsError: it refuses the key.
         FatalError: there is something else at that address.
     """
     where = f"its status at {api_url}"
+    trusted: Any = _trusting(ca_file) if ca_file else True
     base, extra = api_url.rstrip("/"), dict(headers or {})
     with translated(where):
-        version = _version(base, extra, timeout)
+        version = _version(base, extra, timeout, trusted)
         # asked before there is a client: the SDK's leaves its socket open where the key is refused
-        me = httpx.get(f"{base}/api/v1/me", headers={**extra, "X-Argilla-Api-Key": api_key}, timeout=timeout)
+        who = {**extra, "X-Argilla-Api-Key": api_key}
+        me = httpx.get(f"{base}/api/v1/me", headers=who, timeout=timeout, verify=trusted)
         user = me.raise_for_status().json()
         client = Argilla(
             api_url=base,
             api_key=api_key,
             headers=extra,
             timeout=timeout,
+            verify=trusted,
             retries=0,  # trying again is the listener's business: it can be stopped, and it says so
         )
         return Connection(client, user["id"], user["username"], user["role"], version)
 
 
-def _version(base: str, headers: dict[str, str], timeout: float) -> str:
+def _trusting(ca_file: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=str(ca_file))
+    except (OSError, ssl.SSLError) as error:
+        reason = "no certificates in PEM" if isinstance(error, ssl.SSLError) else error.strerror
+        raise SettingsError(
+            f"ca_file {str(ca_file)!r} cannot be used ({reason}): give the PEM file of Argilla's authority"
+        ) from None
+
+
+def _version(base: str, headers: dict[str, str], timeout: float, trusted: Any) -> str:
     """Version of the server, asked for without a key: what is no Argilla 2 server is found before the SDK trips."""
-    answer = httpx.get(f"{base}/api/v1/version", headers=headers, timeout=timeout)
+    answer = httpx.get(f"{base}/api/v1/version", headers=headers, timeout=timeout, verify=trusted)
     if answer.is_redirect:
         raise FatalError(
             f"{base} redirects to {answer.headers.get('location', 'elsewhere')}: set api_url to where it leads"

@@ -11,6 +11,7 @@ import argilla as rg
 import structlog
 
 from argilla_loop.argilla.connection import Connection, GoneError, RejectedError, translated
+from argilla_loop.argilla.markup import guarded, unguarded
 from argilla_loop.argilla.query import Query
 from argilla_loop.argilla.schema import FIELD, METADATA, QUESTION, DatasetInfo
 from argilla_loop.domain import Answer, LoggedRecord, NewRecord, Route
@@ -77,12 +78,19 @@ class ArgillaDataset:
         connection: of an admin or owner.
         info: the dataset.
         before_write: called right before each request that writes; what it raises keeps the request from being sent.
+        render_html: whether Argilla's UI may run what HTML a text holds, see ``markup``.
     """
 
     def __init__(
-        self, connection: Connection, info: DatasetInfo, *, before_write: Callable[[], object] = lambda: None
+        self,
+        connection: Connection,
+        info: DatasetInfo,
+        *,
+        before_write: Callable[[], object] = lambda: None,
+        render_html: bool = False,
     ) -> None:
         self.info = info
+        self._render_html = render_html
         self._before_write = before_write
         self.daemon_id = connection.user_id
         self._connection = connection
@@ -266,7 +274,7 @@ class ArgillaDataset:
         metadata = {name: value for name, value in known.items() if value is not None}
         payload: dict[str, Any] = {
             "external_id": record.id,
-            "fields": {FIELD: record.text},
+            "fields": {FIELD: record.text if self._render_html else guarded(record.text)},
             "metadata": metadata,
         }
         if record.suggestion is not None:
@@ -296,7 +304,7 @@ class ArgillaDataset:
         shown = shown if isinstance(shown, str) else None
         return LoggedRecord(
             id=str(item.get("external_id") or item["id"]),
-            text=str(item["fields"].get(FIELD) or ""),
+            text=unguarded(str(item["fields"].get(FIELD) or "")),
             batch=idx if type(idx) is int else None,
             route=Route(metadata["route"]) if ours else None,
             certainty=_number(metadata.get("certainty")),

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 
 from argilla_loop.argilla.connection import Connection, GoneError
 from argilla_loop.argilla.dataset import PAGE
+from argilla_loop.argilla.markup import unguarded
 from argilla_loop.argilla.schema import find_dataset, find_workspace
 from argilla_loop.domain import Answer, LoggedRecord
 from argilla_loop.errors import PoolError
@@ -60,7 +61,8 @@ class ArgillaRows:
                 label = human_label(record, daemon_id="")
                 if label is None and any(a.status == "discarded" for a in answers):
                     continue
-                yield record.id, item["fields"].get(self._field), label
+                text = item["fields"].get(self._field)
+                yield record.id, unguarded(text) if isinstance(text, str) else text, label
             offset += len(page)
             if len(page) < PAGE:
                 return

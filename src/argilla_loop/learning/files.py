@@ -4,10 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import os
+import stat
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger(__name__)
 
 
 @contextmanager
@@ -42,3 +47,23 @@ def digest_of(*paths: Path) -> str:
                 one.update(block)
         total.update(one.digest())
     return total.hexdigest()
+
+
+def keep_to_oneself(folder: Path) -> None:
+    """Make ``folder`` for this user alone where it is missing; warn where others may write to it.
+
+    What lies there is computed again where it is broken, not where somebody has put something else that fits: who can
+    write to it can decide what the service answers (though not what it runs: nothing in it is code or a pickle).
+    """
+    try:
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        mode = folder.stat().st_mode
+    except OSError:  # whoever needs it says so, and does without
+        return
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        log.warning(
+            "cache_open_to_others",
+            folder=str(folder),
+            mode=f"{stat.S_IMODE(mode):o}",
+            then="going on; chmod go-w it, or set another cache_dir",
+        )

@@ -34,6 +34,7 @@ def hub_folder(repository: str, *, hint: str | None = None) -> Path:
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415 - the same
 
     try:
+        # which commit is left to the operator: model_fingerprint pins the files themselves
         cached = Path(snapshot_download(repository, local_files_only=True))
         if _complete(cached):
             return cached

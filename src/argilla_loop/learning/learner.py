@@ -14,6 +14,7 @@ import numpy as np
 import structlog
 
 from argilla_loop.domain import Encoder, Example, FloatArray, HeadEvidence, Origin, PoolSample
+from argilla_loop.errors import ModelError
 from argilla_loop.learning.cache import CachedEncoder
 from argilla_loop.learning.encoder import OnnxEncoder
 from argilla_loop.learning.weights import Precision, resolve_model
@@ -211,6 +212,7 @@ def build_learner(
     *,
     head: str = "auto",
     self_training_weight: float = 0.3,
+    fingerprint: str | None = None,
 ) -> ClassyLearner:
     """The learner as the service uses it: weights by name or path, on onnxruntime, embeddings cached on disk.
 
@@ -221,13 +223,19 @@ def build_learner(
         seed: same examples and seed, same model.
         head: ``auto`` lets the evidence choose; or one of ``heads.choose.Kind``, or ``svm``.
         self_training_weight: of an example that the model made; people's weigh 1.
+        fingerprint: how that of the encoder must begin; default: any.
 
     Raises:
-        ModelError: the model cannot be found or read.
+        ModelError: the model cannot be found or read, or has another fingerprint.
     """
-    files = resolve_model(model, precision=precision, cache_dir=cache_dir)
+    encoder = OnnxEncoder(resolve_model(model, precision=precision, cache_dir=cache_dir))
+    if fingerprint is not None and not encoder.fingerprint.startswith(fingerprint):
+        raise ModelError(
+            f"model {model!r} has fingerprint {encoder.fingerprint}, and model_fingerprint is {fingerprint}: "
+            "its files are others than you have tried; put those back, or set the new fingerprint"
+        )
     return ClassyLearner(
-        CachedEncoder(OnnxEncoder(files), cache_dir / "embeddings"),
+        CachedEncoder(encoder, cache_dir / "embeddings"),
         seed=seed,
         config={"head": head, "self_training_weight": self_training_weight},
     )

@@ -62,6 +62,14 @@ class HideSecrets:
         return value
 
 
+_hide = HideSecrets(())
+
+
+def redacted(text: str) -> str:
+    """``text`` for a terminal, without the secrets that ``configure_logs`` was told of."""
+    return str(_hide(None, "", text))
+
+
 def configure_logs(
     *,
     level: Level = "info",
@@ -72,7 +80,8 @@ def configure_logs(
     """Set up structlog for the whole process; logs go to ``stream`` (standard error), those of libraries too."""
     stream = stream or sys.stderr
     pretty = form == "console" or (form == "auto" and stream.isatty())
-    hide = HideSecrets(secrets)
+    global _hide  # noqa: PLW0603  structlog's configuration is the process's too
+    hide = _hide = HideSecrets(secrets)
     every: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,

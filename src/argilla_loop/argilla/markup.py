@@ -1,0 +1,27 @@
+"""Texts that hold what looks like HTML, so that people read all of it and no browser runs it.
+
+Argilla's UI (2.8) hands texts to the browser as HTML. Of "John <john@example.org>" people read "John"; an image with
+an ``onerror`` runs it, and a text in which an element is closed goes into a frame of the UI's own origin, where scripts
+run too, with the session of whoever labels. A word joiner, which nobody sees, after each ``<`` that could begin a tag
+keeps it from all that.
+"""
+
+from __future__ import annotations
+
+import re
+
+WORD_JOINER = "\u2060"
+_TAG = re.compile(
+    r"<(?=[A-Za-z/!?])"
+)  # what a browser takes for the beginning of one (HTML standard, 13.2.5.6)
+_GUARDED = re.compile(rf"<{WORD_JOINER}(?=[A-Za-z/!?])")
+
+
+def guarded(text: str) -> str:
+    """``text`` as it is logged."""
+    return _TAG.sub(f"<{WORD_JOINER}", text)
+
+
+def unguarded(text: str) -> str:
+    """The text that was logged as ``text``."""
+    return _GUARDED.sub("<", text)
