@@ -8,8 +8,16 @@ from __future__ import annotations
 from typing_extensions import Self
 
 
+def printable(text: str) -> str:
+    """``text`` on one line: what does not print, line ends among it, as Python escapes it."""
+    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
+
+
 class ArgillaLoopError(Exception):
-    """Base of every error that argilla-loop raises on purpose."""
+    """Base of every error that argilla-loop raises on purpose; its message is one line, whatever it quotes."""
+
+    def __str__(self) -> str:
+        return printable(super().__str__())
 
 
 class RetryableError(ArgillaLoopError):

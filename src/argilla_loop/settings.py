@@ -465,9 +465,9 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
         return FromFile(**overrides)
     except ValidationError as error:
         reasons = "; ".join(_explain(item) for item in error.errors(include_input=True))
-        raise SettingsError(_printable(reasons)) from None
+        raise SettingsError(reasons) from None
     except (ValueError, OSError) as error:  # TOML syntax, unreadable file, JSON in an environment variable
-        reason = _printable(" ".join(str(error).split()))
+        reason = " ".join(str(error).split())
         raise SettingsError(f"settings cannot be read ({config or 'environment'}): {reason}") from None
 
 
@@ -507,10 +507,6 @@ def _refuse_unknown_environment() -> None:
 def _did_you_mean(name: str, known: list[str]) -> str:
     close = get_close_matches(name, known, n=1)
     return f": did you mean {close[0]}?" if close else ": see config/example.toml for what there is"
-
-
-def _printable(text: str) -> str:
-    return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
 def _explain(item: Any) -> str:
