@@ -67,7 +67,7 @@ def run(config: Config = None) -> None:
     """Run the service until SIGTERM or Ctrl-C; safe to kill and start again at any moment."""
     from argilla_loop.service import Service, run_until_signalled  # noqa: PLC0415  only this command pays for it
 
-    run_until_signalled(Service(_settings(config)))
+    run_until_signalled(Service(_settings(config), reload=lambda: _settings(config)))
 
 
 @app.command()

@@ -21,7 +21,7 @@ from argilla_loop.argilla.patience import patiently
 from argilla_loop.argilla.query import DONE_IN_BATCH
 from argilla_loop.argilla.rows import ArgillaRows
 from argilla_loop.argilla.schema import DatasetInfo, ensure_dataset, find_dataset, find_workspace, labels_of
-from argilla_loop.errors import FatalError, RetryableError
+from argilla_loop.errors import CredentialsError, FatalError, RetryableError
 from argilla_loop.identity import Identity, identity_of
 from argilla_loop.learning.files import keep_to_oneself
 from argilla_loop.learning.learner import ClassyLearner, build_learner
@@ -56,10 +56,17 @@ class Service:
     Args:
         settings: everything it is told.
         on_turn: called after every turn, for whoever watches from the same process (the demo).
+        reload: reads the settings again, of which only the secrets are taken: asked when Argilla refuses the key.
     """
 
-    def __init__(self, settings: Settings, *, on_turn: Callable[[Turn], object] = lambda _: None) -> None:
-        self._settings, self._watcher = settings, on_turn
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        on_turn: Callable[[Turn], object] = lambda _: None,
+        reload: Callable[[], Settings] | None = None,
+    ) -> None:
+        self._settings, self._watcher, self._reload = settings, on_turn, reload
         self._stopping = threading.Event()
         self._listener: Listener | None = None
         self._learner: ClassyLearner | None = None
@@ -100,6 +107,9 @@ class Service:
                         "dataset_gone", error=str(error), then="starting over; nothing of ours is lost"
                     )
                     self._stopping.wait(self._settings.poll_interval)
+                except CredentialsError:
+                    if not self._has_new_secrets():
+                        raise
         if self._vectors is not None:
             self._vectors.close()
         log.info("service_stopped")
@@ -139,6 +149,16 @@ class Service:
             if self._identity is not None:
                 self._identity.close()
                 self._identity = None
+
+    def _has_new_secrets(self) -> bool:
+        """Whether key or headers are others by now, as after a rotation; they are ours from then on."""
+        fresh = self._reload() if self._reload else self._settings
+        secrets = {"api_key": fresh.api_key, "headers": fresh.headers}
+        if all(getattr(self._settings, name) == value for name, value in secrets.items()):
+            return False
+        self._settings = self._settings.model_copy(update=secrets)
+        log.info("secrets_read_again", why="Argilla refused those we had")
+        return True
 
     def _start(self) -> Listener:
         systemd.alive()

@@ -12,6 +12,7 @@ import httpx
 import pytest
 from daemon import Daemon, Person, held, until, write_config
 from fault_proxy import Drip, Fault, FaultProxy, Reset, Rule, Silence, Status, Truncated
+from invariants import check_invariants
 from worlds import TOPICS, sentences
 
 from argilla_loop.embedded import EmbeddedServer
@@ -83,7 +84,17 @@ def proxy(argilla_server: EmbeddedServer) -> Iterator[FaultProxy]:
 def to_the_end(server: EmbeddedServer, dataset: str, daemon: Daemon, person: Person) -> dict[str, Any]:
     """Answer until every text of the pool is done; what Argilla holds then."""
     until(lambda: person.answer_all(GOLD) == 0 and daemon.said("pool_exhausted"), what="the end of the pool")
-    return held(server, dataset)
+    records = held(server, dataset)
+    check_invariants(
+        records,
+        texts={i: text for i, text, _ in ROWS[LABELLED:]},
+        answers=person.answers,
+        person=server.credentials.annotator.username,
+        daemon=server.credentials.loop.username,
+        largest_batch=SLICE,
+        complete=True,
+    )
+    return records
 
 
 def test_any_fault_at_any_request_leaves_what_an_undisturbed_run_leaves(

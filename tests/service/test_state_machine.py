@@ -24,6 +24,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from invariants import Human, check_invariants
 from worlds import TOPICS, CentroidLearner, CentroidModel, FixedSource, ListPool, sentences
 
 from argilla_loop.argilla.connection import Connection, connect
@@ -60,7 +61,6 @@ FAULTS = (
 )
 SECONDS = 30.0  # of the lease
 _numbers = itertools.count(1)
-Human = tuple[str, str | None]  # status and label
 
 
 @dataclass
@@ -267,33 +267,22 @@ class Days(RuleBasedStateMachine):
     @invariant()
     def promises_hold(self) -> None:
         names = self.server.credentials
-        there = held(self.server, self.name)  # fails where a record is there twice
-        given: dict[str, Human] = {}
-        for record_id, record in there.items():
-            assert record["fields"] == {"text": TEXTS[record_id]}
-            metadata = record["metadata"]
-            assert metadata.get("theirs") == self.expected.foreign.get(record_id)
-            for user, status, values in record["responses"]:
-                value = next((label for label in LABELS if repr(label) in values), None)
-                if user == names.annotator.username:
-                    given[record_id] = (status, value)
-                    continue
-                assert (user, status) == (names.loop.username, "submitted")
-                assert metadata["route"] == "accept"
-                assert metadata["validated_by"] == "model"
-                assert value == metadata["prediction"]
-            if metadata["route"] == "accept":  # reproducible from its model's version
-                model = self.learner.models[metadata["model"]]
-                probabilities = model.predict_proba([TEXTS[record_id]])[0]
-                assert model.labels[int(probabilities.argmax())] == metadata["prediction"]
-                assert metadata["certainty"] == pytest.approx(float(probabilities.max()), abs=1e-5)
-                assert metadata["certainty"] > metadata["threshold"]
-                assert [user for user, _, _ in record["responses"]].count(names.loop.username) == 1
-        assert given == self.expected.answers
-        sizes: dict[int, int] = {}
-        for record in there.values():
-            sizes[record["metadata"]["idx"]] = sizes.get(record["metadata"]["idx"], 0) + 1
-        assert all(size <= RULES.slice_size + RULES.accept_limit for size in sizes.values())
+        check_invariants(
+            held(self.server, self.name),
+            texts=TEXTS,
+            answers=self.expected.answers,
+            person=names.annotator.username,
+            daemon=names.loop.username,
+            foreign=self.expected.foreign,
+            predict=self.predicted,
+            largest_batch=RULES.slice_size + RULES.accept_limit,
+        )
+
+    def predicted(self, version: str, text: str) -> tuple[str, float]:
+        """What the model of that version says."""
+        model = self.learner.models[version]
+        probabilities = model.predict_proba([text])[0]
+        return model.labels[int(probabilities.argmax())], float(probabilities.max())
 
     def teardown(self) -> None:
         """In the end people answer everything, and no text is missing."""

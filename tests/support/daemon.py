@@ -49,11 +49,11 @@ def write_config(folder: Path, rows: Sequence[tuple[str, str, str | None]], **se
 class Daemon:
     """``argilla-loop run`` in a process of its own, its log lines collected."""
 
-    def __init__(self, config: Path, api_key: str, *, env: Mapping[str, str] | None = None) -> None:
+    def __init__(self, config: Path, api_key: str | None, *, env: Mapping[str, str] | None = None) -> None:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("ARGILLA_")}
         self._process = subprocess.Popen(
             [sys.executable, "-m", "argilla_loop", "run", "--config", str(config)],
-            env={**environment, "ARGILLA_LOOP_API_KEY": api_key, **(env or {})},
+            env={**environment, **({"ARGILLA_LOOP_API_KEY": api_key} if api_key else {}), **(env or {})},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
@@ -129,6 +129,7 @@ class Person:
             base_url=f"{server.url}/api/v1", headers={"X-Argilla-Api-Key": key}, timeout=60
         )
         self._id: str | None = None
+        self.answers: dict[str, tuple[str, str | None]] = {}  # given, by external id
 
     def close(self) -> None:
         self._http.close()
@@ -162,6 +163,7 @@ class Person:
         values = {"label": {"value": label}} if label else {}
         body = {"status": "submitted" if label else "discarded", "values": values}
         self._http.post(f"/records/{record['id']}/responses", json=body).raise_for_status()
+        self.answers[record["external_id"]] = (str(body["status"]), label)
 
     def answer_all(self, gold: Mapping[str, str | None]) -> int:
         """Answer everything that waits; returns how much that was."""
