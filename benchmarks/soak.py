@@ -1,11 +1,12 @@
 """Half an hour of the real service under faults: memory and file descriptors flat, every dataset as it should be.
 
-    python benchmarks/soak.py [--minutes 30] [--share 0.02] [--out benchmarks/soak.md]
+    python benchmarks/soak.py [--minutes 30] [--share 0.02] [--kill] [--out benchmarks/soak.md]
 
 A real embedded server, the real service as one process that lives throughout, a proxy between them that goes wrong for
 a share of the requests, and a person who answers through the real API. The service labels the same pool again and
 again: where it is exhausted the dataset is compared with what the first cycle left, which met no fault, and is deleted,
 and the service starts over by itself. In between it is suspended (SIGSTOP), and the server is killed and started again.
+With ``--kill`` the service itself is killed (-9) too, six times a cycle, at any moment, and started again.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ import tempfile
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
@@ -92,8 +93,8 @@ def texts() -> list[tuple[str, str, str]]:
 class Soak:
     """One run; ``report`` says what came of it."""
 
-    def __init__(self, minutes: float, share: float, seed: int = 0) -> None:
-        self.minutes, self.share, self.seed = minutes, share, seed
+    def __init__(self, minutes: float, share: float, seed: int = 0, *, kill: bool = False) -> None:
+        self.minutes, self.share, self.seed, self.kill = minutes, share, seed, kill
         self.measures: list[Measure] = []
         self.cycles = 0
         self.different: list[int] = []
@@ -101,6 +102,7 @@ class Soak:
         self.events: Counter[str] = Counter()  # of the log
         self.rules: dict[str, Rule] = {}
         self.answers = 0
+        self._start: Callable[[], Daemon]
         self._rows = texts()
         self._chance = random.Random(seed)  # noqa: S311  moments, no secret
 
@@ -128,8 +130,9 @@ class Soak:
                     retry_max_wait=0.5,
                     lease_seconds=20.0,
                 )
-                with Daemon(config, server.credentials.loop.api_key) as daemon:
-                    self._daemon = daemon
+                self._start = lambda: Daemon(config, server.credentials.loop.api_key)
+                self._daemon = self._start()
+                try:
                     over = threading.Event()
                     watcher = threading.Thread(target=self._measure, args=(over,), daemon=True)
                     watcher.start()
@@ -147,8 +150,10 @@ class Soak:
                     over.set()
                     watcher.join()
                     proxy.clear()
-                    self.exit_code = daemon.terminate()
-                    self.events = Counter(str(event["event"]) for event in daemon.events)
+                    self.exit_code = self._daemon.terminate()
+                    self._count_events()
+                finally:
+                    self._daemon.__exit__()
 
     def _cycle(self) -> dict[str, dict[str, Any]]:
         """From an absent dataset to an exhausted pool; what Argilla holds then."""
@@ -156,6 +161,8 @@ class Soak:
         label = {i: label for i, _, label in self._rows}
         wanted = TEXTS - LABELLED
         disturb_at = {wanted // 4: self._suspend, wanted // 2: self._kill_server} if self.cycles else {}
+        if self.kill and self.cycles:
+            disturb_at |= {wanted * n // 14: self._kill_service for n in (1, 3, 5, 9, 11, 13)}
         answered = 0
         while True:
             assert self._daemon.is_running, "the service ended: " + "\n".join(self._daemon.lines[-5:])
@@ -188,15 +195,27 @@ class Soak:
         self._server.start()
         self.done["server killed (-9) and started again"] += 1
 
+    def _kill_service(self) -> None:
+        """Somewhere in the half second after an answer: while it looks, reads, trains, writes, or waits."""
+        time.sleep(self._chance.uniform(0, 0.5))
+        self._daemon.kill()
+        self._count_events()
+        self._daemon = self._start()
+        self.done["service killed (-9) and started again"] += 1
+
+    def _count_events(self) -> None:
+        self.events.update(str(event["event"]) for event in self._daemon.events)
+
     def _measure(self, over: threading.Event) -> None:
         began = time.monotonic()
-        process = psutil.Process(self._daemon.pid)
         while not over.wait(EVERY):
             with suppress(psutil.Error):
+                process = psutil.Process(self._daemon.pid)
                 self.measures.append(
                     Measure(
                         (time.monotonic() - began) / 60,
-                        sum(event["event"] == "batch_logged" for event in self._daemon.events),
+                        self.events["batch_logged"]
+                        + sum(event["event"] == "batch_logged" for event in self._daemon.events),
                         process.memory_info().rss / 2**20,
                         process.num_fds(),
                         process.num_threads(),
@@ -206,13 +225,10 @@ class Soak:
     def report(self) -> str:
         """The report as markdown."""
         last = self.measures[-1]
-        settled = [m for m in self.measures if m.minute >= self.minutes / 6]
-        halves = settled[: len(settled) // 2], settled[len(settled) // 2 :]
         machine = f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}"
         packages = ", ".join(f"{p} {version(p)}" for p in PACKAGES)
         befell = {name: rule.fired for name, rule in self.rules.items()} | self.done
         befell["dataset deleted"] = self.cycles
-        shown = [*self.measures[:: max(1, len(self.measures) // 15)], last]
         return "\n".join(
             [
                 "# A soak",
@@ -220,7 +236,7 @@ class Soak:
                 f"Made by `benchmarks/soak.py` on {datetime.now().astimezone():%Y-%m-%d}: {last.minute:.0f} minutes,",
                 f"seed {self.seed}, a fault at {self.share:.1%} of all requests; {machine}, {packages}.",
                 "",
-                f"One process of the service labelled the same {TEXTS - LABELLED} texts (real news, {SLICE} a slice)",
+                f"{self._who()} labelled the same {TEXTS - LABELLED} texts (real news, {SLICE} a slice)",
                 f"{self.cycles} times: **{last.batches:,} batches logged**, {self.answers:,} answers by people,",
                 f"exit code {self.exit_code} at the end. Cycles whose dataset differed from the undisturbed first one",
                 "in anything (records, labels, metadata, suggestions, answers):",
@@ -230,27 +246,44 @@ class Soak:
                 "|---|---:|",
                 *(f"| {name} | {count:,} |" for name, count in befell.items()),
                 "",
-                "| minute | batches | memory, MiB | file descriptors | threads |",
-                "|---:|---:|---:|---:|---:|",
-                *(
-                    f"| {m.minute:.1f} | {m.batches:,} | {m.megabytes:.0f} | {m.descriptors} | {m.threads} |"
-                    for m in shown
-                ),
-                "",
-                "Means after the first sixth of the time, first and second half: memory "
-                + " and ".join(f"{_mean(m.megabytes for m in half):.0f}" for half in halves)
-                + " MiB, file descriptors "
-                + " and ".join(f"{_mean(m.descriptors for m in half):.1f}" for half in halves)
-                + ", threads "
-                + " and ".join(f"{_mean(m.threads for m in half):.1f}" for half in halves)
-                + ".",
-                "",
+                *([] if self.kill else self._growth()),
                 "| log event | times |",
                 "|---|---:|",
                 *(f"| `{event}` | {count:,} |" for event, count in self.events.most_common()),
                 "",
             ]
         )
+
+    def _who(self) -> str:
+        kills = self.done["service killed (-9) and started again"]
+        return (
+            f"{kills + 1:,} processes of the service, one after the other,"
+            if kills
+            else "One process of the service"
+        )
+
+    def _growth(self) -> list[str]:
+        """Memory, descriptors and threads of the one process over time."""
+        settled = [m for m in self.measures if m.minute >= self.minutes / 6]
+        halves = settled[: len(settled) // 2], settled[len(settled) // 2 :]
+        shown = [*self.measures[:: max(1, len(self.measures) // 15)], self.measures[-1]]
+        return [
+            "| minute | batches | memory, MiB | file descriptors | threads |",
+            "|---:|---:|---:|---:|---:|",
+            *(
+                f"| {m.minute:.1f} | {m.batches:,} | {m.megabytes:.0f} | {m.descriptors} | {m.threads} |"
+                for m in shown
+            ),
+            "",
+            "Means after the first sixth of the time, first and second half: memory "
+            + " and ".join(f"{_mean(m.megabytes for m in half):.0f}" for half in halves)
+            + " MiB, file descriptors "
+            + " and ".join(f"{_mean(m.descriptors for m in half):.1f}" for half in halves)
+            + ", threads "
+            + " and ".join(f"{_mean(m.threads for m in half):.1f}" for half in halves)
+            + ".",
+            "",
+        ]
 
 
 def _mean(values: Iterable[float]) -> float:
@@ -265,10 +298,11 @@ def main() -> None:
     )
     parser.add_argument("--minutes", type=float, default=30.0)
     parser.add_argument("--share", type=float, default=0.02, help="of the requests that meet a fault")
+    parser.add_argument("--kill", action="store_true", help="kill the service itself too, again and again")
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--out", type=Path, help="file for the report; default: print it")
     given = parser.parse_args()
-    soak = Soak(given.minutes, given.share, given.seed)
+    soak = Soak(given.minutes, given.share, given.seed, kill=given.kill)
     soak.run()
     if given.out:
         given.out.write_text(soak.report(), encoding="utf-8")
