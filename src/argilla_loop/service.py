@@ -166,7 +166,8 @@ class Service:
             return self._wire()
         except RetryableError:
             systemd.ready()  # nothing is wrong with us: a boot must not wait until Argilla is back
-            systemd.alive("waiting for Argilla")
+            self._monitor.status = "waiting for Argilla"
+            systemd.alive(self._monitor.status)
             raise
 
     def _wire(self) -> Listener:
