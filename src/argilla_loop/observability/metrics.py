@@ -16,6 +16,7 @@ from prometheus_client import (
     Histogram,
     Info,
     ProcessCollector,
+    disable_created_metrics,
     generate_latest,
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
@@ -39,6 +40,8 @@ CAUSES = (
 )
 
 REGISTRY = CollectorRegistry()
+# They are a second series a counter, which Prometheus needs for nothing.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # of the package
 ProcessCollector(registry=REGISTRY)  # process_resident_memory_bytes, process_open_fds and the like
 
 SERVICE = Info(f"{PREFIX}service", "Version and working dataset of this service.", registry=REGISTRY)
