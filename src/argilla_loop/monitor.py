@@ -63,9 +63,9 @@ class Monitor:
         try:
             self._server = _Server(http.host, http.port, self.health)
             self._server.start()
-        except OSError as error:
+        except (OSError, UnicodeError) as error:  # taken, not ours, or no name at all
             if not self._told:
-                why = f"cannot listen on {http.host} port {http.port} ({error.strerror or error})"
+                why = f"cannot listen on {http.host} port {http.port} ({getattr(error, 'strerror', None) or error})"
                 log.warning(
                     "monitor_unavailable", why=why, then="going on without; set http.host or http.port"
                 )

@@ -108,7 +108,9 @@ class WebhookSettings(BaseModel):
         description="Address under which Argilla's server reaches this service; set it and the service registers a "
         "webhook there (needs an owner's API key). Default: no webhook, only polling.",
     )
-    host: str = Field("127.0.0.1", description="Address to listen on for webhooks; `0.0.0.0` in a container.")
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="Address to listen on for webhooks; `0.0.0.0` in a container."
+    )
     port: int = Field(9091, ge=1, le=65535, description="Port to listen on for webhooks.")
     check_interval: float = Field(
         60.0,
@@ -132,7 +134,9 @@ class HttpSettings(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    host: str = Field("127.0.0.1", description="Address to listen on; `0.0.0.0` in a container.")
+    host: str = Field(
+        "127.0.0.1", min_length=1, description="Address to listen on; `0.0.0.0` in a container."
+    )
     port: int = Field(
         9090,
         ge=0,

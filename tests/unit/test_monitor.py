@@ -129,6 +129,20 @@ def test_a_port_that_is_taken_stops_nothing_and_is_taken_when_free(
     assert [entry["event"] for entry in logs] == ["monitor_unavailable", "monitor_ready"]
 
 
+@pytest.mark.parametrize("host", ["a..b", "no.such.host.invalid", "203.0.113.1"])
+def test_a_host_that_is_not_ours_stops_nothing(host: str, make: Make) -> None:
+    with capture_logs() as logs, Monitor(make(0, http={"host": host, "port": free_port()})):
+        pass
+    assert logs[0]["event"] == "monitor_unavailable"
+
+
+def test_a_blank_host_which_would_be_every_address_is_refused(make: Make) -> None:
+    with pytest.raises(ValueError, match="host"):
+        make(0, http={"host": ""})
+    with pytest.raises(ValueError, match="host"):
+        make(0, webhook={"host": ""})
+
+
 def test_health_is_not_taken_in_by_another_service_on_the_port(make: Make) -> None:
     port = free_port()
     with running(make(port)):
