@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -21,6 +22,10 @@ SCAN = ("GET", r"/records$")  # a turn reads every record
 SEARCH = ("POST", r"/records/search$")  # a look counts
 WRITE = ("PUT", r"/records/bulk$")  # a batch is logged
 LEASE = ("GET", r"/metadata-properties$")  # whether we may write
+SIGN = ("PATCH", r"/metadata-properties/[^/]+$")  # of life, for others
+REVISION = ("GET", r"/datasets/[^/]+$")  # whether somebody answered; also the guidelines
+NOTICE = ("PATCH", r"/datasets/[^/]+$")  # what annotators are told
+OF_A_TURN = (REVISION, SEARCH, SCAN, LEASE, SIGN, WRITE, NOTICE)
 FAULTS: dict[str, Fault] = {
     "reset before the server hears of it": Reset(),
     "reset after it was applied": Reset(applied=True),
@@ -142,15 +147,24 @@ def test_killed_at_every_request_of_a_turn_it_goes_on_where_it_was(
     configured: Callable[..., Path],
     fresh_name: Callable[[str], str],
 ) -> None:
-    """Kill -9 with a request held before the server has it, and after it was applied."""
+    """Kill -9 with a request held before the server has it, and after it was applied: each kind that a turn has."""
     key = argilla_server.credentials.loop.api_key
     dataset = fresh_name("killed-at")
-    config = configured(proxy.url, dataset)
+    config = configured(proxy.url, dataset, lease_seconds=3.0)
     person = Person(argilla_server, dataset)
     with Daemon(config, key) as daemon:
         until(lambda: len(person.waiting()) == SLICE)
+        daemon.wait_for("notice_written")
+        before = len(proxy.requests)
+        person.answer_all(GOLD)
+        until(lambda: sum(e["event"] == "notice_written" for e in daemon.events) == 2)
+        asked = {(seen.method, seen.path) for seen in proxy.requests[before:]}
         daemon.kill()
-    boundaries = [(kind, moment) for kind in (WRITE, SCAN, LEASE) for moment in ("before", "after")]
+    for method, path in asked:
+        assert any(method == m and re.search(p, path) for m, p in OF_A_TURN), (
+            f"{method} {path} is not in the list"
+        )
+    boundaries = [(kind, moment) for kind in OF_A_TURN for moment in ("before", "after")]
     for (method, path), moment in boundaries:
         person.answer_all(GOLD)
         with proxy.hold(moment, method, path) as held_request, Daemon(config, key) as daemon:  # type: ignore[arg-type]  # a literal
