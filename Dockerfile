@@ -52,6 +52,8 @@ USER 10001:10001
 VOLUME /var/cache/argilla-loop
 # A model's name is looked for here first, as a folder: mount others as /models/<owner>/<name>.
 WORKDIR /models
+# /healthz, /readyz, /metrics; for others than the container itself set ARGILLA_LOOP_HTTP__HOST=0.0.0.0
+EXPOSE 9090
 HEALTHCHECK --interval=30s --timeout=10s --start-period=120s --retries=3 CMD ["argilla-loop", "health"]
 ENTRYPOINT ["argilla-loop"]
 CMD ["run"]
