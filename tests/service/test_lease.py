@@ -386,8 +386,8 @@ def test_stopped_at_any_moment_it_never_writes_beside_another(
             until(lambda: holds(first) or holds(second), what="a writer")
             holder, other = (first, second) if holds(first) else (second, first)
             os.kill(holder.pid, signal.SIGSTOP)
-            until(lambda other=other: holds(other), what="a takeover")  # type: ignore[misc]  # binds the loop's value
-            until(lambda: bool(someone.waiting()), what="the next batch")
+            until(lambda other=other: holds(other), what="a takeover", daemons=(holder, other))  # type: ignore[misc]  # binds the loop's value
+            until(lambda: bool(someone.waiting()), what="the next batch", daemons=(holder, other))
             os.kill(holder.pid, signal.SIGCONT)
             holder.wait_for("lease_lost")
         until(lambda: someone.answer_all(GOLD) == 0)

@@ -6,6 +6,7 @@ import secrets
 import shutil
 import sqlite3
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -236,3 +237,32 @@ def test_a_start_that_dies_at_any_of_its_requests_is_completed_by_the_next(
                 ensure_dataset(connection, workspace="argilla", name=name, labels=labels)
                 assert shape(name) == shape(undisturbed), f"request {number}, {fault}"
         connection.close()
+
+
+@pytest.mark.parametrize(
+    ("method", "path"),
+    [
+        ("POST", "/datasets$"),
+        ("POST", "/fields$"),
+        ("POST", "/questions$"),
+        ("POST", "/metadata-properties$"),
+        ("PUT", "/publish$"),
+    ],
+)
+def test_of_two_services_that_make_the_dataset_at_the_same_moment_none_ends(
+    method: str, path: str, argilla_server: EmbeddedServer, fresh_name: Callable[[str], str]
+) -> None:
+    """One is held up at any of its steps while the other does them all: it tries again, and finds the dataset."""
+    key, labels, name = argilla_server.credentials.loop.api_key, sorted(TOPICS), fresh_name("race")
+    with FaultProxy(argilla_server.url) as proxy, ThreadPoolExecutor(1) as pool:
+        slow, quick = connect(proxy.url, key), connect(argilla_server.url, key)
+        with proxy.hold("before", method, path) as held_up:
+            second = pool.submit(ensure_dataset, slow, workspace="argilla", name=name, labels=labels)
+            held_up.wait()
+            first = ensure_dataset(quick, workspace="argilla", name=name, labels=labels)
+            held_up.release()
+            error = second.exception(60)
+        assert error is None or isinstance(error, RetryableError), error
+        assert ensure_dataset(slow, workspace="argilla", name=name, labels=labels) == first
+        slow.close()
+        quick.close()

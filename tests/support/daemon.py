@@ -21,11 +21,15 @@ from argilla_loop.embedded import EmbeddedServer
 PATIENCE = 120.0  # seconds until a test gives up; nothing is asserted about how long anything takes
 
 
-def until(condition: Callable[[], bool], *, what: str = "it", pause: float = 0.05) -> None:
-    """Wait for ``condition``; fail where it never comes."""
+def until(
+    condition: Callable[[], bool], *, what: str = "it", pause: float = 0.05, daemons: Sequence[Daemon] = ()
+) -> None:
+    """Wait for ``condition``; fail where it never comes, with the last lines of ``daemons``."""
     deadline = time.monotonic() + PATIENCE
     while not condition():
-        assert time.monotonic() < deadline, f"{what} never happened"
+        if time.monotonic() > deadline:
+            tails = [f"--- process {one.pid}\n" + "\n".join(one.lines[-15:]) for one in daemons]
+            raise AssertionError("\n".join([f"{what} never happened", *tails]))
         time.sleep(pause)
 
 

@@ -8,8 +8,8 @@ from typing import Any
 
 import structlog
 
-from argilla_loop.argilla.connection import Connection
-from argilla_loop.errors import CredentialsError, SchemaError, SettingsError
+from argilla_loop.argilla.connection import Connection, RejectedError
+from argilla_loop.errors import CredentialsError, RetryableError, SchemaError, SettingsError
 
 log = structlog.get_logger(__name__)
 
@@ -104,6 +104,7 @@ def ensure_dataset(
     Raises:
         SchemaError: it exists with another field, question, label or metadata type than needed.
         CredentialsError: no such workspace, or not allowed.
+        RetryableError: another service makes it at the same moment.
     """
     if connection.role == "annotator":
         raise CredentialsError(
@@ -132,14 +133,20 @@ def ensure_dataset(
         )
         log.info("dataset_created", dataset=name, workspace=workspace, labels=len(labels))
     draft = dataset["status"] == "draft"
-    if draft:
-        _complete_draft(connection, dataset, labels)
-    info = verify_dataset(
-        connection, dataset, workspace=workspace, labels=labels
-    )  # before anything is for good
-    _add_missing_metadata(connection, dataset)
-    if draft:
-        connection.call("PUT", f"/datasets/{dataset['id']}/publish", where="publishing the dataset")
+    try:
+        if draft:
+            _complete_draft(connection, dataset, labels)
+        info = verify_dataset(
+            connection, dataset, workspace=workspace, labels=labels
+        )  # before anything is for good
+        _add_missing_metadata(connection, dataset)
+        if draft:
+            connection.call("PUT", f"/datasets/{dataset['id']}/publish", where="publishing the dataset")
+    except RejectedError:
+        there = find_dataset(connection, workspace_id, name)
+        if draft and there is not None and there["status"] != "draft":
+            raise RetryableError(f"another service was first to make dataset {name!r}") from None
+        raise
     return info
 
 
