@@ -298,7 +298,7 @@ def test_statuses_left_behind_by_a_crash_are_made_right(server: EmbeddedServer) 
         )
     db.close()
     server.start()
-    deadline = time.monotonic() + 30
+    deadline = time.monotonic() + 60
     while api.call("GET", f"/datasets/{dataset}/progress")["completed"] == 0:
         assert time.monotonic() < deadline
         time.sleep(0.1)

@@ -133,7 +133,7 @@ class Days(RuleBasedStateMachine):
     def started(self, token: str) -> Service:
         """A service that starts; it knows nothing but what Argilla holds."""
         clock = Clock(now=float(len(token)) * 1e5)
-        connection = connect(self.proxy.url, self.server.credentials.loop.api_key, timeout=0.4)
+        connection = connect(self.proxy.url, self.server.credentials.loop.api_key, timeout=3.0)
         lease = Lease(connection, self.info, holder=token, token=token, seconds=SECONDS, clock=clock)
         dataset = ArgillaDataset(connection, self.info, before_write=lease.confirm)
         vectors = KnownVectors(self.learner.encoder, seed=RULES.seed)

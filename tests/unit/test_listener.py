@@ -18,7 +18,7 @@ from argilla_loop.argilla.query import ALL, DONE_IN_BATCH, IN_BATCH, Query
 from argilla_loop.domain import LoggedRecord, NewRecord, Route
 from argilla_loop.errors import FatalError, RetryableError
 
-PATIENCE = 10.0  # seconds until a test gives up; nothing is asserted about how long anything takes
+PATIENCE = 60.0  # seconds until a test gives up; nothing is asserted about how long anything takes
 
 
 def until(condition: Callable[[], bool]) -> None:

@@ -32,7 +32,7 @@ from argilla_loop.settings import WebhookSettings
 from argilla_loop.webhook import WebhookKeeper
 from argilla_loop.webhook_server import MAX_BODY, Receiver, Wakes
 
-PATIENCE = 20.0  # seconds until a test gives up; nothing is asserted about how long anything takes
+PATIENCE = 60.0  # seconds until a test gives up; nothing is asserted about how long anything takes
 SECRET = base64.b64encode(b"a secret of the webhook" * 2).decode()
 OTHER_SECRET = base64.b64encode(b"the secret of somebody else").decode()
 OURS = "3f0c9f7e-0000-0000-0000-00000000aaaa"
