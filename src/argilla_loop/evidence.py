@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import structlog
 
 from argilla_loop.domain import HeadEvidence, Model
+from argilla_loop.learning.files import written_whole
 from argilla_loop.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -39,10 +39,8 @@ def keep(settings: Settings, model: Model, held_back: tuple[int, int] | None) ->
     file = _file(settings)
     content = asdict(Evidence(model.version, model.evidence, held_back))
     try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = file.with_suffix(f".{os.getpid()}")
-        unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
-        unfinished.replace(file)
+        with written_whole(file) as unfinished:
+            unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
     except OSError as error:
         log.warning("evidence_not_kept", file=str(file), reason=str(error))
 

@@ -51,12 +51,26 @@ def write_config(folder: Path, rows: Sequence[tuple[str, str, str | None]], **se
 
 
 class Daemon:
-    """``argilla-loop run`` in a process of its own, its log lines collected."""
+    """``argilla-loop run`` in a process of its own, its log lines collected.
 
-    def __init__(self, config: Path, api_key: str | None, *, env: Mapping[str, str] | None = None) -> None:
+    Args:
+        config: its configuration file.
+        api_key: its user's.
+        env: more environment variables.
+        prefix: a command that ends by executing what follows it.
+    """
+
+    def __init__(
+        self,
+        config: Path,
+        api_key: str | None,
+        *,
+        env: Mapping[str, str] | None = None,
+        prefix: Sequence[str] = (),
+    ) -> None:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("ARGILLA_")}
         self._process = subprocess.Popen(
-            [sys.executable, "-m", "argilla_loop", "run", "--config", str(config)],
+            [*prefix, sys.executable, "-m", "argilla_loop", "run", "--config", str(config)],
             env={**environment, **({"ARGILLA_LOOP_API_KEY": api_key} if api_key else {}), **(env or {})},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import importlib.util
 import logging
 import warnings
@@ -68,6 +69,10 @@ def _make_once(target: Path, name: str, what: str, make: Callable[[Path], None])
     except ModelError:
         raise
     except Exception as error:  # torch, transformers, onnx and protobuf each raise their own kinds
+        if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+            raise ModelError(
+                f"model {name!r}: cannot {what}: no space left in {target.parent}; free some, or set another cache_dir"
+            ) from error
         reason = " ".join(str(error).split())[:200]
         raise ModelError(
             f"model {name!r}: cannot {what} ({type(error).__name__}: {reason}); "
