@@ -282,12 +282,7 @@ def test_a_metadata_property_that_somebody_deletes_is_added_again(
         (idx,) = [p for p in properties if p["name"] == "idx"]
         http.delete(f"/metadata-properties/{idx['id']}").raise_for_status()
         daemon.wait_for("dataset_gone")
-        until(
-            lambda: (
-                sum(e == {**e, "event": "metadata_property_added", "property": "idx"} for e in daemon.events)
-                == 2
-            )
-        )
+        daemon.wait_for("metadata_properties_added", properties=["idx"])
         person = Person(argilla_server, dataset)
         until(lambda: _latest(person) == 0)
         person.answer_all(GOLD)

@@ -139,7 +139,9 @@ def ensure_dataset(
         info = verify_dataset(
             connection, dataset, workspace=workspace, labels=labels
         )  # before anything is for good
-        _add_missing_metadata(connection, dataset)
+        added = _add_missing_metadata(connection, dataset)
+        if added and not draft:  # a dataset that we make ourselves has them, of course
+            log.info("metadata_properties_added", dataset=name, properties=added)
         if draft:
             connection.call("PUT", f"/datasets/{dataset['id']}/publish", where="publishing the dataset")
     except RejectedError:
@@ -170,11 +172,12 @@ def _complete_draft(connection: Connection, dataset: dict[str, Any], labels: Seq
         )
 
 
-def _add_missing_metadata(connection: Connection, dataset: dict[str, Any]) -> None:
+def _add_missing_metadata(connection: Connection, dataset: dict[str, Any]) -> list[str]:
+    """Add the properties that are missing; their names."""
     there = {prop["name"] for prop in _parts(connection, dataset, "metadata-properties")}
-    for name, (settings, visible) in METADATA.items():
-        if name in there:
-            continue
+    missing = [name for name in METADATA if name not in there]
+    for name in missing:
+        settings, visible = METADATA[name]
         connection.call(
             "POST",
             f"/datasets/{dataset['id']}/metadata-properties",
@@ -186,7 +189,7 @@ def _add_missing_metadata(connection: Connection, dataset: dict[str, Any]) -> No
                 "visible_for_annotators": visible,
             },
         )
-        log.info("metadata_property_added", dataset=dataset["name"], property=name)
+    return missing
 
 
 def differences(connection: Connection, dataset: dict[str, Any], labels: Sequence[str]) -> list[str]:
