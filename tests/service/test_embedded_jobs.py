@@ -22,7 +22,7 @@ from standardwebhooks.webhooks import Webhook
 from argilla_loop.embedded import EmbeddedServer
 from embedded_server import Api
 
-WAIT_SECONDS = 30
+WAIT_SECONDS = 120.0  # until a test gives up; nothing is asserted about how long anything takes
 
 
 @dataclass
