@@ -2,8 +2,13 @@
 
 from __future__ import annotations
 
+from hypothesis import HealthCheck, settings
 from models import model_cache
 
 from embedded_server import argilla_server, fresh_name
 
 __all__ = ["argilla_server", "fresh_name", "model_cache"]
+
+# no test asserts how long anything takes, hypothesis' 200 ms an example included: a busy machine is no failure
+settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("untimed")

@@ -356,7 +356,7 @@ def test_nonsense_is_refused(library: Library, body: dict[str, Any]) -> None:
     assert answer.status_code == httpx.codes.UNPROCESSABLE_ENTITY, answer.text
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     text=st.text(max_size=40) | st.text(alphabet="ab\"'*+-|()~\\:^ \0{}%_;é", max_size=40),
     value=st.text(max_size=20) | st.floats().map(str) | st.integers().map(str),

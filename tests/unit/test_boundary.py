@@ -19,7 +19,7 @@ MOST = 12
     level=st.floats(0.01, 0.4),
     looks=st.sets(st.integers(1, MOST), min_size=1, max_size=5).map(lambda some: tuple(sorted(some))),
 )
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=25)
 def test_the_probability_to_pass_is_that_of_all_courses_together(
     precision: float, level: float, looks: tuple[int, ...]
 ) -> None:

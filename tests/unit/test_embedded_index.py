@@ -91,7 +91,7 @@ def test_a_damaged_or_older_index_is_built_anew(db: sqlite3.Connection, damage: 
     assert content(db) == before
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(
     steps=st.lists(
         st.tuples(

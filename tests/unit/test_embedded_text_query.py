@@ -125,7 +125,7 @@ def test_words_of_one_field(db: sqlite3.Connection) -> None:
 texts = st.text(max_size=60) | st.text(alphabet="abq\"'*+-|()~\\:^ \0{}%_;,.é\ud800", max_size=80)
 
 
-@settings(max_examples=500, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=500, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(query=texts, single_field=st.booleans(), field=st.none() | st.just("text") | st.text(max_size=5))
 @example(query="a | b + c " * 200, single_field=False, field=None)
 @example(query="a " * 5000, single_field=False, field=None)
@@ -141,7 +141,7 @@ def test_no_query_is_an_error(
     find(db, query, field.encode("utf-8", "ignore").decode() if field else field, single_field=single_field)
 
 
-@settings(max_examples=300, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=300, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     query=st.recursive(
         st.sampled_from(["quick", "brown", "lazy", "fox", "dog", "alpha", "la*", '"brown fox"', "absent"]),

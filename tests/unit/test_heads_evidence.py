@@ -23,7 +23,7 @@ from argilla_loop.learning.heads.evidence import (
     st.integers(2, 10),
     st.integers(0, 2**32 - 1),
 )
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 def test_folds_are_even_in_size_and_in_every_label(labels: list[int], count: int, seed: int) -> None:
     """Sizes differ by one at most, and so does each label's number of rows from fold to fold."""
     numbers = np.array(labels)

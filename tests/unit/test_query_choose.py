@@ -226,7 +226,7 @@ def test_a_sample_stands_for_all(seed: int) -> None:
     np.testing.assert_allclose(stand_for.sum(), weights.sum(), rtol=0.25)
 
 
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(seed=st.integers(0, 1000))
 def test_a_rare_doubt_in_a_large_pool_is_found(seed: int) -> None:
     """Fifty unsure texts among ten thousand sure ones: the sample is drawn by doubt, not by number."""

@@ -242,7 +242,7 @@ def environment(values: dict[str, str]) -> Iterator[None]:
 
 
 # The fixtures only clean the environment, which examples leave as they found it.
-fuzz = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+fuzz = settings(max_examples=150, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
 
 def loads_or_is_refused(**overrides: Any) -> None:
