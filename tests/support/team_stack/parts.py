@@ -9,11 +9,11 @@ import socket
 import subprocess
 from contextlib import suppress
 from functools import partial
-from itertools import pairwise
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import httpx
+import yaml
 
 from team_stack.errors import StackError
 from team_stack.kit import JAVA, program, run
@@ -26,7 +26,6 @@ if TYPE_CHECKING:
 POSTGRES, REDIS, ELASTICSEARCH, SERVER, WORKER = "postgres", "redis", "elasticsearch", "server", "worker"
 # In the order in which they start; they end in the other.
 ORDER = (POSTGRES, REDIS, ELASTICSEARCH, SERVER, WORKER)
-WORKERS = 2
 
 
 def make_part(stack: TeamStack, name: str) -> Part:
@@ -95,7 +94,7 @@ def prepare_postgres(stack: TeamStack) -> None:
     initdb = [program("initdb"), "--pgdata", str(folder / "data"), "--username=argilla"]
     initdb += ["--auth=scram-sha-256", f"--pwfile={secret}", "--encoding=UTF8", "--locale=C.UTF-8"]
     try:
-        run(initdb, f"a database in {folder}", user=user)
+        run(initdb, f"making a database in {folder}", user=user)
     except PermissionError as error:
         raise StackError(f"user {user} cannot work in {folder}: choose another folder with --home") from error
     finally:
@@ -121,7 +120,7 @@ def query(stack: TeamStack, sql: str, *, database: str = "argilla") -> str:
         "--command",
         sql,
     ]
-    return run(psql, "an answer of PostgreSQL", env={"PGPASSWORD": stack.home.secret(POSTGRES)})
+    return run(psql, "asking PostgreSQL", env={"PGPASSWORD": stack.home.secret(POSTGRES)})
 
 
 def _postgres_user() -> str | None:
@@ -147,7 +146,14 @@ def _elasticsearch_command(stack: TeamStack) -> list[str]:
         (home / name).mkdir(exist_ok=True)
     logging = f"-Dlog4j.configurationFile={JAVA / 'log4j2.properties'}"
     java = [program("java"), "-Xms512m", "-Xmx512m", logging, "-classpath", stack.kit.classpath]
-    return [*java, "SearchCore", str(home), str(stack.ports.elasticsearch)]
+    environment = compose_service("elasticsearch")["environment"]
+    # The core knows no settings of plugins (xpack).
+    settings = [
+        f"{key}={value}"
+        for key, value in environment.items()
+        if key.startswith(("action.", "cluster.routing."))
+    ]
+    return [*java, "SearchCore", str(home), str(stack.ports.elasticsearch), *settings]
 
 
 def _server_command(stack: TeamStack) -> list[str]:
@@ -156,18 +162,15 @@ def _server_command(stack: TeamStack) -> list[str]:
 
 
 def _worker_command(stack: TeamStack) -> list[str]:
-    worker = [str(stack.kit.python), "-m", "argilla_server", "worker", "--num-workers", str(WORKERS)]
-    return [*worker, *worker_queues()]
+    command: list[str] = compose_service("worker")["command"]
+    return [str(stack.kit.python), *command[1:]]
 
 
-def worker_queues() -> list[str]:
-    """The worker's options for its queues, as ``docker-compose.yml`` has them."""
-    import yaml  # noqa: PLC0415 - a development dependency, and only for this
-
+def compose_service(name: str) -> dict[str, Any]:
+    """A service of ``docker-compose.yml``, so that the stack is started as it says."""
     file = Path(__file__).parents[3] / "docker-compose.yml"
-    command = yaml.safe_load(file.read_text(encoding="utf-8"))["services"]["worker"]["command"]
-    pairs = pairwise(command)
-    return [text for option, value in pairs if option == "--queues" for text in (option, value)]
+    service: dict[str, Any] = yaml.safe_load(file.read_text(encoding="utf-8"))["services"][name]
+    return service
 
 
 def _postgres_answers(stack: TeamStack) -> bool:
@@ -190,5 +193,6 @@ def _http_answers(url: str) -> bool:
 
 
 def _worker_answers(stack: TeamStack) -> bool:
+    command: list[str] = compose_service("worker")["command"]
     process = stack.part(WORKER).process()
-    return process is not None and len(process.children()) >= WORKERS
+    return process is not None and len(process.children()) >= int(command[command.index("--num-workers") + 1])

@@ -93,7 +93,7 @@ class TeamStack:
 
     def argilla(self, *arguments: str) -> str:
         """Run a command of Argilla's server, which is ``python -m argilla_server`` in the container; its output."""
-        what = f"argilla_server {' '.join(arguments[:2])} done"
+        what = f"argilla_server {' '.join(arguments[:3])}"  # what follows may be a secret
         command = [str(self.kit.python), "-m", "argilla_server", *arguments]
         return run(command, what, env=argilla_environment(self), cwd=self.home.folder)
 

@@ -66,7 +66,7 @@ import org.elasticsearch.transport.TransportRequest;
 import org.elasticsearch.transport.TransportStats;
 
 /**
- * One node of Elasticsearch's core, for tests: {@code java SearchCore HOME PORT}.
+ * One node of Elasticsearch's core, for tests: {@code java SearchCore HOME PORT [SETTING=VALUE ...]}.
  *
  * <p>The jar holds the core only, so this adds what a distribution brings as modules: HTTP (the JDK's own server), a
  * transport that never leaves the node, and a stand-in for Painless that knows the update scripts Argilla sends. It
@@ -81,7 +81,7 @@ public final class SearchCore {
 
   /** Starts the node and stays until SIGTERM. */
   public static void main(String[] arguments) throws Exception {
-    Settings settings =
+    Settings.Builder settings =
         Settings.builder()
             .put("path.home", arguments[0])
             .put("node.name", "core")
@@ -90,11 +90,12 @@ public final class SearchCore {
             .put("network.host", "127.0.0.1")
             .put("http.port", arguments[1])
             .put("http.type", "jdk")
-            .put("transport.type", "within")
-            // As docker-compose.yml has it.
-            .put("cluster.routing.allocation.disk.threshold_enabled", false)
-            .build();
-    CoreNode node = new CoreNode(settings);
+            .put("transport.type", "within");
+    for (int number = 2; number < arguments.length; number++) {
+      String[] setting = arguments[number].split("=", 2);
+      settings.put(setting[0], setting[1]);
+    }
+    CoreNode node = new CoreNode(settings.build());
     Runtime.getRuntime().addShutdownHook(new Thread(node::closeQuietly));
     node.start();
     System.out.println("listening on 127.0.0.1:" + arguments[1]);
@@ -276,6 +277,7 @@ public final class SearchCore {
     private final Method method;
     private final String target;
     private final BytesReference body;
+    private boolean consumed; // a body that no handler reads is refused
 
     CoreRequest(
         NamedXContentRegistry registry,
@@ -320,12 +322,18 @@ public final class SearchCore {
 
     @Override
     public BytesReference content() {
+      return content(true);
+    }
+
+    @Override
+    protected BytesReference content(boolean consume) {
+      consumed |= consume;
       return body;
     }
 
     @Override
-    protected BytesReference content(boolean consumed) {
-      return body;
+    public boolean isContentConsumed() {
+      return consumed;
     }
   }
 
