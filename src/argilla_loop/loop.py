@@ -14,9 +14,10 @@ from typing import Protocol, TypedDict
 import structlog
 
 from argilla_loop.argilla.dataset import WorkingDataset
+from argilla_loop.argilla.index_watch import IndexWatch
 from argilla_loop.argilla.listener import Search
-from argilla_loop.argilla.query import IN_BATCH
-from argilla_loop.domain import Learner, LoggedRecord, Model, NewRecord, Pool, PoolSample, Vectors
+from argilla_loop.argilla.observer import Observer
+from argilla_loop.domain import Learner, LoggedRecord, Model, NewRecord, Pool, PoolSample, Route, Vectors
 from argilla_loop.errors import TrainingError
 from argilla_loop.policy.answers import LabelRule, examples_from, outnumbered
 from argilla_loop.policy.checks import checks_from, held_back_answers
@@ -77,36 +78,61 @@ class Loop:
         self._dataset, self._pool, self._learner = dataset, pool, learner
         self._selection = Selection(vectors, rules)
         self._rules, self._on_turn = rules, on_turn
+        self._observer = Observer(dataset)
+        self._index = IndexWatch(dataset)
         self.batch_number = 0  # a hint for where to look; every turn reads it anew
         self._looked_at: object = None
         self._acted_on: object = None  # the state of affairs that the last turn has dealt with
+        self._read_at: object = None  # the state of affairs at which the open batch was read
+        self._waiting: list[LoggedRecord] = []  # the open batch; empty where nobody has to answer anything
         self._refused: set[str] = set()  # ids that the server does not take as they are
 
-    def due(self, search: Search) -> bool:
-        """Whether a turn could do anything: the batch looks done, and something moved since the last turn.
+    def due(self, _search: Search) -> bool:
+        """Whether a turn could do anything: the batch is done, and something moved since the last turn.
 
-        Only a cheap gate in front of ``turn``, which decides from what it sees itself.
+        It is the database that says whether a batch is done, never the search index, which may lack what was stored.
+        Where nothing says that anything has moved, the open batch is read once a minute all the same.
         """
-        size = self._dataset.count(IN_BATCH.bind({"idx": self.batch_number}))
-        now = time.monotonic() // RESYNC_SECONDS
         activity, texts = self._dataset.revision(), self._pool.revision()
-        self._looked_at = (self.batch_number, search.total, size, activity, texts, now)
+        self._looked_at = (activity, texts, time.monotonic() // RESYNC_SECONDS)
         if self._acted_on is None:
             return True  # just started: what happened before is unknown
-        return search.total >= size and self._looked_at != self._acted_on
+        if self._looked_at != self._read_at:
+            self._waiting = self._open_batch(self._observer.observe())
+            self._read_at = self._looked_at
+        due = self._looked_at != self._acted_on and not self._waiting
+        if not due:
+            self._observer.replace(self._index.compare(self._waiting, self._observer.records))
+            self._observer.read_again(activity)
+        return due
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with Argilla's search index, in a line; ``None`` where nothing is."""
+        return self._index.trouble
+
+    def _open_batch(self, records: Sequence[LoggedRecord]) -> list[LoggedRecord]:
+        batch = latest_batch(
+            records, min_submitted=self._dataset.info.min_submitted, daemon_id=self._dataset.daemon_id
+        )
+        if batch is None or batch.is_done:
+            return []
+        return [record for record in records if record.batch == batch.number]
 
     def act(self, _records: object, _search: Search) -> bool:
         """A listener's action: one turn; ``True`` where it took something from the pool: more may be due at once."""
         refused = len(self._refused)
         turn = self.turn()
         took = bool(turn.records) or len(self._refused) > refused
-        self._acted_on = None if took and not turn.records else self._looked_at
+        # a batch that waits for nobody moves no activity time, and neither does one of which nothing was logged
+        over = took and all(record.route is Route.ACCEPT for record in turn.records)
+        self._acted_on, self._read_at = (None if over else self._looked_at), None
         return took
 
     def turn(self) -> Turn:
         """Observe, plan, act."""
         clock = _Clock()
-        pool, records = self._pool.current(), list(self._dataset.scan())
+        pool, records = self._pool.current(), self._observer.observe()
         left = pool.unlabelled(excluding=self._refused.union(r.id for r in records))
         seen = self._observe(pool, records, len(left))
         clock.lap("observe")

@@ -12,6 +12,7 @@ import structlog
 
 from argilla_loop.argilla.connection import Connection, GoneError, RejectedError, translated
 from argilla_loop.argilla.markup import guarded, unguarded
+from argilla_loop.argilla.observer import Page
 from argilla_loop.argilla.query import Query
 from argilla_loop.argilla.schema import FIELD, METADATA, QUESTION, DatasetInfo
 from argilla_loop.domain import Answer, LoggedRecord, NewRecord, Route
@@ -48,8 +49,22 @@ class WorkingDataset(RecordSource, Protocol):
     def revision(self) -> str:
         """Changes when somebody answers in the UI; cheap enough for every look."""
 
+    edits: int  # how often this process has changed records that were there before
+
     def scan(self) -> Iterator[LoggedRecord]:
-        """Every record there is, from the database, not from a search index that may lag behind."""
+        """Every record there is, from the database, not from a search index that may lag behind.
+
+        They come in the order in which they were added.
+        """
+
+    def page(self, offset: int, limit: int) -> Page:
+        """At most ``limit`` records (500 or fewer) from position ``offset`` on, in the same order."""
+
+    def fetch(self, ids: Collection[str]) -> list[LoggedRecord]:
+        """Records as the database holds them at this moment; those that are gone are left out."""
+
+    def reindex(self, ids: Collection[str]) -> None:
+        """Have the search index take records anew from the database; nothing of them changes."""
 
     def log(self, records: Sequence[NewRecord]) -> list[str]:
         """Log a batch in one atomic upsert by id; returns the ids that the server refuses as they are.
@@ -95,7 +110,8 @@ class ArgillaDataset:
         self.daemon_id = connection.user_id
         self._connection = connection
         self._path = f"/datasets/{info.id}"
-        self._server_ids: dict[str, str] = {}  # by our id; filled when first needed
+        self._server_ids: dict[str, str] = {}  # by our id; of all that was read
+        self.edits = 0
 
     def revision(self) -> str:
         """The time of the last answer; moves with every answer given, changed or withdrawn in the UI."""
@@ -125,6 +141,22 @@ class ArgillaDataset:
             RetryableError: records come and go so fast that no pass sees the same number from first page to last.
         """
         return (self._record(item) for item in self._items())
+
+    def page(self, offset: int, limit: int) -> Page:
+        """One request."""
+        page = self._page(offset, limit)
+        return Page([self._record(item) for item in page["items"]], int(page["total"]))
+
+    def fetch(self, ids: Collection[str]) -> list[LoggedRecord]:
+        """One request a record."""
+        return [self._record(item) for item in self._fetch(ids)]
+
+    def reindex(self, ids: Collection[str]) -> None:
+        """An upsert that names nothing but the records: Argilla indexes them again, with their answers."""
+        refused: dict[str, RejectedError] = {}
+        self._upsert([{"external_id": record_id} for record_id in ids], refused)
+        for record_id, error in refused.items():
+            log.warning("record_refused", id=record_id, reason=str(error))
 
     def _items(self) -> list[dict[str, Any]]:
         for _ in range(SCANS):
@@ -160,6 +192,7 @@ class ArgillaDataset:
 
     def withdraw_own(self, ids: Collection[str]) -> list[LoggedRecord]:
         """Read each record anew and delete the daemon's response: Argilla has one request a record for either."""
+        self.edits += 1
         seen = []
         for item in self._fetch(ids):
             record = self._record(item)
@@ -176,6 +209,7 @@ class ArgillaDataset:
 
     def put_back(self, records: Sequence[NewRecord]) -> None:
         """Upserts without the text: what was deleted meanwhile is refused, and not made anew."""
+        self.edits += 1
         wanted = {record.id: record for record in records}
         items = []
         for item in self._fetch(wanted):
@@ -208,7 +242,7 @@ class ArgillaDataset:
     def _fetch(self, ids: Collection[str]) -> Iterator[dict[str, Any]]:
         """Records as they are at this moment, one request each; those that are gone are left out."""
         if not self._server_ids.keys() >= set(ids):
-            self._server_ids = {str(item["external_id"]): item["id"] for item in self._items()}
+            self._items()  # each page notes its records' ids
         for record_id in ids:
             if record_id in self._server_ids:
                 with suppress(GoneError):
@@ -239,9 +273,11 @@ class ArgillaDataset:
             else:
                 return
 
-    def _page(self, offset: int) -> Any:
-        params = {"offset": offset, "limit": PAGE, "include": ["responses", "suggestions"]}
-        return self._connection.call("GET", f"{self._path}/records", where="the records", params=params)
+    def _page(self, offset: int, limit: int = PAGE) -> Any:
+        params = {"offset": offset, "limit": limit, "include": ["responses", "suggestions"]}
+        page = self._connection.call("GET", f"{self._path}/records", where="the records", params=params)
+        self._server_ids.update((str(item["external_id"]), item["id"]) for item in page["items"])
+        return page
 
     def _search(self, query: Query, *, offset: int, limit: int, include: Sequence[str] = ()) -> Any:
         with translated("the query"):

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
 
+from argilla_loop.argilla.observer import Page
 from argilla_loop.argilla.query import Query
 from argilla_loop.argilla.schema import DatasetInfo
 from argilla_loop.domain import Answer, LoggedRecord, NewRecord, Route
@@ -31,6 +32,7 @@ class MemoryDataset:
         self.daemon_id = daemon_id
         self._records: dict[str, LoggedRecord] = {}
         self._ticks = 0
+        self.edits = 0
         self._last_activity = self._now()
 
     def revision(self) -> str:
@@ -48,6 +50,17 @@ class MemoryDataset:
     def scan(self) -> Iterator[LoggedRecord]:
         """All records."""
         return iter(list(self._records.values()))
+
+    def page(self, offset: int, limit: int) -> Page:
+        """Some records, in the order in which they were added."""
+        return Page(list(self._records.values())[offset : offset + limit], len(self._records))
+
+    def fetch(self, ids: Collection[str]) -> list[LoggedRecord]:
+        """Records by id."""
+        return [self._records[one] for one in ids if one in self._records]
+
+    def reindex(self, ids: Collection[str]) -> None:
+        """Nothing to do: there is no index apart from the records."""
 
     def log(self, records: Sequence[NewRecord]) -> list[str]:
         """Upsert by id; people's answers stay."""
@@ -71,6 +84,7 @@ class MemoryDataset:
 
     def withdraw_own(self, ids: Collection[str]) -> list[LoggedRecord]:
         """Take back the daemon's own answers; the records as they were before."""
+        self.edits += 1
         seen = [self._records[one] for one in ids if one in self._records]
         for record in seen:
             kept = tuple(a for a in record.answers if not is_the_daemons(a, record, self.daemon_id))
@@ -81,6 +95,7 @@ class MemoryDataset:
 
     def put_back(self, records: Sequence[NewRecord]) -> None:
         """Route records anew; answers stay."""
+        self.edits += 1
         for new in records:
             if new.id in self._records:
                 self._records[new.id] = replace(
@@ -132,7 +147,14 @@ def _matches(record: LoggedRecord, name: str, operator: str, value: Any) -> bool
         present = {record.batch}
     else:
         raise ValueError(f"the in-memory dataset does not know {name!r}: use a real server")
-    wanted = set(value) if operator == "in" else {value}
-    if operator not in ("in", "=="):
+    if operator not in _HOLDS:
         raise ValueError(f"the in-memory dataset does not know {operator!r}: use a real server")
-    return bool(present & wanted)
+    return any(one is not None and _HOLDS[operator](one, value) for one in present)
+
+
+_HOLDS: dict[str, Callable[[Any, Any], bool]] = {
+    "==": lambda one, value: bool(one == value),
+    "in": lambda one, value: one in value,
+    ">=": lambda one, value: bool(one >= value),
+    "<=": lambda one, value: bool(one <= value),
+}

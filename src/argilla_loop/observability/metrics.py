@@ -65,6 +65,16 @@ WEBHOOK_EVENTS = Counter(
     ["verdict"],
     registry=REGISTRY,
 )
+INDEX_BEHIND = Gauge(
+    f"{PREFIX}index_behind_records",
+    "Records that Argilla's search index lacks, or knows with other answers than its database.",
+    registry=REGISTRY,
+)
+INDEX_HEALED = Counter(
+    f"{PREFIX}index_healed_records_total",
+    "Records that were indexed again because Argilla's search index lacked something of them.",
+    registry=REGISTRY,
+)
 TURNS = Counter(
     f"{PREFIX}turns_total",
     "Turns, by outcome: wait, cold_start, next_batch, finished, failed.",
