@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from argilla_loop.argilla.connection import Connection
+from argilla_loop.argilla.index_watch import CURE
 from argilla_loop.argilla.schema import differences, find_dataset, find_workspace, labels_of
-from argilla_loop.errors import ArgillaLoopError, CredentialsError, SchemaError
+from argilla_loop.errors import ArgillaLoopError, CredentialsError, RetryableError, SchemaError
 from argilla_loop.learning.learner import build_learner
 from argilla_loop.observability.logs import redacted
 from argilla_loop.service import connect_with, pool_source
@@ -51,6 +53,8 @@ def check(settings: Settings) -> Iterator[Finding]:
             if existing:
                 labels = labels or labels_of(connection, existing)
             yield _tried("dataset", lambda: _dataset(connection, existing, labels, settings.dataset))
+            if existing is not None and existing["status"] != "draft":
+                yield _tried("search", lambda: _search(connection, existing))
         except ArgillaLoopError as error:
             yield Finding("dataset", ok=False, said=redacted(str(error)))
 
@@ -77,13 +81,30 @@ def _role(connection: Connection) -> str:
 
 
 def _dataset(
-    connection: Connection, existing: dict[str, object] | None, labels: tuple[str, ...], name: str
+    connection: Connection, existing: dict[str, Any] | None, labels: tuple[str, ...], name: str
 ) -> str:
     if existing is None or existing["status"] == "draft":
         return "does not exist yet: `argilla-loop run` will create it"
     if wrong := differences(connection, existing, labels):
         raise SchemaError(f"dataset {name!r} cannot be used: {'; '.join(wrong)}")
     return f"is there, labels {', '.join(labels)}"
+
+
+def _search(connection: Connection, existing: dict[str, Any]) -> str:
+    """Whether the search index, from which people's queue comes, knows the records of the database."""
+    path = f"/datasets/{existing['id']}/records"
+    try:
+        found = connection.call("POST", f"{path}/search", where="a search", params={"limit": 1}, json={})
+    except RetryableError as error:
+        raise RetryableError(
+            f"the dataset cannot be searched, so people see no records ({error}): {CURE}"
+        ) from None
+    held = connection.call("GET", path, where="the records", params={"limit": 1})
+    if found["total"] != held["total"]:
+        raise SchemaError(
+            f"the search index knows {found['total']:,} of {held['total']:,} records, so people may not see all: {CURE}"
+        )
+    return f"the index knows all {held['total']:,} records"
 
 
 def _pool(settings: Settings, labels: tuple[str, ...], connection: Connection | None) -> str:

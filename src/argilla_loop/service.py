@@ -240,7 +240,9 @@ class Service:
             WRITER.set(held)
             if not held:
                 self._monitor.status = "standing by: another service writes to the dataset"
-            return held and loop.due(search)
+            due = held and loop.due(search)
+            self._monitor.trouble = loop.trouble
+            return due
 
         def act(records: object, search: Search) -> bool:
             trail.next_turn()

@@ -31,7 +31,7 @@ WHOLE_SECONDS = 60.0  # between two comparisons of everything, the batches befor
 LONGEST_PAUSE = 300.0  # seconds between two tries to mend what would not be mended
 ONE_TURN = 100  # records mended at a time: 1.5 s on a team's server, so that the loop is not held up
 CURE = (
-    "if this stays: check the disk and the logs of the search engine, then run `python -m argilla_server "
+    "check the disk and the logs of the search engine, then run `python -m argilla_server "
     "search-engine reindex` where Argilla's server runs (docs/deployment.md)"
 )
 
@@ -138,7 +138,7 @@ class IndexWatch:
         self._failures += 1
         self._due = self._clock() + min(CHECK_SECONDS * 2**self._failures, LONGEST_PAUSE)
         if self.trouble is None:
-            log.warning("index_behind", why=why, then=f"going on by the database; {CURE}")
+            log.warning("index_behind", why=why, then=f"going on by the database; if this stays, {CURE}")
         self.trouble = why
 
     def _recovered(self) -> None:
