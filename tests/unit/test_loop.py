@@ -210,8 +210,8 @@ def test_the_index_has_no_say_in_whether_a_batch_is_done() -> None:
     """An index that finds nothing any more holds nobody up."""
     world = World(labelled=12)
     world.look()
-    world.dataset.count = lambda query: 0  # noqa: ARG005 # type: ignore[method-assign]  # an index that lost everything
-    world.dataset.search = lambda query: iter(())  # noqa: ARG005 # type: ignore[method-assign]
+    world.dataset.count = lambda query: 0  # type: ignore[method-assign]  # noqa: ARG005  an index that lost everything
+    world.dataset.search = lambda query: iter(())  # type: ignore[method-assign]  # noqa: ARG005
     for _ in range(3):
         answer_all(world.dataset, GOLD)
         assert world.look()

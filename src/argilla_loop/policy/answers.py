@@ -116,6 +116,8 @@ def _settled(record: LoggedRecord, daemon_id: str, rule: LabelRule) -> tuple[str
     answers = [a for a in human_answers(record, daemon_id) if a.status == "discarded" or a.label is not None]
     if not answers:
         return None, False
+    if len(answers) == 1:  # nearly always: there is nothing to count
+        return _vote(answers[0]), answers[0].status == "discarded"
     if rule == "latest":
         latest = max(answers, key=lambda answer: (answer.updated_at, answer.user_id))
         return _vote(latest), _vote(latest) is None
