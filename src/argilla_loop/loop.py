@@ -98,7 +98,7 @@ class Loop:
         if self._acted_on is None:
             return True  # just started: what happened before is unknown
         if self._looked_at != self._read_at:
-            self._waiting = self._open_batch(self._observer.observe())
+            self._waiting = self._open_batch(self._observer.look())
             self._read_at = self._looked_at
         due = self._looked_at != self._acted_on and not self._waiting
         if not due:

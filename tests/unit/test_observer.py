@@ -88,6 +88,16 @@ def test_a_small_dataset_is_read_whole(dataset: Counting) -> None:
     assert observer.observe() == list(MemoryDataset.scan(dataset))
 
 
+def test_a_look_reads_the_end_of_a_small_dataset_too(dataset: Counting) -> None:
+    observer = Observer(dataset, whole=2000)
+    observer.observe()
+    dataset.answer("99-0", "a")
+    dataset.scans = dataset.read = 0
+    assert observer.look() == list(MemoryDataset.scan(dataset))
+    assert dataset.scans == 0
+    assert dataset.read < 50
+
+
 def test_what_the_process_itself_changed_is_seen_at_once(dataset: Counting) -> None:
     observer = Observer(dataset, whole=WHOLE)
     observer.observe()

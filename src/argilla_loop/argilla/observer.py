@@ -74,13 +74,22 @@ class Observer:
         self._passed_at = float("-inf")
 
     def observe(self) -> list[LoggedRecord]:
-        """All records, the newest of them as they are now.
+        """All records for a turn: the newest of them as they are now, and in a small dataset all.
 
         Raises:
             RetryableError, FatalError: Argilla is away, or refuses.
         """
-        small = len(self._records) <= self._whole
-        if not self._known or small or self._edits != self._dataset.edits or not self._read_end():
+        if len(self._records) <= self._whole:
+            self._known = False
+        return self.look()
+
+    def look(self) -> list[LoggedRecord]:
+        """All records, those of the open batch and after it as they are now; cheap enough while people answer.
+
+        Raises:
+            RetryableError, FatalError: Argilla is away, or refuses.
+        """
+        if not self._known or self._edits != self._dataset.edits or not self._read_end():
             self._read_all()
         return list(self._records)
 
