@@ -106,6 +106,11 @@ class Loop:
             self._observer.read_again(activity)
         return due
 
+    def forget(self) -> None:
+        """Another service writes to the dataset: what was seen before counts for nothing when we go on."""
+        self._observer.forget()
+        self._acted_on = self._read_at = None
+
     @property
     def trouble(self) -> str | None:
         """What is wrong with Argilla's search index, in a line; ``None`` where nothing is."""

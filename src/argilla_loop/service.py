@@ -240,6 +240,7 @@ class Service:
             WRITER.set(held)
             if not held:
                 self._monitor.status = "standing by: another service writes to the dataset"
+                loop.forget()
             due = held and loop.due(search)
             self._monitor.trouble = loop.trouble
             return due

@@ -218,6 +218,17 @@ def test_the_index_has_no_say_in_whether_a_batch_is_done() -> None:
     assert len(world.batch(3)) == 5
 
 
+def test_what_another_service_did_meanwhile_is_seen_at_once() -> None:
+    """While it stood by another has logged a batch, which moves no activity time."""
+    world = World(labelled=12)
+    world.look()
+    world.loop.forget()
+    world.dataset.log([NewRecord(ROWS[40][0], ROWS[40][1], 1, Route.ACCEPT, "Sports", 0.9, "x")])
+    assert world.look()
+    assert world.turns[-1].seen.batch is not None
+    assert world.turns[-1].seen.batch.number == 1
+
+
 def test_an_idle_look_does_no_turn() -> None:
     """While nothing moves, nothing is scanned or trained, however often one looks."""
     world = World(labelled=12)

@@ -93,6 +93,10 @@ class Observer:
             self._read_all()
         return list(self._records)
 
+    def forget(self) -> None:
+        """What was seen counts for nothing any more; the next look reads everything."""
+        self._known = False
+
     @property
     def records(self) -> list[LoggedRecord]:
         """All records as they were last seen."""
