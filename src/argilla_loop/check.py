@@ -10,10 +10,9 @@ from argilla_loop.argilla.connection import Connection
 from argilla_loop.argilla.index_watch import CURE
 from argilla_loop.argilla.schema import differences, find_dataset, find_workspace, labels_of
 from argilla_loop.errors import ArgillaLoopError, CredentialsError, RetryableError, SchemaError
-from argilla_loop.learning.learner import build_learner
 from argilla_loop.observability.logs import redacted
-from argilla_loop.service import connect_with, pool_source
 from argilla_loop.settings import Settings
+from argilla_loop.wiring import connect_with, learner_of, pool_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,12 +116,6 @@ def _pool(settings: Settings, labels: tuple[str, ...], connection: Connection | 
 
 
 def _model(settings: Settings) -> str:
-    encoder = build_learner(
-        settings.model,
-        settings.precision,
-        settings.cache_dir,
-        settings.seed,
-        fingerprint=settings.model_fingerprint,
-    ).encoder
+    encoder = learner_of(settings).encoder
     width = encoder.encode(["A short text."]).shape[1]
     return f"{settings.model} ({settings.precision}), {width} dimensions, fingerprint {encoder.fingerprint}"

@@ -166,7 +166,7 @@ def webhook(
 def pool(config: Config = None) -> None:
     """Read the pool and show what was found: rows, skipped, duplicates, labels, lengths."""
     from argilla_loop.pool import render  # noqa: PLC0415
-    from argilla_loop.service import connect_with, pool_source  # noqa: PLC0415
+    from argilla_loop.wiring import connect_with, pool_source  # noqa: PLC0415
 
     settings = _settings(config)
     connection = connect_with(settings) if settings.pool.source == "argilla" else None

@@ -1,4 +1,4 @@
-"""The process: wiring, wake-ups, starting over when Argilla was emptied, ending cleanly on a signal."""
+"""The process: wake-ups, starting over when Argilla was emptied, ending cleanly on a signal."""
 
 from __future__ import annotations
 
@@ -12,19 +12,17 @@ from contextlib import contextmanager, suppress
 import structlog
 
 from argilla_loop import __version__, evidence
-from argilla_loop.argilla.connection import Connection, GoneError, connect
-from argilla_loop.argilla.dataset import ArgillaDataset
+from argilla_loop.argilla.connection import Connection, GoneError
 from argilla_loop.argilla.guidelines import Guidelines
 from argilla_loop.argilla.lease import SIGNS, Lease
 from argilla_loop.argilla.listener import Listener, Search
 from argilla_loop.argilla.patience import patiently
 from argilla_loop.argilla.query import DONE_IN_BATCH
-from argilla_loop.argilla.rows import ArgillaRows
-from argilla_loop.argilla.schema import DatasetInfo, ensure_dataset, find_dataset, find_workspace, labels_of
+from argilla_loop.argilla.schema import find_dataset, find_workspace, labels_of
 from argilla_loop.errors import CredentialsError, FatalError, RetryableError
 from argilla_loop.identity import Identity, identity_of
 from argilla_loop.learning.files import keep_to_oneself
-from argilla_loop.learning.learner import ClassyLearner, build_learner
+from argilla_loop.learning.learner import ClassyLearner
 from argilla_loop.learning.vectors import PoolVectors
 from argilla_loop.loop import Loop, Turn
 from argilla_loop.measure import measure
@@ -34,13 +32,20 @@ from argilla_loop.observability import systemd
 from argilla_loop.observability.heartbeat import heartbeat, heartbeat_file
 from argilla_loop.observability.logs import trail
 from argilla_loop.observability.metrics import TURNS, WRITER
-from argilla_loop.policy.plan import MAX_BATCH, Step
-from argilla_loop.pool import WatchedPool
+from argilla_loop.policy.plan import Step
 from argilla_loop.revoke import FailedAudits
-from argilla_loop.selection import Rules
 from argilla_loop.settings import Settings
 from argilla_loop.story import tell, told_in_short
 from argilla_loop.webhook import WebhookKeeper
+from argilla_loop.wiring import (
+    connect_with,
+    dataset_of,
+    ensured_dataset,
+    learner_of,
+    pool_source,
+    rules,
+    vectors_of,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -182,24 +187,15 @@ class Service:
         existing = find_dataset(connection, workspace, settings.dataset)
         labels = tuple(settings.labels) or (labels_of(connection, existing) if existing else ())
         # a foreign schema shows before a long pool is read
-        info = self._ensure(connection, labels) if labels else None
+        info = ensured_dataset(settings, connection, labels) if labels else None
 
         pool = pool_source(settings, labels, connection)
         pool.current()
         if info is None:
-            info = self._ensure(connection, tuple(pool.report.labels) if pool.report else ())
-        learner = self._learner = self._learner or build_learner(
-            settings.model,
-            settings.precision,
-            settings.cache_dir,
-            settings.seed,
-            head=settings.head,
-            self_training_weight=settings.self_training_weight,
-            fingerprint=settings.model_fingerprint,
-        )
-        vectors = self._vectors = self._vectors or PoolVectors(
-            learner.uncached_encoder, settings.cache_dir / "vectors", seed=settings.seed
-        )
+            found = tuple(pool.report.labels) if pool.report else ()
+            info = ensured_dataset(settings, connection, found)
+        learner = self._learner = self._learner or learner_of(settings)
+        vectors = self._vectors = self._vectors or vectors_of(settings, learner)
         vectors.follow(pool.current())
         threading.Thread(target=self._warm_up, args=(learner,), name="warm-up", daemon=True).start()
 
@@ -211,9 +207,7 @@ class Service:
             token=identity.token,
             seconds=settings.lease_seconds,
         )
-        dataset = ArgillaDataset(
-            connection, info, before_write=lease.confirm, render_html=settings.render_html
-        )
+        dataset = dataset_of(settings, connection, info, before_write=lease.confirm)
         decided = rules(settings, info)
         if settings.auto_validate and decided.bar is None:
             log.warning(
@@ -263,17 +257,6 @@ class Service:
             ends_with=(FatalError, GoneError),
         )
 
-    def _ensure(self, connection: Connection, labels: tuple[str, ...]) -> DatasetInfo:
-        settings = self._settings
-        return ensure_dataset(
-            connection,
-            workspace=settings.workspace,
-            name=settings.dataset,
-            labels=labels,
-            guidelines=settings.guidelines,
-            min_submitted=settings.min_submitted,
-        )
-
     def _on_look(self) -> None:
         heartbeat.looked()
         self._webhook.look_after()
@@ -303,77 +286,6 @@ class Service:
             max_wait=self._settings.retry_max_wait,
             ends_with=(FatalError,),
         )
-
-
-def rules(settings: Settings, info: DatasetInfo) -> Rules:
-    """What the operator decided, as the loop takes it.
-
-    Where a record needs several answers the service validates nothing: one answer of its own would leave the record in
-    everybody's queue.
-    """
-    auto_validate = settings.auto_validate and info.min_submitted == 1
-    return Rules(
-        slice_size=settings.slice_size,
-        accept_limit=min(settings.accept_limit, MAX_BATCH - settings.slice_size),
-        min_examples_per_label=settings.min_examples_per_label,
-        min_accept_examples=settings.min_accept_examples,
-        strategy=settings.strategy,
-        candidates=settings.candidates,
-        certainty_threshold=settings.certainty_threshold if auto_validate else None,
-        target_precision=settings.target_precision,
-        min_precision=settings.min_precision,
-        confidence=settings.confidence,
-        promise=settings.promise,
-        audit_rate=settings.audit_rate,
-        evaluation_share=settings.evaluation_share,
-        label_rule=settings.label_rule,
-        train_on_model=settings.train_on == "human+model",
-        self_training_ratio=settings.self_training_ratio,
-        seed=settings.seed,
-    )
-
-
-def connect_with(settings: Settings) -> Connection:
-    """Connect as ``settings`` say."""
-    return connect(
-        str(settings.api_url),
-        settings.api_key.get_secret_value(),
-        headers={name: value.get_secret_value() for name, value in settings.headers.items()},
-        timeout=settings.request_timeout,
-        ca_file=settings.ca_file,
-    )
-
-
-def pool_source(settings: Settings, labels: tuple[str, ...], connection: Connection | None) -> WatchedPool:
-    """The pool that ``settings`` describe; read when first asked for, and again when its source changes.
-
-    Args:
-        settings: for ``pool`` and the cache folder.
-        labels: all there are; empty takes those of the label column.
-        connection: needed where the pool is an Argilla dataset.
-    """
-    rows = argilla_rows(settings, connection) if connection is not None else None
-    return WatchedPool(
-        settings.pool,
-        labels=labels or None,
-        cache_dir=settings.cache_dir,
-        argilla_rows=rows,
-        argilla_revision=rows.revision if rows else None,
-    )
-
-
-def argilla_rows(settings: Settings, connection: Connection) -> ArgillaRows | None:
-    """The rows of the pool where it is an Argilla dataset."""
-    pool = settings.pool
-    if pool.source != "argilla" or pool.dataset is None:
-        return None
-    return ArgillaRows(
-        connection,
-        workspace=pool.workspace or settings.workspace,
-        dataset=pool.dataset,
-        text_field=pool.text_column,
-        question=pool.label_column or "label",
-    )
 
 
 def run_until_signalled(service: Service) -> None:

@@ -9,16 +9,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from argilla_loop.acceptance import Acceptance, acceptance, section
-from argilla_loop.argilla.dataset import ArgillaDataset
 from argilla_loop.argilla.lease import Writer, writer_of
-from argilla_loop.argilla.schema import find_dataset, find_workspace, labels_of, verify_dataset
 from argilla_loop.domain import LoggedRecord, Pool
-from argilla_loop.errors import SchemaError
 from argilla_loop.evidence import Evidence, known
 from argilla_loop.policy.answers import LabelRule
 from argilla_loop.policy.progress import BatchProgress, Disagreement, Progress, progress
-from argilla_loop.service import connect_with, pool_source, rules
 from argilla_loop.settings import Settings
+from argilla_loop.wiring import connect_with, dataset_of, existing_dataset, pool_source, rules
 
 SHOWN_BATCHES = 10
 SHOWN_PAIRS = 3
@@ -32,15 +29,9 @@ def status(settings: Settings) -> RenderableType:
         RetryableError, FatalError: Argilla is away or refuses.
     """
     connection = connect_with(settings)
-    existing = find_dataset(connection, find_workspace(connection, settings.workspace), settings.dataset)
-    if existing is None or existing["status"] == "draft":
-        raise SchemaError(
-            f"dataset {settings.dataset!r} does not exist in workspace {settings.workspace!r} yet: "
-            "start `argilla-loop run`, which creates it"
-        )
-    labels = tuple(settings.labels) or labels_of(connection, existing)
-    info = verify_dataset(connection, existing, workspace=settings.workspace, labels=labels)
-    dataset = ArgillaDataset(connection, info)
+    info = existing_dataset(settings, connection)
+    labels = tuple(settings.labels) or info.labels
+    dataset = dataset_of(settings, connection, info)
     records = list(dataset.scan())
     pool = pool_source(settings, labels, connection).current()
     decided = rules(settings, info)
