@@ -189,6 +189,8 @@ def test_where_two_answers_are_needed_people_give_both(
         assert daemon.said("auto_validation_off")
         records = someone.waiting()
         someone.answer_all(GOLD)
+        assert daemon.terminate() == 0
+    with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:
         daemon.wait_for("waiting_for_answers", batch=0, done=0)
         owner = httpx.Client(
             base_url=f"{argilla_server.url}/api/v1",

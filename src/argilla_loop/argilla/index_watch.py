@@ -111,14 +111,16 @@ class IndexWatch:
             changed = [record for record in fresh if record != known.get(record.id)]
             lasting = sorted(self._differing(fresh))
             differing -= {record.id for record in fresh} - set(lasting)
+        if whole and not differing:
+            self._whole_due = self._clock() + WHOLE_SECONDS
         self._judge(differing, lasting)
         self._suspects = frozenset(differing)
-        if not differing:
-            self._whole_due = self._clock() + WHOLE_SECONDS if whole else self._whole_due
         return changed
 
     def _judge(self, differing: Collection[str], lasting: Collection[str]) -> None:
         healed, failed = self._tried - set(differing), self._tried & set(differing)
+        if healed or lasting:  # where something went wrong, more may have, in batches before this one
+            self._whole_due = float("-inf")
         if healed:
             INDEX_HEALED.inc(len(healed))
             log.warning(
