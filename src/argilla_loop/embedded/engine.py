@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -49,6 +49,8 @@ from argilla_loop.embedded.reader import Reader
 
 NAME = "embedded"
 
+Result = TypeVar("Result")
+
 # A condition met by more records than this is not worth leading a search with while another meets fewer.
 PROBE = 1_000
 
@@ -81,6 +83,10 @@ class EmbeddedSearchEngine(SearchEngine):  # type: ignore[misc]  # argilla_serve
     async def info(self) -> dict[str, Any]:
         """Name and version, as the server's status page shows them."""
         return {"name": NAME, "version": {"number": f"SQLite {sqlite3.sqlite_version}"}}
+
+    async def read_index(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """What ``work`` makes of a connection to the index, which is the server's own database."""
+        return await reader().read(work)
 
     async def create_index(self, dataset: Dataset) -> None:
         """Nothing: the tables serve every data set."""
@@ -172,7 +178,7 @@ class EmbeddedSearchEngine(SearchEngine):  # type: ignore[misc]  # argilla_serve
                 total=total,
             )
 
-        return await reader().read(work)
+        return await self.read_index(work)
 
     @override
     async def similarity_search(
@@ -224,14 +230,14 @@ class EmbeddedSearchEngine(SearchEngine):  # type: ignore[misc]  # argilla_serve
             ]
             return SearchResponses(items=items, total=len(items))
 
-        return await reader().read(work)
+        return await self.read_index(work)
 
     async def compute_metrics_for(self, metadata_property: MetadataProperty) -> MetadataMetrics:
         """Terms by count, or the smallest and largest number."""
         of = f"FROM {METADATA_TABLE} WHERE dataset_id = ? AND name = ?"
         parameters = (metadata_property.dataset_id.hex, metadata_property.name)
         if metadata_property.type == MetadataPropertyType.terms:
-            rows = await reader().read(
+            rows = await self.read_index(
                 lambda db: db.execute(
                     f"SELECT value, count(*) {of} GROUP BY 1 ORDER BY 2 DESC, 1",
                     parameters,
@@ -242,7 +248,7 @@ class EmbeddedSearchEngine(SearchEngine):  # type: ignore[misc]  # argilla_serve
                 values=[TermsMetrics.TermCount(term=str(term), count=count) for term, count in rows],
             )
         # Two subqueries, for SQLite answers one min or one max by the index but not both at once.
-        low, high = await reader().read(
+        low, high = await self.read_index(
             lambda db: db.execute(
                 f"SELECT (SELECT min(value) {of}), (SELECT max(value) {of})",
                 parameters * 2,
@@ -253,7 +259,7 @@ class EmbeddedSearchEngine(SearchEngine):  # type: ignore[misc]  # argilla_serve
         return FloatMetadataMetrics(min=low, max=high)
 
     async def _count(self, sql: str, *ids: UUID) -> dict[str, int]:
-        rows = await reader().read(lambda db: db.execute(sql, [id_.hex for id_ in ids]).fetchall())
+        rows = await self.read_index(lambda db: db.execute(sql, [id_.hex for id_ in ids]).fetchall())
         return {"total": sum(count for _, count in rows), **dict(rows)}
 
 

@@ -13,6 +13,9 @@ from pathlib import Path
 
 from argilla_loop.errors import FatalError
 
+# Names the folder of the switch by which tests make the search index fail; see ``index_faults``.
+INDEX_FAULTS_VARIABLE = "EMBEDDED_ARGILLA_TEST_INDEX_FAULTS"
+
 
 @dataclass(frozen=True, slots=True)
 class RunningServer:

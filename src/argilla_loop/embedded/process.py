@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -28,6 +28,7 @@ class EmbeddedServer:
         port: port to listen on; 0 lets the system choose one, which stays the same over restarts of this object.
         webhook_retries: seconds to wait before each further attempt at a webhook; the server's own if None.
         start_timeout: seconds after which a server that is not ready is given up.
+        environment: further environment variables of the server's process.
     """
 
     def __init__(
@@ -38,12 +39,14 @@ class EmbeddedServer:
         port: int = 0,
         webhook_retries: Sequence[float] | None = None,
         start_timeout: float = 120.0,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.home = home
         self._host = host
         self._port = port
         self._webhook_retries = webhook_retries
         self._start_timeout = start_timeout
+        self._environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._url: str | None = None
 
@@ -88,7 +91,7 @@ class EmbeddedServer:
                 stderr=subprocess.STDOUT,
                 # Ctrl-C is for the process that started it, which then stops it in its own order.
                 start_new_session=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **self._environment},
             )
         deadline = time.monotonic() + self._start_timeout
         while True:
