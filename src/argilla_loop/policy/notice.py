@@ -16,7 +16,8 @@ NAMED = 5  # labels that are named one by one
 LONGEST = 40  # characters of a label's name
 NEXT = (
     "When all of its texts are done, the next one follows after a moment: go to Home and open the dataset again. "
-    "If none comes for minutes, others still have texts of this one, or argilla-loop is not running: ask whoever runs it."
+    "If none comes for minutes, others still have texts of this one, or argilla-loop is not running: ask whoever "
+    "runs it."
 )
 LAST = "No text was left for another when it was put here. Your queue shows what is left of it."
 FINISHED = "No further batch comes unless texts are added to the pool. You may still change answers."
