@@ -13,6 +13,7 @@ import structlog
 
 from argilla_loop import __version__, evidence
 from argilla_loop.argilla.connection import Connection, GoneError
+from argilla_loop.argilla.description import Description
 from argilla_loop.argilla.guidelines import Guidelines
 from argilla_loop.argilla.lease import SIGNS, Lease
 from argilla_loop.argilla.listener import Listener, Search
@@ -217,8 +218,11 @@ class Service:
             dataset, pool, learner, vectors, decided, revoke=settings.on_failed_audit == "revoke"
         )
 
-        guidelines = Guidelines(connection, info, before_write=lease.confirm)
-        notices = Notices(guidelines, settings.min_examples_per_label)
+        notices = Notices(
+            Description(connection, info, before_write=lease.confirm),
+            Guidelines(connection, info, before_write=lease.confirm),
+            settings.min_examples_per_label,
+        )
 
         def on_turn(turn: Turn) -> None:
             self._on_turn(turn)

@@ -186,7 +186,7 @@ class Settings(BaseSettings):
     )
     notices: bool = Field(
         default=True,
-        description="Whether a section of the dataset's guidelines tells annotators how things stand.",
+        description="Whether the label question's description tells annotators how things stand.",
     )
     min_submitted: int = Field(
         1, ge=1, le=50, description="Submitted answers a record needs; used when the dataset is created."

@@ -40,7 +40,8 @@ DEFAULT_GUIDELINES = (
     "Choose the label that fits the text best and submit. Where a suggestion is shown, a model made it from the "
     "answers given so far: correct it wherever it is wrong. Discard texts that fit no label. When the queue is "
     "empty, the next batch is there after a moment: go to Home and open the dataset again (a mere reload of the page "
-    "keeps your place in the old queue and may skip records)."
+    "keeps your place in the old queue and may skip records). Where there is an (i) beside the title of the "
+    "labels, it tells how things stand."
 )
 
 
