@@ -6,9 +6,12 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from argilla_loop.argilla.connection import Connection
+from argilla_loop.argilla.lease import writer_of
 from argilla_loop.argilla.schema import differences, find_dataset, find_workspace, labels_of
+from argilla_loop.argilla.users import in_words, validated_by_user
 from argilla_loop.errors import ArgillaLoopError, CredentialsError, SchemaError
 from argilla_loop.observability.logs import redacted
+from argilla_loop.other_users import STAYS, writer_in_words
 from argilla_loop.settings import Settings
 from argilla_loop.wiring import connect_with, learner_of, pool_source
 
@@ -50,6 +53,9 @@ def check(settings: Settings) -> Iterator[Finding]:
             if existing:
                 labels = labels or labels_of(connection, existing)
             yield _tried("dataset", lambda: _dataset(connection, existing, labels, settings.dataset))
+            if existing and existing["status"] != "draft" and connection.role != "annotator":
+                dataset_id = str(existing["id"])
+                yield _tried("writer", lambda: _writer(connection, dataset_id, settings.workspace))
         except ArgillaLoopError as error:
             yield Finding("dataset", ok=False, said=redacted(str(error)))
 
@@ -83,6 +89,15 @@ def _dataset(
     if wrong := differences(connection, existing, labels):
         raise SchemaError(f"dataset {name!r} cannot be used: {'; '.join(wrong)}")
     return f"is there, labels {', '.join(labels)}"
+
+
+def _writer(connection: Connection, dataset_id: str, workspace: str) -> str:
+    said = writer_in_words(writer_of(connection, dataset_id), connection)
+    others = validated_by_user(connection, dataset_id)
+    others.pop(connection.user_id, None)
+    if others:
+        said += f"; records validated by services of other users: {in_words(connection, workspace, others)}; {STAYS}"
+    return said
 
 
 def _pool(settings: Settings, labels: tuple[str, ...], connection: Connection | None) -> str:
