@@ -8,9 +8,12 @@ from typing import Any
 
 from argilla_loop.argilla.connection import Connection
 from argilla_loop.argilla.index_watch import CURE
+from argilla_loop.argilla.lease import writer_of
 from argilla_loop.argilla.schema import differences, find_dataset, find_workspace, labels_of
+from argilla_loop.argilla.users import in_words, validated_by_user
 from argilla_loop.errors import ArgillaLoopError, CredentialsError, RetryableError, SchemaError
 from argilla_loop.observability.logs import redacted
+from argilla_loop.other_users import STAYS, writer_in_words
 from argilla_loop.settings import Settings
 from argilla_loop.wiring import connect_with, learner_of, pool_source
 
@@ -54,6 +57,9 @@ def check(settings: Settings) -> Iterator[Finding]:
             yield _tried("dataset", lambda: _dataset(connection, existing, labels, settings.dataset))
             if existing is not None and existing["status"] != "draft":
                 yield _tried("search", lambda: _search(connection, existing))
+            if existing and existing["status"] != "draft" and connection.role != "annotator":
+                dataset_id = str(existing["id"])
+                yield _tried("writer", lambda: _writer(connection, dataset_id, settings.workspace))
         except ArgillaLoopError as error:
             yield Finding("dataset", ok=False, said=redacted(str(error)))
 
@@ -104,6 +110,15 @@ def _search(connection: Connection, existing: dict[str, Any]) -> str:
             f"the search index knows {found['total']:,} of {held['total']:,} records, so people may not see all: {CURE}"
         )
     return f"the index knows all {held['total']:,} records"
+
+
+def _writer(connection: Connection, dataset_id: str, workspace: str) -> str:
+    said = writer_in_words(writer_of(connection, dataset_id), connection)
+    others = validated_by_user(connection, dataset_id)
+    others.pop(connection.user_id, None)
+    if others:
+        said += f"; records validated by services of other users: {in_words(connection, workspace, others)}; {STAYS}"
+    return said
 
 
 def _pool(settings: Settings, labels: tuple[str, ...], connection: Connection | None) -> str:

@@ -70,6 +70,7 @@ class LoggedRecord:
     threshold: float | None = None  # certainty above which it was acceptable, or was drawn for an audit
     held_back: bool = False  # a random sample: evidence, never an example
     answers: tuple[Answer, ...] = ()
+    service_user: str | None = None  # whose service accepted it; None: not accepted, or not known
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ another observation.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypedDict
 
@@ -19,7 +19,7 @@ from argilla_loop.argilla.listener import Search
 from argilla_loop.argilla.observer import Observer
 from argilla_loop.domain import Learner, LoggedRecord, Model, NewRecord, Pool, PoolSample, Route, Vectors
 from argilla_loop.errors import TrainingError
-from argilla_loop.policy.answers import LabelRule, examples_from, outnumbered
+from argilla_loop.policy.answers import LabelRule, examples_from, outnumbered, validated_by_others
 from argilla_loop.policy.checks import checks_from, held_back_answers
 from argilla_loop.policy.plan import (
     ColdStart,
@@ -60,6 +60,7 @@ class Turn:
     held_back: tuple[int, int] | None = None  # right and all of the held-back answers, by this turn's model
     seconds: dict[str, float] = field(default_factory=dict)  # by phase
     suggestions: tuple[int, int] = (0, 0)  # that people kept, and that they answered
+    validated_by_others: Mapping[str, int] = field(default_factory=dict)  # records that stand, by user id
 
 
 class Loop:
@@ -161,7 +162,8 @@ class Loop:
             clock.lap("log")
         self.batch_number = max(seen.next_number - (0 if batch else 1), 0)
         kept = suggestions_kept(records, **self._whose())
-        turn = Turn(step, seen, batch, model, held_back, clock.laps, kept)
+        others = validated_by_others(records, self._dataset.daemon_id)
+        turn = Turn(step, seen, batch, model, held_back, clock.laps, kept, others)
         self._on_turn(turn)
         return turn
 

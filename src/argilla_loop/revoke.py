@@ -1,8 +1,10 @@
-"""Taking accepted records back: the daemon's answers are withdrawn, and people are asked in its place.
+"""Taking accepted records back: the service's answers are withdrawn, and people are asked in its place.
 
 For some records at a time: first the answers go, then the records are put back. Killed in between, it leaves records of
-the accept route without an answer of the daemon's, which the next revocation finds and finishes. The other way round
-would not do: on any other route the daemon's answer counts as one that a person gave with its account.
+the accept route without an answer of the service's, which the next revocation finds and finishes. The other way round
+would not do: on any other route that answer counts as one that a person gave with the service's account.
+
+Whose service it was that accepted them does not matter.
 """
 
 from __future__ import annotations
@@ -46,7 +48,7 @@ def take_back(
     rule: LabelRule,
     on_chunk: Callable[[int], object] = lambda _: None,
 ) -> None:
-    """Withdraw the daemon's answers on ``records`` and put them before people; safe to kill and to repeat.
+    """Withdraw the services' answers on ``records`` and put them before people; safe to kill and to repeat.
 
     Args:
         dataset: where they lie.

@@ -33,6 +33,7 @@ from argilla_loop.observability import systemd
 from argilla_loop.observability.heartbeat import heartbeat, heartbeat_file
 from argilla_loop.observability.logs import trail
 from argilla_loop.observability.metrics import TURNS, WRITER
+from argilla_loop.other_users import OtherUsers
 from argilla_loop.policy.plan import Step
 from argilla_loop.revoke import FailedAudits
 from argilla_loop.settings import Settings
@@ -223,9 +224,11 @@ class Service:
             Guidelines(connection, info, before_write=lease.confirm),
             settings.min_examples_per_label,
         )
+        other_users = OtherUsers(connection, info.workspace)
 
         def on_turn(turn: Turn) -> None:
             self._on_turn(turn)
+            other_users(turn)
             failed_audits(turn)
             if settings.notices:
                 notices(turn)

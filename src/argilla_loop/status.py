@@ -9,10 +9,12 @@ from rich.markup import escape
 from rich.table import Table
 
 from argilla_loop.acceptance import Acceptance, acceptance, section
-from argilla_loop.argilla.lease import Writer, writer_of
+from argilla_loop.argilla.lease import writer_of
+from argilla_loop.argilla.users import in_words
 from argilla_loop.domain import LoggedRecord, Pool
 from argilla_loop.evidence import Evidence, known
-from argilla_loop.policy.answers import LabelRule
+from argilla_loop.other_users import STAYS, writer_in_words
+from argilla_loop.policy.answers import LabelRule, validated_by_others
 from argilla_loop.policy.progress import BatchProgress, Disagreement, Progress, progress
 from argilla_loop.settings import Settings
 from argilla_loop.wiring import connect_with, dataset_of, existing_dataset, pool_source, rules
@@ -53,7 +55,8 @@ def status(settings: Settings) -> RenderableType:
         seeds=_seeds(pool),
         left=_left(pool, records),
         known_of_model=known(settings),
-        writer=writer_of(connection, info.id),
+        writer=writer_in_words(writer_of(connection, info.id), connection),
+        others=in_words(connection, info.workspace, validated_by_others(records, dataset.daemon_id)),
     )
 
 
@@ -65,7 +68,8 @@ def render(
     seeds: Mapping[str, int],
     left: int,
     known_of_model: Evidence | None = None,
-    writer: Writer | None = None,
+    writer: str = "",
+    others: str = "",
 ) -> RenderableType:
     """What ``status`` prints.
 
@@ -77,11 +81,12 @@ def render(
         left: unlabelled pool records that are not logged yet.
         known_of_model: what is known of the latest model trained on this machine.
         writer: the service that holds the lease.
+        others: what services of other users validated; empty: nothing.
     """
     scored_by = [model for batch in seen.batches for model in batch.models][-1:]
     current = known_of_model if known_of_model and known_of_model.model in scored_by else None
     parts = [
-        _headline(seen, settings, left, writer),
+        _headline(seen, settings, left, writer, others),
         *section(seen, now, current.held_back if current else None),
         _examples(seen, now, seeds),
         _batches(seen),
@@ -114,7 +119,7 @@ def _heads(known_of_model: Evidence) -> Table:
     return table
 
 
-def _headline(seen: Progress, settings: Settings, left: int, writer: Writer | None) -> Table:
+def _headline(seen: Progress, settings: Settings, left: int, writer: str, others: str) -> Table:
     name = escape(f"{settings.workspace} / {settings.dataset}")
     table = Table(title=name, show_header=False, title_justify="left")
     if seen.batches:
@@ -130,7 +135,9 @@ def _headline(seen: Progress, settings: Settings, left: int, writer: Writer | No
     if seen.disagreement.several:
         table.add_row("people disagree", _disagreement(seen.disagreement, settings.label_rule))
     table.add_row("discarded", f"{seen.discarded:,}")
-    table.add_row("writer", escape(writer.told) if writer else "none: no service runs on this dataset")
+    table.add_row("writer", escape(writer))
+    if others:
+        table.add_row("validated by services of other users", escape(f"{others}; {STAYS}"))
     if seen.unnumbered:
         table.add_row("logged by others", f"{seen.unnumbered:,}")
     return table

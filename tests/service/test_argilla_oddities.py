@@ -12,6 +12,7 @@ import pytest
 
 from argilla_loop.argilla.connection import Connection, RejectedError, connect
 from argilla_loop.argilla.dataset import ArgillaDataset
+from argilla_loop.argilla.rows import ArgillaRows
 from argilla_loop.argilla.schema import ensure_dataset, find_dataset, find_workspace
 from argilla_loop.domain import NewRecord, Route
 from argilla_loop.embedded import EmbeddedServer
@@ -202,3 +203,24 @@ def test_what_is_no_argilla_is_told_in_one_line(
         other.shutdown()
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_a_service_validated_in_a_dataset_that_is_a_pool_is_no_persons_label(
+    argilla_server: EmbeddedServer, connection: Connection, dataset: ArgillaDataset
+) -> None:
+    """The working dataset of one service as the pool of another: what people said there is known, the rest is asked."""
+    labels = dataset.info.labels
+    dataset.log([NewRecord(i, f"text {i}", 0, Route.ACCEPT, labels[0], 0.95, "svm-1", 0.9) for i in "abcd"])
+    dataset.log([NewRecord("e", "text e", 1, Route.ASK, labels[0], 0.6, "svm-1")])
+    person = connect(argilla_server.url, argilla_server.credentials.annotator.api_key)
+    ids = {item["external_id"]: item["id"] for item in dataset._items()}
+    for record_id, label in (("b", labels[0]), ("c", labels[1]), ("d", None), ("e", labels[1])):
+        body = {
+            "status": "submitted" if label else "discarded",
+            "values": {"label": {"value": label}} if label else {},
+        }
+        person.call("POST", f"/records/{ids[record_id]}/responses", where="test", json=body)
+    rows = ArgillaRows(connection, workspace="argilla", dataset=dataset.info.name)
+    found = {record_id: label for record_id, _, label in rows()}
+    assert found == {"a": None, "b": labels[0], "c": labels[1], "e": labels[1]}
+    person.close()

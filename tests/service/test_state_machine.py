@@ -31,10 +31,13 @@ from argilla_loop.argilla.connection import Connection, connect
 from argilla_loop.argilla.dataset import ArgillaDataset
 from argilla_loop.argilla.lease import Lease, LeaseLostError
 from argilla_loop.argilla.schema import DatasetInfo, ensure_dataset
+from argilla_loop.domain import LoggedRecord
 from argilla_loop.embedded import EmbeddedServer
 from argilla_loop.errors import RetryableError
 from argilla_loop.loop import Loop
 from argilla_loop.policy.plan import Finished
+from argilla_loop.policy.revocation import Which, revocable
+from argilla_loop.revoke import take_back
 from argilla_loop.selection import Rules
 from argilla_loop.simulate.known import KnownVectors
 
@@ -123,17 +126,20 @@ class Days(RuleBasedStateMachine):
         self.person = httpx.Client(
             base_url=f"{self.server.url}/api/v1", headers={"X-Argilla-Api-Key": key}, timeout=60
         )
+        self.person_id = self.person.get("/me").raise_for_status().json()["id"]
         self.learner = RememberingLearner()
         self.pool = FixedSource(
             ListPool([(i, text, label if n < LABELLED else None) for n, (i, text, label) in enumerate(ROWS)])
         )
         self.expected = Expected()
+        self.as_owner = False
         self.services = [self.started("first")]
 
     def started(self, token: str) -> Service:
-        """A service that starts; it knows nothing but what Argilla holds."""
+        """A service that starts, with the key of the user whose turn it is; it knows nothing but what Argilla holds."""
         clock = Clock(now=float(len(token)) * 1e5)
-        connection = connect(self.proxy.url, self.server.credentials.loop.api_key, timeout=3.0)
+        who = self.server.credentials.owner if self.as_owner else self.server.credentials.loop
+        connection = connect(self.proxy.url, who.api_key, timeout=3.0)
         lease = Lease(connection, self.info, holder=token, token=token, seconds=SECONDS, clock=clock)
         dataset = ArgillaDataset(connection, self.info, before_write=lease.confirm)
         vectors = KnownVectors(self.learner.encoder, seed=RULES.seed)
@@ -160,6 +166,20 @@ class Days(RuleBasedStateMachine):
         """As after kill -9: the lease was not given back."""
         self.services.pop().connection.close()
         self.services.append(self.started("first"))
+
+    @rule()
+    def restart_with_another_users_key(self) -> None:
+        """An owner's for the service's own, or back."""
+        self.as_owner = not self.as_owner
+        self.restart()
+
+    @rule(count=st.integers(1, 3))
+    def take_back_what_was_accepted(self, count: int) -> None:
+        """As `revoke` does, with the key of whoever runs the service now, and whoever accepted it."""
+        service = self.services[-1]
+        dataset = ArgillaDataset(service.connection, self.info)
+        chosen = revocable(dataset.scan(), Which(), dataset.daemon_id)[:count]
+        take_back(dataset, chosen, lambda: None, rule="majority")
 
     @precondition(lambda self: self.services[-1].lease.is_held)
     @rule()
@@ -258,8 +278,7 @@ class Days(RuleBasedStateMachine):
 
     def own(self, record: dict[str, Any]) -> str:
         """Id of the person's response."""
-        daemon = self.services[-1].connection.user_id
-        (response,) = [r["id"] for r in record["responses"] if r["user_id"] != daemon]
+        (response,) = [r["id"] for r in record["responses"] if r["user_id"] == self.person_id]
         return str(response)
 
     # What must hold, always
@@ -272,11 +291,19 @@ class Days(RuleBasedStateMachine):
             texts=TEXTS,
             answers=self.expected.answers,
             person=names.annotator.username,
-            daemon=names.loop.username,
+            daemon=(names.loop.username, names.owner.username),
             foreign=self.expected.foreign,
             predict=self.predicted,
+            seen_by=self.seen_by_each(),
             largest_batch=RULES.slice_size + RULES.accept_limit,
         )
+
+    def seen_by_each(self) -> dict[str, list[LoggedRecord]]:
+        """The records as the service sees them, whichever user's key it has."""
+        as_loop = connect(self.server.url, self.server.credentials.loop.api_key)
+        seen = {one.user_id: list(ArgillaDataset(one, self.info).scan()) for one in (self.direct, as_loop)}
+        as_loop.close()
+        return seen
 
     def predicted(self, version: str, text: str) -> tuple[str, float]:
         """What the model of that version says."""

@@ -194,6 +194,8 @@ class Person:
 def held(server: EmbeddedServer, dataset: str) -> dict[str, dict[str, Any]]:
     """All that Argilla holds of a dataset's records, by external id, without what no two runs share (ids, times).
 
+    The metadata ``service_user`` is given as a username.
+
     Fails where a record is there twice.
     """
     http = httpx.Client(
@@ -218,7 +220,10 @@ def held(server: EmbeddedServer, dataset: str) -> dict[str, dict[str, Any]]:
                 assert item["external_id"] not in records, "a record is there twice"
                 records[item["external_id"]] = {
                     "fields": item["fields"],
-                    "metadata": item["metadata"],
+                    "metadata": {
+                        name: names.get(value, value) if name == "service_user" else value
+                        for name, value in (item["metadata"] or {}).items()
+                    },
                     "status": item["status"],
                     "suggestions": [(s["value"], s["score"], s["agent"]) for s in item["suggestions"]],
                     "responses": sorted(

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping
 from typing import Any
 
 import pytest
+
+from argilla_loop.domain import LoggedRecord
+from argilla_loop.policy.answers import human_answers
 
 Human = tuple[str, str | None]  # status, and label where there is one
 Predict = Callable[[str, str], tuple[str, float]]  # of a model version, on a text: label and certainty
@@ -19,25 +22,30 @@ def check_invariants(
     texts: Mapping[str, str],
     answers: Mapping[str, Human],
     person: str,
-    daemon: str,
+    daemon: str | Collection[str],
     foreign: Mapping[str, str] | None = None,
     predict: Predict | None = None,
+    seen_by: Mapping[str, Iterable[LoggedRecord]] | None = None,
     largest_batch: int,
     complete: bool = False,
 ) -> None:
     """No record twice, none missing; no person's answer, no foreign metadata changed; what was accepted reproducible.
+
+    And whoever runs the service: what people said is all that counts as people's, and nothing the model said does.
 
     Args:
         records: as ``daemon.held`` gives them, which fails where a record is there twice.
         texts: of the pool's unlabelled rows, by id.
         answers: that ``person`` has given and not withdrawn, by id.
         person: username.
-        daemon: username of the service.
+        daemon: username of the service, or of each that has run it.
         foreign: metadata ``theirs`` that somebody else has set, by id.
         predict: what a model version says; None where the test does not know the models.
+        seen_by: the records as each user that has run the service sees them, by the user's id.
         largest_batch: records that a batch may have.
         complete: whether every text must be there by now.
     """
+    daemons = {daemon} if isinstance(daemon, str) else set(daemon)
     assert set(records) <= set(texts)
     assert not complete or set(records) == set(texts), "texts are missing"
     given: dict[str, Human] = {}
@@ -45,18 +53,31 @@ def check_invariants(
         assert record["fields"] == {"text": texts[record_id]}
         assert record["metadata"].get("theirs") == (foreign or {}).get(record_id)
         users = Counter(user for user, _, _ in record["responses"])
-        assert set(users) <= {person, daemon}
+        assert set(users) <= {person, *daemons}
         assert max(users.values(), default=0) <= 1
         for user, status, values in record["responses"]:
             if user == person:
                 given[record_id] = (status, label_of(values))
             else:
+                assert record["metadata"]["service_user"] == user
                 _check_accepted(record, status, label_of(values), texts[record_id], predict)
         if record["metadata"]["route"] == "accept":
-            assert users[daemon] == 1
+            assert users[record["metadata"]["service_user"]] == 1
     assert given == dict(answers)
+    for user_id, seen in (seen_by or {}).items():
+        assert people_said(seen, user_id) == dict(answers)
     sizes = Counter(record["metadata"]["idx"] for record in records.values())
     assert max(sizes.values(), default=0) <= largest_batch
+
+
+def people_said(records: Iterable[LoggedRecord], daemon_id: str) -> dict[str, Human]:
+    """What counts as a person's answer, by record, where ``daemon_id`` runs the service; fails where two do on one."""
+    said: dict[str, Human] = {}
+    for record in records:
+        for answer in human_answers(record, daemon_id):
+            assert record.id not in said, "two answers count as people's where one person answered"
+            said[record.id] = (answer.status, answer.label)
+    return said
 
 
 def label_of(values: str) -> str | None:

@@ -24,6 +24,7 @@ from argilla_loop.policy.revocation import (
     asked_again,
     failed_versions,
     is_half_revoked,
+    is_settled,
     revocable,
     settled,
     stopped_labels,
@@ -80,6 +81,26 @@ def test_only_what_the_daemon_validated_can_be_taken_back() -> None:
         "accepted", "confirmed", "half", "half, answered since",
     ]  # fmt: skip
     assert [r.id for r in records if is_half_revoked(r, DAEMON)] == ["half", "half, answered since"]
+
+
+@pytest.mark.parametrize("looks", [DAEMON, "standby", "ann"])
+def test_what_one_users_service_validated_another_users_can_take_back(looks: str) -> None:
+    """And a record that is half taken back is so to both; whose account corrected it does not matter."""
+    records = [
+        replace(one, service_user=DAEMON)
+        for one in (
+            record("accepted", OURS),
+            record("corrected", OURS, answer("World")),
+            record("half"),
+            record("half, answered since", answer()),
+            record("corrected with the first's account", answer("World", user=DAEMON)),
+        )
+    ]
+    assert [r.id for r in revocable(records, Which(), looks)] == [
+        "accepted", "corrected", "half", "half, answered since",
+    ]  # fmt: skip
+    assert [is_settled(r, looks) for r in records] == [False, True, False, True, True]
+    assert settled(records[1], looks).route is Route.AUDIT
 
 
 @given(
@@ -235,6 +256,20 @@ def test_killed_between_the_steps_and_resumed_it_ends_as_if_nothing_had_happened
     assert revoke_all(killed, lambda: model) == COUNT - dies_in * CHUNK
     assert state(killed) == state(undisturbed)
     assert revoke_all(killed, lambda: model) == 0
+
+
+def test_another_users_service_ends_what_the_first_was_killed_in() -> None:
+    undisturbed, killed = accepted_dataset(), accepted_dataset()
+    model = fresh(undisturbed)
+    assert model is not None
+    revoke_all(undisturbed, lambda: model)
+    killed.dies_in = 1
+    with pytest.raises(KilledError):
+        revoke_all(killed, lambda: model)
+    killed.dies_in = None
+    other = killed.seen_by("standby")
+    assert revoke_all(other, lambda: model) == COUNT - CHUNK
+    assert state(other) == state(killed) == state(undisturbed)
 
 
 def test_what_people_answer_while_it_runs_counts_as_if_answered_before() -> None:

@@ -15,6 +15,7 @@ from argilla_loop.argilla.markup import guarded, unguarded
 from argilla_loop.argilla.observer import Page
 from argilla_loop.argilla.query import Query
 from argilla_loop.argilla.schema import FIELD, METADATA, QUESTION, DatasetInfo
+from argilla_loop.argilla.validation import service_user_of
 from argilla_loop.domain import Answer, LoggedRecord, NewRecord, Route
 from argilla_loop.errors import RetryableError
 from argilla_loop.policy.answers import is_the_daemons
@@ -73,10 +74,12 @@ class WorkingDataset(RecordSource, Protocol):
         """
 
     def withdraw_own(self, ids: Collection[str]) -> list[LoggedRecord]:
-        """Take back the daemon's own answers on records; nobody else's, not even one given with its account.
+        """Take back what services have answered on records, this one or another user's; no person's answer.
+
+        Not even one that a person gave with a service's account.
 
         Returns the records as they were at that moment, without those that are gone. Until it is put back a record is
-        one of the accept route without an answer of the daemon's.
+        one of the accept route without an answer of the service's.
         """
 
     def put_back(self, records: Sequence[NewRecord]) -> None:
@@ -191,7 +194,10 @@ class ArgillaDataset:
         return list(refused)
 
     def withdraw_own(self, ids: Collection[str]) -> list[LoggedRecord]:
-        """Read each record anew and delete the daemon's response: Argilla has one request a record for either."""
+        """Read each record anew and delete the service's response: Argilla has one request a record for either.
+
+        An owner, or an admin of the workspace, may delete another user's.
+        """
         self.edits += 1
         seen = []
         for item in self._fetch(ids):
@@ -203,7 +209,7 @@ class ArgillaDataset:
                     self._before_write()
                     with suppress(GoneError):  # withdrawn meanwhile, by somebody else
                         self._connection.call(
-                            "DELETE", f"/responses/{response['id']}", where="an answer of ours"
+                            "DELETE", f"/responses/{response['id']}", where="a service's answer"
                         )
         return seen
 
@@ -306,6 +312,7 @@ class ArgillaDataset:
             "threshold": record.threshold,
             "held_back": "yes" if record.held_back else None,
             "validated_by": BY_MODEL if record.route is Route.ACCEPT else None,
+            "service_user": self.daemon_id if record.route is Route.ACCEPT else None,
         }
         metadata = {name: value for name, value in known.items() if value is not None}
         payload: dict[str, Any] = {
@@ -338,18 +345,21 @@ class ArgillaDataset:
             metadata = {}
         idx, shown = metadata.get("idx"), suggestion["value"] if suggestion else None
         shown = shown if isinstance(shown, str) else None
+        route = Route(metadata["route"]) if ours else None
+        prediction = _word(metadata.get("prediction")) or (shown if ours else None)
         return LoggedRecord(
             id=str(item.get("external_id") or item["id"]),
             text=unguarded(str(item["fields"].get(FIELD) or "")),
             batch=idx if type(idx) is int else None,
-            route=Route(metadata["route"]) if ours else None,
+            route=route,
             certainty=_number(metadata.get("certainty")),
             model=_word(metadata.get("model")),
             suggestion=shown,
-            prediction=_word(metadata.get("prediction")) or (shown if ours else None),
+            prediction=prediction,
             threshold=_number(metadata.get("threshold")),
             held_back=metadata.get("held_back") == "yes",
             answers=tuple(_answer(response) for response in item.get("responses") or ()),
+            service_user=service_user_of(item, prediction) if route is Route.ACCEPT else None,
         )
 
 

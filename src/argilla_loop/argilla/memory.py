@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
@@ -78,12 +79,12 @@ class MemoryDataset:
             self._records[new.id] = LoggedRecord(
                 id=new.id, text=new.text, batch=new.batch, route=new.route, certainty=new.certainty,
                 model=new.model, suggestion=new.suggestion, prediction=new.label, threshold=new.threshold,
-                held_back=new.held_back, answers=kept + ours,
+                held_back=new.held_back, answers=kept + ours, service_user=self._author(new),
             )  # fmt: skip
         return []
 
     def withdraw_own(self, ids: Collection[str]) -> list[LoggedRecord]:
-        """Take back the daemon's own answers; the records as they were before."""
+        """Take back what services have answered; the records as they were before."""
         self.edits += 1
         seen = [self._records[one] for one in ids if one in self._records]
         for record in seen:
@@ -101,7 +102,7 @@ class MemoryDataset:
                 self._records[new.id] = replace(
                     self._records[new.id], batch=new.batch, route=new.route, certainty=new.certainty,
                     model=new.model, suggestion=new.suggestion, prediction=new.label, threshold=new.threshold,
-                    held_back=new.held_back,
+                    held_back=new.held_back, service_user=self._author(new),
                 )  # fmt: skip
 
     def answer(
@@ -127,9 +128,18 @@ class MemoryDataset:
         )
         self._last_activity = self._now()
 
+    def seen_by(self, user_id: str) -> MemoryDataset:
+        """The same records, as the service of another user sees them; times of either are its own."""
+        other = copy(self)
+        other.daemon_id = user_id
+        return other
+
     def delete(self, record_id: str) -> None:
         """Delete a record, as an owner may in the UI."""
         del self._records[record_id]
+
+    def _author(self, new: NewRecord) -> str | None:
+        return self.daemon_id if new.route is Route.ACCEPT else None
 
     def _before(self, record_id: str) -> tuple[Answer, ...]:
         record = self._records.get(record_id)

@@ -13,21 +13,36 @@ from argilla_loop.domain import Answer, Example, LoggedRecord, Origin, Route
 LabelRule = Literal["majority", "latest"]
 
 
-def is_the_daemons(answer: Answer, record: LoggedRecord, daemon_id: str) -> bool:
-    """Whether the daemon gave ``answer`` by itself: on the accept route, submitted, with the label it suggested.
+def service_user(record: LoggedRecord, daemon_id: str) -> str:
+    """Id of the user whose service accepted ``record``: whoever runs the service by now, it stays that user.
 
-    Anything else by that user is a person's, who labels with the daemon's account or corrects it there.
+    Where it is not known, as nothing was written down and no answer is as old as the record (see
+    ``argilla.validation``), it is taken to be the service that looks.
+    """
+    return record.service_user or daemon_id
+
+
+def is_the_daemons(answer: Answer, record: LoggedRecord, daemon_id: str) -> bool:
+    """Whether a service gave ``answer`` by itself: on the accept route, submitted, with the label that the model said.
+
+    Anything else by that user is a person's, who labels with the service's account or corrects it there.
     """
     return (
-        answer.user_id == daemon_id
-        and record.route is Route.ACCEPT
+        record.route is Route.ACCEPT
+        and answer.user_id == service_user(record, daemon_id)
         and answer.status == "submitted"
-        and answer.label == record.suggestion
+        and answer.label == record.prediction
     )
 
 
+def is_answered_by_service_user(record: LoggedRecord, daemon_id: str) -> bool:
+    """Whether the user whose service accepted ``record`` has an answer on it, its own or a person's in its place."""
+    author = service_user(record, daemon_id)
+    return any(answer.user_id == author for answer in record.answers)
+
+
 def accepted_by_model(record: LoggedRecord, daemon_id: str) -> bool:
-    """Whether the daemon has validated ``record``."""
+    """Whether a service has validated ``record``, and its answer still stands."""
     return any(is_the_daemons(answer, record, daemon_id) for answer in record.answers)
 
 
@@ -64,6 +79,15 @@ def disagree(record: LoggedRecord, daemon_id: str) -> bool:
     return len({_vote(answer) for answer in human_answers(record, daemon_id)}) > 1
 
 
+def validated_by_others(records: Iterable[LoggedRecord], daemon_id: str) -> Counter[str]:
+    """How many records stand validated by services of other users than ``daemon_id``, by user id."""
+    return Counter(
+        record.service_user
+        for record in records
+        if record.service_user not in (None, daemon_id) and accepted_by_model(record, daemon_id)
+    )
+
+
 def examples_from(
     records: Iterable[LoggedRecord],
     *,
@@ -76,8 +100,8 @@ def examples_from(
 
     Args:
         records: records of the working dataset.
-        daemon_id: user id of the service.
-        with_model: whether what the daemon validated counts as an example where no person answered.
+        daemon_id: user id of the service that looks.
+        with_model: whether what a service validated counts as an example where no person answered.
         rule: how several answers make one label.
         min_submitted: answers that a record needs; with fewer it is no example yet.
     """
@@ -90,8 +114,8 @@ def examples_from(
             label = human_label(record, daemon_id, rule)
             if label is not None and len(answers) >= min_submitted:
                 found.append(Example(record.id, record.text, label, Origin.HUMAN))
-        elif with_model and accepted_by_model(record, daemon_id) and record.suggestion is not None:
-            found.append(Example(record.id, record.text, record.suggestion, Origin.MODEL))
+        elif with_model and accepted_by_model(record, daemon_id) and record.prediction is not None:
+            found.append(Example(record.id, record.text, record.prediction, Origin.MODEL))
     return found
 
 

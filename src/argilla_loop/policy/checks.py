@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 
 from argilla_loop.domain import LoggedRecord, Route
-from argilla_loop.policy.answers import LabelRule, human_answers, human_label
+from argilla_loop.policy.answers import LabelRule, human_answers, human_label, is_answered_by_service_user
 from argilla_loop.policy.promise import Check
 
 WHOLE = 2**64
@@ -42,9 +42,8 @@ def checks_from(
         if record.held_back:
             above = 0.0
         elif record.route is Route.ACCEPT:
-            # the daemon's answer is there, or somebody has changed it with the daemon's own account
-            ours = any(answer.user_id == daemon_id for answer in record.answers)
-            if right or not ours:
+            # where the service's answer is gone it was taken back
+            if right or not is_answered_by_service_user(record, daemon_id):
                 continue
         elif record.route is not Route.AUDIT:
             continue
