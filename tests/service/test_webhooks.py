@@ -15,6 +15,7 @@ from typing import Any
 import httpx
 import pytest
 from daemon import Daemon, Person, until, write_config
+from drip import Dripping
 from standardwebhooks.webhooks import Webhook
 from worlds import TOPICS, sentences
 
@@ -136,18 +137,18 @@ class World:
         self, server: EmbeddedServer, owner: Connection, config: Path, dataset: str, port: int
     ) -> None:
         self.server, self.owner, self.config = server, owner, config
-        self.url = f"http://127.0.0.1:{port}/"
+        self.port, self.url = port, f"http://127.0.0.1:{port}/"
         self.person = Person(server, dataset)
         self.description = description_of("argilla", dataset)
 
     def daemon(self, key: str | None = None) -> Daemon:
         return Daemon(self.config, key or self.server.credentials.owner.api_key)
 
-    def command(self, action: str, key: str) -> tuple[int, str]:
-        """Run ``argilla-loop webhook``; exit code and all it printed."""
+    def command(self, *command: str, key: str) -> tuple[int, str]:
+        """Run ``argilla-loop``; exit code and all it printed."""
         env = {k: v for k, v in os.environ.items() if not k.startswith("ARGILLA_")}
         done = subprocess.run(
-            [sys.executable, "-m", "argilla_loop", "webhook", action, "-c", str(self.config)],
+            [sys.executable, "-m", "argilla_loop", *command, "-c", str(self.config)],
             env={**env, "ARGILLA_LOOP_API_KEY": key, "COLUMNS": "200"},
             capture_output=True,
             text=True,
@@ -235,6 +236,25 @@ class TestProcess:
             secret = here.webhook().secret
             assert not any(secret in line for line in daemon.lines)
 
+    def test_who_holds_every_connection_of_both_ports_keeps_neither_health_nor_events_out(
+        self, world: Callable[..., World]
+    ) -> None:
+        """A byte now and then on forty connections made a service that worked look dead, and deaf."""
+        monitored = free_port()
+        here = world(check_interval=60, poll_interval=600, http=monitored)
+        with here.daemon() as daemon:
+            daemon.wait_for("webhook_ready")
+            daemon.wait_for("batch_logged", batch=0)
+            with Dripping(monitored, 40) as asking, Dripping(here.port, 40) as sending:
+                until(lambda: asking.closed > 0 and sending.closed > 0, what="a connection given up")
+                key = here.server.credentials.owner.api_key
+                for _ in range(3):
+                    code, said = here.command("health", key=key)
+                    assert (code, said.startswith("healthy")) == (0, True), said
+                here.person.answer_all(GOLD)
+                daemon.wait_for("batch_logged", batch=1)
+            assert daemon.terminate() == 0
+
     def test_a_restarted_service_takes_its_webhook_up_again(self, world: Callable[..., World]) -> None:
         here = world(check_interval=60, poll_interval=600)
         with here.daemon() as daemon:
@@ -283,15 +303,15 @@ class TestProcess:
         here = world(check_interval=60, poll_interval=600)
         key = here.server.credentials.owner.api_key
         ensure_registered(here.owner, here.url, here.description)
-        code, said = here.command("disable", key)
+        code, said = here.command("webhook", "disable", key=key)
         assert (code, here.webhook().enabled) == (0, False)
         assert "disabled: 1 webhook of dataset" in said
-        assert here.command("enable", key)[0] == 0
+        assert here.command("webhook", "enable", key=key)[0] == 0
         assert here.webhook().enabled
-        code, said = here.command("remove", key)
+        code, said = here.command("webhook", "remove", key=key)
         assert (code, registered(here.owner, here.description)) == (0, [])
         assert "registers it anew" in said
-        assert "nothing to remove" in here.command("remove", key)[1]
-        code, said = here.command("remove", here.server.credentials.loop.api_key)
+        assert "nothing to remove" in here.command("webhook", "remove", key=key)[1]
+        code, said = here.command("webhook", "remove", key=here.server.credentials.loop.api_key)
         assert code == 3
         assert "only an owner" in said

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -21,6 +21,9 @@ from argilla_loop.argilla.connection import Connection, GoneError
 from argilla_loop.errors import CredentialsError
 
 EVENTS = ("response.created", "response.updated", "response.deleted")
+SIGNED = frozenset(
+    {"webhook-id", "webhook-timestamp", "webhook-signature"}
+)  # headers of standardwebhooks.com
 OWNER = "owner"  # the only role that Argilla lets manage webhooks
 KEPT_IDS = (
     10_000  # ids of past events, to know a replayed one by; the signature ends after five minutes anyway
@@ -153,16 +156,25 @@ class Judge:
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._lock = threading.Lock()
 
-    def verdict(self, headers: Mapping[str, str], body: bytes) -> Verdict:
+    def verdict(self, headers: Iterable[tuple[str, str]], body: bytes) -> Verdict:
         """Judge one request by its signature, then by its content.
 
         The signature is that of standardwebhooks.com: HMAC-SHA256 over id, time and body, no older than five minutes.
+        Each of its three headers is there once: of two, one could be verified and the other be looked up.
+
+        Args:
+            headers: all of them, by name in any case and value, repeated ones as often as they came.
+            body: as it came.
         """
+        signed = [(name.lower(), value) for name, value in headers if name.lower() in SIGNED]
+        once = dict(signed)
+        if len(signed) != len(SIGNED) or len(once) != len(SIGNED):
+            return Verdict.FORGED
         try:
-            Webhook(self._key).verify(body, dict(headers), json_parse=False)
+            Webhook(self._key).verify(body, once, json_parse=False)
         except (WebhookVerificationError, EmptyWebhookSecretError, ValueError):  # broken base64, no UTF-8
             return Verdict.FORGED
-        if self._was_seen(next(value for name, value in headers.items() if name.lower() == "webhook-id")):
+        if self._was_seen(once["webhook-id"]):
             return Verdict.REPLAYED
         try:
             event = json.loads(body)
