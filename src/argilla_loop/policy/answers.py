@@ -48,6 +48,10 @@ def accepted_by_model(record: LoggedRecord, daemon_id: str) -> bool:
 
 def human_answers(record: LoggedRecord, daemon_id: str) -> list[Answer]:
     """The submitted and discarded answers that people gave, drafts left out."""
+    if not record.answers:
+        return []
+    if record.route is not Route.ACCEPT:  # nobody but people answers there
+        return [a for a in record.answers if a.settles]
     return [a for a in record.answers if a.settles and not is_the_daemons(a, record, daemon_id)]
 
 
@@ -56,7 +60,7 @@ def human_label(record: LoggedRecord, daemon_id: str, rule: LabelRule = "majorit
 
     ``None`` without an answer, where the discards win, or where a majority is demanded and answers tie.
     """
-    return _settled(record, daemon_id, rule)[0]
+    return _settled(human_answers(record, daemon_id), rule)[0]
 
 
 def is_done(record: LoggedRecord, *, min_submitted: int, daemon_id: str) -> bool:
@@ -70,7 +74,7 @@ def is_done(record: LoggedRecord, *, min_submitted: int, daemon_id: str) -> bool
 
 def is_discarded(record: LoggedRecord, daemon_id: str, rule: LabelRule = "majority") -> bool:
     """Whether people's answers make ``record`` no example for anyone."""
-    label, discarded = _settled(record, daemon_id, rule)
+    label, discarded = _settled(human_answers(record, daemon_id), rule)
     return label is None and discarded
 
 
@@ -111,7 +115,7 @@ def examples_from(
         if not record.text.strip() or record.held_back:
             continue
         if answers := human_answers(record, daemon_id):
-            label = human_label(record, daemon_id, rule)
+            label, _ = _settled(answers, rule)
             if label is not None and len(answers) >= min_submitted:
                 found.append(Example(record.id, record.text, label, Origin.HUMAN))
         elif with_model and accepted_by_model(record, daemon_id) and record.prediction is not None:
@@ -135,9 +139,9 @@ def outnumbered(examples: Sequence[Example], most: float) -> list[Example]:
     return [example for example in examples if example.id in kept]
 
 
-def _settled(record: LoggedRecord, daemon_id: str, rule: LabelRule) -> tuple[str | None, bool]:
-    """The label, and whether it is a discard that stands in its place."""
-    answers = [a for a in human_answers(record, daemon_id) if a.status == "discarded" or a.label is not None]
+def _settled(answers: Sequence[Answer], rule: LabelRule) -> tuple[str | None, bool]:
+    """The label that people's answers make, and whether it is a discard that stands in its place."""
+    answers = [a for a in answers if a.status == "discarded" or a.label is not None]
     if not answers:
         return None, False
     if len(answers) == 1:  # nearly always: there is nothing to count

@@ -33,6 +33,8 @@ def checks_from(
     for record in records:
         if record.prediction is None or record.certainty is None or record.batch is None:
             continue
+        if not record.held_back and record.route not in (Route.ACCEPT, Route.AUDIT):
+            continue
         answers = human_answers(record, daemon_id)
         if not answers or len(answers) < min_submitted:
             continue
@@ -45,8 +47,6 @@ def checks_from(
             # where the service's answer is gone it was taken back
             if right or not is_answered_by_service_user(record, daemon_id):
                 continue
-        elif record.route is not Route.AUDIT:
-            continue
         found.append((record.batch, record.id, Check(record.prediction, record.certainty, right, above)))
     return [check for *_, check in sorted(found, key=lambda one: one[:2])]
 
