@@ -9,6 +9,8 @@ remain the only truth and nothing can be out of step, whoever writes and wheneve
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 from argilla_loop.embedded.text_query import FTS_TABLE, TEXT_TABLE
 
@@ -118,6 +120,16 @@ def ensure_index(connection: sqlite3.Connection) -> bool:
         connection.execute("ROLLBACK")
         raise
     return True
+
+
+def has_index(database: Path) -> bool:
+    """Whether the file is a database in which this index was ever made; touches nothing."""
+    try:
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (TEXT_TABLE,)).fetchone()
+    except sqlite3.Error:
+        return False
+    return found is not None
 
 
 def _drop(connection: sqlite3.Connection) -> None:
