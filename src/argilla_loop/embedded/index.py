@@ -58,9 +58,10 @@ _OBJECTS = {
         INSERT INTO {FTS_TABLE} (rowid, text) VALUES (NEW.id, NEW.text); END""",
     f"{TEXT_TABLE}_delete": f"""CREATE TRIGGER {TEXT_TABLE}_delete AFTER DELETE ON {TEXT_TABLE} BEGIN
         INSERT INTO {FTS_TABLE} ({FTS_TABLE}, rowid, text) VALUES ('delete', OLD.id, OLD.text); END""",
-    # No declared type: numbers stay numbers, texts stay texts.
+    # No declared type: numbers stay numbers, texts stay texts. The key's columns come first: SQLite's integrity_check
+    # takes one column for another where they do not (seen in 3.40), and reports values as NULL that are there.
     METADATA_TABLE: f"""CREATE TABLE {METADATA_TABLE} (
-        record_id TEXT NOT NULL, dataset_id TEXT NOT NULL, name TEXT NOT NULL, value NOT NULL,
+        record_id TEXT NOT NULL, name TEXT NOT NULL, value NOT NULL, dataset_id TEXT NOT NULL,
         PRIMARY KEY (record_id, name, value)) WITHOUT ROWID""",
     f"{METADATA_TABLE}_value": f"""CREATE INDEX {METADATA_TABLE}_value
         ON {METADATA_TABLE} (dataset_id, name, value, record_id)""",
