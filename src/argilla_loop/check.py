@@ -9,7 +9,7 @@ from typing import Any
 from argilla_loop.argilla.connection import Connection
 from argilla_loop.argilla.index_watch import CURE
 from argilla_loop.argilla.lease import writer_of
-from argilla_loop.argilla.schema import differences, find_dataset, find_workspace, labels_of
+from argilla_loop.argilla.schema import differences, find_dataset, find_workspace, labels_of, refuse_labels
 from argilla_loop.argilla.users import in_words, validated_by_user
 from argilla_loop.errors import ArgillaLoopError, CredentialsError, RetryableError, SchemaError
 from argilla_loop.observability.logs import redacted
@@ -89,6 +89,8 @@ def _dataset(
     connection: Connection, existing: dict[str, Any] | None, labels: tuple[str, ...], name: str
 ) -> str:
     if existing is None or existing["status"] == "draft":
+        if labels:  # else they come from the pool, which is tried next
+            refuse_labels(labels)
         return "does not exist yet: `argilla-loop run` will create it"
     if wrong := differences(connection, existing, labels):
         raise SchemaError(f"dataset {name!r} cannot be used: {'; '.join(wrong)}")
@@ -125,8 +127,8 @@ def _pool(settings: Settings, labels: tuple[str, ...], connection: Connection | 
     source = pool_source(settings, labels, connection)
     pool = source.current()
     given = labels or (tuple(source.report.labels) if source.report else ())
-    if len(given) < 2:  # noqa: PLR2004  a choice takes two
-        raise SchemaError("no labels are known: set labels, or pool.label_column")
+    if not labels:
+        refuse_labels(given)
     return f"{len(pool):,} texts, {len(pool.unlabelled()):,} without a label"
 
 

@@ -175,9 +175,15 @@ class Settings(BaseSettings):
         description="PEM file of the authority that signed Argilla's certificate, where it is not a public one.",
     )
     workspace: str = Field("argilla", description="Workspace of the working dataset; must exist.")
-    dataset: str = Field("argilla-loop", description="Working dataset; created when missing, never emptied.")
+    dataset: str = Field(
+        "argilla-loop",
+        max_length=200,  # as Argilla
+        description="Working dataset; created when missing, never emptied.",
+    )
     guidelines: str | None = Field(
-        None, description="Guidelines shown to annotators when the dataset is created."
+        None,
+        max_length=10_000,  # as Argilla
+        description="Guidelines shown to annotators when the dataset is created.",
     )
     render_html: bool = Field(
         default=False,

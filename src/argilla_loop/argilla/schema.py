@@ -46,6 +46,10 @@ DEFAULT_GUIDELINES = (
     "labels, it tells how things stand."
 )
 
+# What Argilla takes in a label question (by default, the number: ARGILLA_LABEL_SELECTION_OPTIONS_MAX_ITEMS).
+MAX_LABELS = 500
+MAX_LABEL_LENGTH = 200
+
 
 @dataclass(frozen=True, slots=True)
 class DatasetInfo:
@@ -90,6 +94,28 @@ def labels_of(connection: Connection, dataset: dict[str, Any]) -> tuple[str, ...
     return _options(question) if question else ()
 
 
+def refuse_labels(labels: Sequence[str]) -> None:
+    """See that a dataset can be made with these labels, before anything is made.
+
+    Raises:
+        SettingsError: they are too few, too many, or one is too long for Argilla.
+    """
+    if len(labels) < 2:  # noqa: PLR2004  a choice takes two
+        raise SettingsError(
+            "no labels are known: set labels, or pool.label_column, so that the dataset can be created"
+        )
+    if len(labels) > MAX_LABELS:
+        raise SettingsError(
+            f"there are {len(labels)} labels, and Argilla takes at most {MAX_LABELS}: set fewer labels, or "
+            "pool.label_column to the column that holds the labels"
+        )
+    if long := [label for label in labels if len(label) > MAX_LABEL_LENGTH]:
+        raise SettingsError(
+            f"label {long[0][:50]!r}… has {len(long[0])} characters, and Argilla takes at most {MAX_LABEL_LENGTH}: "
+            "shorten it in labels, or in the pool's label column"
+        )
+
+
 def ensure_dataset(
     connection: Connection,
     *,
@@ -105,6 +131,7 @@ def ensure_dataset(
     takes nothing away from anyone; any other difference is refused.
 
     Raises:
+        SettingsError: it is to be made, and Argilla would not take these labels.
         SchemaError: it exists with another field, question, label or metadata type than needed.
         CredentialsError: no such workspace, or not allowed.
         RetryableError: another service makes it at the same moment.
@@ -117,10 +144,8 @@ def ensure_dataset(
     dataset = find_dataset(connection, workspace_id, name)
     unfinished = dataset is None or dataset["status"] == "draft"
     known = labels or (labels_of(connection, dataset) if dataset else ())
-    if unfinished and len(known) < 2:  # noqa: PLR2004  a choice takes two
-        raise SettingsError(
-            "no labels are known: set labels, or pool.label_column, so that the dataset can be created"
-        )
+    if unfinished:
+        refuse_labels(known)
     if dataset is None:
         dataset = connection.call(
             "POST",

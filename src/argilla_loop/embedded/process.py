@@ -73,10 +73,11 @@ class EmbeddedServer:
         """Start the server and wait until it answers.
 
         Raises:
-            FatalError: it ended, or was not ready in time; the message holds its last line.
+            FatalError: the folder is another's, or the server ended or was not ready in time; the message holds its
+                last line.
         """
         home = Home(self.home.absolute())
-        home.path.mkdir(parents=True, exist_ok=True)
+        home.claim()
         command = [sys.executable, "-m", "argilla_loop.embedded", "--home", str(home.path), "--quiet"]
         command += ["--host", self._host, "--port", str(self._port), "--until-input-closes"]
         if self._webhook_retries is not None:

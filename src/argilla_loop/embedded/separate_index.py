@@ -63,14 +63,14 @@ class SeparateIndex:
         """The change that takes in a data set's fields, questions and metadata properties."""
         change: Change = []
         for table in _OF_DATASET:
-            known = [
-                id_
-                for (id_,) in self._index.execute(
-                    f"SELECT id FROM {table} WHERE dataset_id = ?", (dataset_id,)
-                )
-            ]
-            marks = ", ".join("?" * len(known))
-            change += self._read(table, f"dataset_id = ? AND id NOT IN ({marks})", [dataset_id, *known])
+            select = f"SELECT id FROM {table} WHERE dataset_id = ?"
+            known, there = (
+                {id_ for (id_,) in connection.execute(select, (dataset_id,))}
+                for connection in (self._index, self._database)
+            )
+            change += [(f"DELETE FROM {table} WHERE id = ?", (id_,)) for id_ in known - there]
+            for id_ in there - known:
+                change += self._read(table, "id = ?", [id_])
         return change
 
     def has_record(self, record_id: str) -> bool:

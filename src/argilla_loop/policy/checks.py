@@ -43,10 +43,11 @@ def checks_from(
         above = record.threshold or 0.0
         if record.held_back:
             above = 0.0
-        elif record.route is Route.ACCEPT:
+        elif record.route is Route.ACCEPT and (
             # where the service's answer is gone it was taken back
-            if right or not is_answered_by_service_user(record, daemon_id):
-                continue
+            right or not is_answered_by_service_user(record, daemon_id)
+        ):
+            continue
         found.append((record.batch, record.id, Check(record.prediction, record.certainty, right, above)))
     return [check for *_, check in sorted(found, key=lambda one: one[:2])]
 
