@@ -151,8 +151,10 @@ class Service:
         finally:
             over.set()
             signs.join()
+            writer = self._lease is not None and self._lease.is_held
             if self._lease is not None:
                 self._lease.release()
+            self._webhook.pause(writer=writer)
             if self._identity is not None:
                 self._identity.close()
                 self._identity = None

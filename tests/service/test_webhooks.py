@@ -16,6 +16,7 @@ import httpx
 import pytest
 from daemon import Daemon, Person, until, write_config
 from drip import Dripping
+from fault_proxy import FaultProxy, Rule, Silence
 from standardwebhooks.webhooks import Webhook
 from worlds import TOPICS, sentences
 
@@ -25,6 +26,7 @@ from argilla_loop.argilla.webhooks import (
     Registration,
     description_of,
     ensure_registered,
+    pause,
     registered,
     remove,
     switch,
@@ -42,6 +44,12 @@ def owner(argilla_server: EmbeddedServer) -> Iterator[Connection]:
     connection = connect(argilla_server.url, argilla_server.credentials.owner.api_key)
     yield connection
     connection.close()
+
+
+@pytest.fixture
+def proxy(argilla_server: EmbeddedServer) -> Iterator[FaultProxy]:
+    with FaultProxy(argilla_server.url) as between:
+        yield between
 
 
 @pytest.fixture
@@ -104,6 +112,34 @@ class TestRegistration:
         assert not ensure_registered(owner, URL, ours).enabled
         assert switch(owner, ours, enabled=True) == 1
         assert ensure_registered(owner, URL, ours).enabled
+
+    def test_one_that_was_paused_is_enabled_and_one_that_an_operator_disabled_is_not(
+        self, owner: Connection, ours: str
+    ) -> None:
+        made = ensure_registered(owner, URL, ours)
+        assert pause(owner, ours, made, alone=True)
+        (paused,) = registered(owner, ours)
+        assert (paused.id, paused.enabled, paused.paused) == (made.id, False, True)
+        assert not pause(owner, ours, made, alone=True)
+        assert ensure_registered(owner, URL, ours) == made
+        for before in (lambda: pause(owner, ours, made, alone=True), lambda: None):
+            before()
+            switch(owner, ours, enabled=False)
+            assert not pause(owner, ours, made, alone=True)
+            assert not ensure_registered(owner, URL, ours).enabled
+            switch(owner, ours, enabled=True)
+        assert registered(owner, ours) == [made]
+
+    def test_who_stood_by_pauses_its_webhook_only_where_the_writer_has_another(
+        self, owner: Connection, ours: str
+    ) -> None:
+        """Two services may be behind one address, or each have its own."""
+        shared = ensure_registered(owner, URL, ours)
+        assert not pause(owner, ours, shared, alone=False)
+        writers = ensure_registered(owner, "http://127.0.0.1:2/", ours)
+        assert pause(owner, ours, shared, alone=False)
+        assert [one.enabled for one in registered(owner, ours)] == [False, True]
+        assert not pause(owner, ours, writers, alone=False)
 
     def test_a_server_that_has_its_ten_says_so(self, owner: Connection, ours: str) -> None:
         others = f"{ours}, others"
@@ -179,16 +215,18 @@ def world(
         config = write_config(
             tmp_path,
             pool,
-            api_url=argilla_server.url,
-            dataset=dataset,
-            labels=list(TOPICS),
-            slice_size=5,
-            auto_validate=False,
-            model=MODEL,
-            cache_dir=str(model_cache),
-            log_level="debug",
-            log_format="json",
-            **settings,
+            **{
+                "api_url": argilla_server.url,
+                "dataset": dataset,
+                "labels": list(TOPICS),
+                "slice_size": 5,
+                "auto_validate": False,
+                "model": MODEL,
+                "cache_dir": str(model_cache),
+                "log_level": "debug",
+                "log_format": "json",
+                **settings,
+            },
         )
         webhook = {
             "public_url": f"http://127.0.0.1:{port}",
@@ -255,12 +293,18 @@ class TestProcess:
                 daemon.wait_for("batch_logged", batch=1)
             assert daemon.terminate() == 0
 
-    def test_a_restarted_service_takes_its_webhook_up_again(self, world: Callable[..., World]) -> None:
+    def test_a_webhook_is_paused_by_a_stop_and_taken_up_again_by_the_next_start(
+        self, world: Callable[..., World]
+    ) -> None:
+        """What Argilla would send to nobody, and try again and again; `kill -9` leaves it so."""
         here = world(check_interval=60, poll_interval=600)
         with here.daemon() as daemon:
             daemon.wait_for("webhook_ready")
+            before = here.webhook()
             assert daemon.terminate() == 0
-        before = here.webhook()
+            assert daemon.said("webhook_paused", webhook=before.id)
+        stopped = here.webhook()
+        assert (stopped.id, stopped.enabled, stopped.paused) == (before.id, False, True)
         with here.daemon() as daemon:
             daemon.wait_for("webhook_ready")
             assert here.webhook() == before
@@ -269,6 +313,41 @@ class TestProcess:
             daemon.wait_for("batch_logged", batch=1)
             daemon.kill()
         assert here.webhook() == before
+
+    @pytest.mark.parametrize("when", ["while it runs", "while it is stopped"])
+    def test_a_webhook_that_an_operator_disabled_stays_so_over_restarts(
+        self, world: Callable[..., World], when: str
+    ) -> None:
+        here = world(check_interval=60, poll_interval=600)
+        key = here.server.credentials.owner.api_key
+        with here.daemon() as daemon:
+            daemon.wait_for("webhook_ready")
+            if when == "while it runs":
+                assert here.command("webhook", "disable", key=key)[0] == 0
+            assert daemon.terminate() == 0
+        if when == "while it is stopped":
+            assert here.command("webhook", "disable", key=key)[0] == 0
+        for _ in range(2):
+            with here.daemon() as daemon:
+                daemon.wait_for("webhook_disabled")
+                assert daemon.terminate() == 0
+        assert not here.webhook().enabled
+        assert here.command("webhook", "enable", key=key)[0] == 0
+        assert here.webhook().enabled
+
+    def test_a_stop_waits_for_no_argilla_that_does_not_answer(
+        self, world: Callable[..., World], proxy: FaultProxy
+    ) -> None:
+        here = world(check_interval=60, poll_interval=600, api_url=proxy.url)
+        with here.daemon() as daemon:
+            daemon.wait_for("webhook_ready")
+            daemon.wait_for("batch_logged", batch=0)
+            rule = proxy.add(Rule(Silence(applied=False), path="/webhooks"))
+            assert daemon.terminate() == 0
+            assert rule.fired == 1
+            assert daemon.said("service_stopped")
+            assert not daemon.said("stopped_in_the_middle")
+        assert here.webhook().enabled
 
     def test_a_deleted_webhook_comes_back_and_its_new_secret_is_taken_over(
         self, world: Callable[..., World]

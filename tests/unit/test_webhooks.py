@@ -22,6 +22,7 @@ from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook
 from structlog.testing import capture_logs
 
+from argilla_loop import webhook
 from argilla_loop.argilla import webhooks
 from argilla_loop.argilla.connection import Connection
 from argilla_loop.argilla.schema import DatasetInfo
@@ -343,6 +344,9 @@ class FakeArgilla(Connection):
             raise self.failures.pop(0)
         if method == "GET":
             return {"items": list(self.held)}
+        if method == "PATCH":
+            (one,) = (one for one in self.held if path == f"/webhooks/{one['id']}")
+            return one.update(kwargs["json"]) or one
         assert method == "POST"
         made = {"id": f"w{len(self.calls)}", "enabled": True, "secret": SECRET, **kwargs["json"]}
         self.held.append(made)
@@ -454,12 +458,53 @@ class TestKeeper:
         assert [line["event"] for line in logs] == ["webhook_disabled"]
         assert argilla.held[0]["enabled"] is False
 
+    def test_a_paused_webhook_is_enabled_by_the_next_check(self, kept: WebhookKeeper) -> None:
+        argilla = FakeArgilla()
+        kept.follow(argilla, INFO)
+        kept.look_after()
+        kept.pause(writer=True)
+        assert argilla.held[0]["enabled"] is False
+        kept.look_after()
+        assert argilla.held[0]["enabled"] is True
+        assert argilla.held[0]["description"] == "argilla-loop: wakes the service of argilla/news"
+
+    def test_nothing_is_paused_that_was_never_registered(self, kept: WebhookKeeper) -> None:
+        argilla = FakeArgilla()
+        kept.pause(writer=True)
+        kept.follow(argilla, INFO)
+        kept.pause(writer=True)
+        assert argilla.calls == []
+
+    @pytest.mark.parametrize("failure", [RetryableError("away"), RuntimeError("client has been closed")])
+    def test_what_befalls_a_pause_is_told_and_goes_no_further(
+        self, kept: WebhookKeeper, failure: Exception
+    ) -> None:
+        argilla = FakeArgilla()
+        kept.follow(argilla, INFO)
+        kept.look_after()
+        argilla.failures = [failure]
+        with capture_logs() as logs:
+            kept.pause(writer=True)
+        assert [(line["event"], line["why"]) for line in logs] == [("webhook_not_paused", str(failure))]
+
+    def test_a_stop_does_not_wait_for_an_argilla_that_does_not_answer(
+        self, kept: WebhookKeeper, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        argilla, answers = FakeArgilla(), threading.Event()
+        kept.follow(argilla, INFO)
+        kept.look_after()
+        monkeypatch.setattr(webhook, "PAUSE_SECONDS", 0.1)
+        monkeypatch.setattr(argilla, "call", lambda *_, **__: answers.wait(PATIENCE) and {"items": []})
+        kept.pause(writer=True)
+        assert not answers.is_set()
+        answers.set()
+
     def test_no_line_tells_the_secret(self, kept: WebhookKeeper) -> None:
         argilla = FakeArgilla()
         kept.follow(argilla, INFO)
         with capture_logs() as logs:
             kept.look_after()
-            argilla.held[0]["events"] = "nonsense"
+            argilla.held[0]["events"] = None
             kept.look_after()
         assert len(logs) >= 2
         assert SECRET not in repr(logs)
