@@ -16,13 +16,14 @@ from worlds import TOPICS, sentences
 
 from argilla_loop.acceptance import acceptance
 from argilla_loop.argilla.connection import Connection, connect
-from argilla_loop.domain import Example, LoggedRecord, Origin, Route
+from argilla_loop.argilla.schema import find_workspace
+from argilla_loop.domain import Example, LoggedRecord, NewRecord, Origin, Route
 from argilla_loop.embedded import EmbeddedServer
 from argilla_loop.policy.answers import examples_from
 from argilla_loop.policy.checks import checks_from
 from argilla_loop.policy.progress import progress
 from argilla_loop.settings import Settings, load_settings
-from argilla_loop.wiring import dataset_of, existing_dataset, rules
+from argilla_loop.wiring import dataset_of, ensured_dataset, existing_dataset, rules
 
 pytestmark = pytest.mark.slow
 
@@ -224,3 +225,26 @@ def test_what_the_model_said_stays_the_models_when_another_user_takes_over_and_w
     world.check()
     again = world.command("revoke", "--all", "--yes", key=own.api_key)
     assert again.stdout.startswith("nothing to take back")
+
+
+def test_records_whose_services_user_was_deleted_are_put_before_people_by_revoke(world: World) -> None:
+    """Argilla deletes that user's answers, and shows the records to nobody."""
+    owner = world.connections[world.owner.username]
+    workspace = find_workspace(owner, "argilla")
+    user = {"username": world.name, "first_name": "a service", "password": "long enough", "role": "admin"}
+    made = owner.call("POST", "/users", where="test", json=user)
+    owner.call("POST", f"/workspaces/{workspace}/users", where="test", json={"user_id": made["id"]})
+    gone = connect(world.server.url, made["api_key"])
+    info = ensured_dataset(world.settings(gone), gone, tuple(LABELS))
+    rows = TEXTS[LABELLED : LABELLED + 3]
+    dataset_of(world.settings(gone), gone, info).log(
+        [NewRecord(i, text, 0, Route.ACCEPT, label, 0.95, "svm-1", 0.9) for i, text, label in rows]
+    )
+    world.answer_accepted([another])
+    owner.call("DELETE", f"/users/{made['id']}", where="test")
+    gone.close()
+    assert world.person.waiting() == []
+    revoked = world.command("revoke", "--all", "--yes", key=world.own.api_key)
+    assert revoked.returncode == 0, revoked.stderr
+    assert {record["external_id"] for record in world.person.waiting()} == {i for i, *_ in rows[1:]}
+    world.check()
