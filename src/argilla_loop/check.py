@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from argilla_loop.argilla.connection import Connection
 from argilla_loop.argilla.schema import differences, find_dataset, find_workspace, labels_of
+from argilla_loop.argilla.visibility import exposed_in
 from argilla_loop.errors import ArgillaLoopError, CredentialsError, SchemaError
 from argilla_loop.learning.learner import build_learner
 from argilla_loop.observability.logs import redacted
@@ -51,6 +52,8 @@ def check(settings: Settings) -> Iterator[Finding]:
             if existing:
                 labels = labels or labels_of(connection, existing)
             yield _tried("dataset", lambda: _dataset(connection, existing, labels, settings.dataset))
+            if existing:
+                yield _tried("audits", lambda: _audits(connection, str(existing["id"])))
         except ArgillaLoopError as error:
             yield Finding("dataset", ok=False, said=redacted(str(error)))
 
@@ -84,6 +87,17 @@ def _dataset(
     if wrong := differences(connection, existing, labels):
         raise SchemaError(f"dataset {name!r} cannot be used: {'; '.join(wrong)}")
     return f"is there, labels {', '.join(labels)}"
+
+
+def _audits(connection: Connection, dataset_id: str) -> str:
+    if exposed := exposed_in(connection, dataset_id):
+        names = ", ".join(sorted(one.name for one in exposed))
+        since = min(one.since for one in exposed)[:19].replace("T", " ")
+        raise SchemaError(
+            f"annotators can see {names} of the records, since {since} UTC or earlier: "
+            "`argilla-loop run` hides it again, and counts no check that was answered meanwhile"
+        )
+    return "what would give them away is hidden from annotators"
 
 
 def _pool(settings: Settings, labels: tuple[str, ...], connection: Connection | None) -> str:

@@ -22,6 +22,7 @@ from argilla_loop.argilla.patience import patiently
 from argilla_loop.argilla.query import DONE_IN_BATCH
 from argilla_loop.argilla.rows import ArgillaRows
 from argilla_loop.argilla.schema import DatasetInfo, ensure_dataset, find_dataset, find_workspace, labels_of
+from argilla_loop.blindness import Blindness
 from argilla_loop.errors import CredentialsError, FatalError, RetryableError
 from argilla_loop.identity import Identity, identity_of
 from argilla_loop.learning.files import keep_to_oneself
@@ -236,6 +237,7 @@ class Service:
             if settings.notices:
                 notices(turn)
 
+        blindness = Blindness(connection, dataset, decided.label_rule, before_write=lease.confirm)
         loop = Loop(dataset, pool, learner, vectors, decided, on_turn=on_turn)
 
         def due(search: Search) -> bool:
@@ -244,11 +246,14 @@ class Service:
             WRITER.set(held)
             if not held:
                 self._monitor.status = "standing by: another service writes to the dataset"
+            else:
+                blindness.look()
             return held and loop.due(search)
 
         def act(records: object, search: Search) -> bool:
             trail.next_turn()
             with TURNS.labels("failed").count_exceptions():
+                blindness.restore()  # a turn grants by checks, so they must have been blind
                 return loop.act(records, search)
 
         self._webhook.follow(connection, info)

@@ -89,6 +89,12 @@ class MemoryDataset:
                     held_back=new.held_back,
                 )  # fmt: skip
 
+    def make_plain(self, ids: Collection[str]) -> None:
+        """Make plain questions of audits and held-back records."""
+        for one in ids:
+            if one in self._records:
+                self._records[one] = replace(self._records[one], route=Route.ASK, held_back=False)
+
     def answer(
         self,
         record_id: str,
