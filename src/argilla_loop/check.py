@@ -11,6 +11,7 @@ from argilla_loop.argilla.index_watch import CURE
 from argilla_loop.argilla.lease import writer_of
 from argilla_loop.argilla.schema import differences, find_dataset, find_workspace, labels_of, refuse_labels
 from argilla_loop.argilla.users import in_words, validated_by_user
+from argilla_loop.argilla.visibility import exposed_in
 from argilla_loop.errors import ArgillaLoopError, CredentialsError, RetryableError, SchemaError
 from argilla_loop.observability.logs import redacted
 from argilla_loop.other_users import STAYS, writer_in_words
@@ -60,6 +61,8 @@ def check(settings: Settings) -> Iterator[Finding]:
             if existing and existing["status"] != "draft" and connection.role != "annotator":
                 dataset_id = str(existing["id"])
                 yield _tried("writer", lambda: _writer(connection, dataset_id, settings.workspace))
+            if existing:
+                yield _tried("audits", lambda: _audits(connection, str(existing["id"])))
         except ArgillaLoopError as error:
             yield Finding("dataset", ok=False, said=redacted(str(error)))
 
@@ -121,6 +124,15 @@ def _writer(connection: Connection, dataset_id: str, workspace: str) -> str:
     if others:
         said += f"; records validated by services of other users: {in_words(connection, workspace, others)}; {STAYS}"
     return said
+def _audits(connection: Connection, dataset_id: str) -> str:
+    if exposed := exposed_in(connection, dataset_id):
+        names = ", ".join(sorted(one.name for one in exposed))
+        since = min(one.since for one in exposed)[:19].replace("T", " ")
+        raise SchemaError(
+            f"annotators can see {names} of the records, since {since} UTC or earlier: "
+            "`argilla-loop run` hides it again, and counts no check that was answered meanwhile"
+        )
+    return "what would give them away is hidden from annotators"
 
 
 def _pool(settings: Settings, labels: tuple[str, ...], connection: Connection | None) -> str:

@@ -20,6 +20,7 @@ from argilla_loop.argilla.listener import Listener, Search
 from argilla_loop.argilla.patience import patiently
 from argilla_loop.argilla.query import DONE_IN_BATCH
 from argilla_loop.argilla.schema import find_dataset, find_workspace, labels_of
+from argilla_loop.blindness import Blindness
 from argilla_loop.errors import CredentialsError, FatalError, RetryableError
 from argilla_loop.identity import Identity, identity_of
 from argilla_loop.learning.files import keep_to_oneself
@@ -235,6 +236,7 @@ class Service:
             if settings.notices:
                 notices(turn)
 
+        blindness = Blindness(connection, dataset, decided.label_rule, before_write=lease.confirm)
         loop = Loop(dataset, pool, learner, vectors, decided, on_turn=on_turn)
 
         def due(search: Search) -> bool:
@@ -244,6 +246,8 @@ class Service:
             if not held:
                 self._monitor.status = "standing by: another service writes to the dataset"
                 loop.forget()
+            else:
+                blindness.look()
             due = held and loop.due(search)
             self._monitor.trouble = loop.trouble
             return due
@@ -251,6 +255,7 @@ class Service:
         def act(records: object, search: Search) -> bool:
             trail.next_turn()
             with TURNS.labels("failed").count_exceptions():
+                blindness.restore()  # a turn grants by checks, so they must have been blind
                 return loop.act(records, search)
 
         self._webhook.follow(connection, info)

@@ -370,6 +370,25 @@ def test_a_record_put_back_as_an_audit_shows_nothing(working: tuple[WorkingDatas
     assert by_id(dataset)["a"].answers == ()
 
 
+def test_a_check_made_plain_keeps_all_but_its_route(working: tuple[WorkingDataset, Annotator]) -> None:
+    """A second time changes nothing; what was deleted meanwhile stays gone."""
+    dataset, person = working
+    dataset.log([new(i, 3, route=Route.AUDIT, threshold=0.5) for i in "abd"])
+    dataset.log([NewRecord("c", "text of c", 3, Route.ASK, "Sports", 0.75, "abc123", held_back=True)])
+    person.answer("b", "World")
+    person.delete("d")
+    for _ in range(2):
+        dataset.make_plain([*"abcd", "nowhere"])
+        seen = by_id(dataset)
+        assert seen.keys() == set("abc")
+        for i in "ab":
+            assert routed(seen[i]) == (
+                f"text of {i}", 3, Route.ASK, 0.75, "abc123", None, "Sports", 0.5, False,
+            )  # fmt: skip
+        assert routed(seen["c"]) == ("text of c", 3, Route.ASK, 0.75, "abc123", None, "Sports", None, False)
+        assert [answered(seen[i]) for i in "abc"] == [[], [("submitted", "World")], []]
+
+
 def test_metadata_on_the_server(argilla_server: EmbeddedServer, fresh_name: Callable[[str], str]) -> None:
     """Who validated is written down, and goes when it is taken back; what others wrote stays."""
     connection = connect(argilla_server.url, argilla_server.credentials.loop.api_key)

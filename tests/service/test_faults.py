@@ -24,8 +24,9 @@ WRITE = ("PUT", r"/records/bulk$")  # a batch is logged
 LEASE = ("GET", r"/metadata-properties$")  # whether we may write
 SIGN = ("PATCH", r"/metadata-properties/[^/]+$")  # of life, for others
 REVISION = ("GET", r"/datasets/[^/]+$")  # whether somebody answered; also the guidelines
-NOTICE = ("PATCH", r"/datasets/[^/]+$")  # what annotators are told
-OF_A_TURN = (REVISION, SEARCH, SCAN, LEASE, SIGN, WRITE, NOTICE)
+READ = ("GET", r"/datasets/[^/]+/questions$")  # what annotators are told by now
+NOTICE = ("PATCH", r"/questions/[^/]+$")  # what they are told
+OF_A_TURN = (REVISION, SEARCH, SCAN, LEASE, SIGN, WRITE, READ, NOTICE)
 FAULTS: dict[str, Fault] = {
     "reset before the server hears of it": Reset(),
     "reset after it was applied": Reset(applied=True),

@@ -88,6 +88,12 @@ class WorkingDataset(RecordSource, Protocol):
         Text and answers stay, and so does metadata that is not ours. Records that are gone stay gone.
         """
 
+    def make_plain(self, ids: Collection[str]) -> None:
+        """Make plain questions of audits and held-back records: what people answer to them is no evidence any more.
+
+        All else about them stays. Records that are gone stay gone.
+        """
+
 
 class ArgillaDataset:
     """``WorkingDataset`` over HTTP.
@@ -227,6 +233,20 @@ class ArgillaDataset:
             items.append(payload)
             if new.suggestion is None:  # an upsert leaves a suggestion that it does not name
                 self._delete_suggestion(item)
+        refused: dict[str, RejectedError] = {}
+        for start in range(0, len(items), MAX_PER_REQUEST):
+            self._upsert(items[start : start + MAX_PER_REQUEST], refused)
+        for record_id, error in refused.items():
+            log.warning("record_refused", id=record_id, reason=str(error))
+
+    def make_plain(self, ids: Collection[str]) -> None:
+        """Upserts of the metadata alone, with what else lies in it at this moment."""
+        self.edits += 1
+        items = []
+        for item in self._fetch(ids):
+            metadata = {k: v for k, v in (item.get("metadata") or {}).items() if k != "held_back"}
+            plain = {**metadata, "route": Route.ASK.value}
+            items.append({"external_id": item["external_id"], "metadata": plain})
         refused: dict[str, RejectedError] = {}
         for start in range(0, len(items), MAX_PER_REQUEST):
             self._upsert(items[start : start + MAX_PER_REQUEST], refused)

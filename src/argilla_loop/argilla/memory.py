@@ -105,6 +105,13 @@ class MemoryDataset:
                     held_back=new.held_back, service_user=self._author(new),
                 )  # fmt: skip
 
+    def make_plain(self, ids: Collection[str]) -> None:
+        """Make plain questions of audits and held-back records."""
+        self.edits += 1
+        for one in ids:
+            if one in self._records:
+                self._records[one] = replace(self._records[one], route=Route.ASK, held_back=False)
+
     def answer(
         self,
         record_id: str,
