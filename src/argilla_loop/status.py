@@ -12,10 +12,11 @@ from argilla_loop.acceptance import Acceptance, acceptance, section
 from argilla_loop.argilla.dataset import ArgillaDataset
 from argilla_loop.argilla.lease import Writer, writer_of
 from argilla_loop.argilla.schema import find_dataset, find_workspace, labels_of, verify_dataset
-from argilla_loop.domain import LoggedRecord, Pool
+from argilla_loop.domain import Pool
 from argilla_loop.errors import SchemaError
 from argilla_loop.evidence import Evidence, known
 from argilla_loop.policy.answers import LabelRule
+from argilla_loop.policy.matching import Match, Matcher
 from argilla_loop.policy.progress import BatchProgress, Disagreement, Progress, progress
 from argilla_loop.service import connect_with, pool_source, rules
 from argilla_loop.settings import Settings
@@ -60,7 +61,7 @@ def status(settings: Settings) -> RenderableType:
         now,
         settings=settings,
         seeds=_seeds(pool),
-        left=_left(pool, records),
+        match=Matcher().match(pool, records),
         known_of_model=known(settings),
         writer=writer_of(connection, info.id),
     )
@@ -72,7 +73,7 @@ def render(
     *,
     settings: Settings,
     seeds: Mapping[str, int],
-    left: int,
+    match: Match,
     known_of_model: Evidence | None = None,
     writer: Writer | None = None,
 ) -> RenderableType:
@@ -83,14 +84,14 @@ def render(
         now: what the service may accept.
         settings: for names.
         seeds: labelled examples that came with the pool, by label.
-        left: unlabelled pool records that are not logged yet.
+        match: how the pool goes together with what is logged.
         known_of_model: what is known of the latest model trained on this machine.
         writer: the service that holds the lease.
     """
     scored_by = [model for batch in seen.batches for model in batch.models][-1:]
     current = known_of_model if known_of_model and known_of_model.model in scored_by else None
     parts = [
-        _headline(seen, settings, left, writer),
+        _headline(seen, settings, match, writer),
         *section(seen, now, current.held_back if current else None),
         _examples(seen, now, seeds),
         _batches(seen),
@@ -123,7 +124,7 @@ def _heads(known_of_model: Evidence) -> Table:
     return table
 
 
-def _headline(seen: Progress, settings: Settings, left: int, writer: Writer | None) -> Table:
+def _headline(seen: Progress, settings: Settings, match: Match, writer: Writer | None) -> Table:
     name = escape(f"{settings.workspace} / {settings.dataset}")
     table = Table(title=name, show_header=False, title_justify="left")
     if seen.batches:
@@ -133,7 +134,13 @@ def _headline(seen: Progress, settings: Settings, left: int, writer: Writer | No
         table.add_row("batch", f"{latest.number}: {latest.done} of {latest.size} done ({state})")
     else:
         table.add_row("batch", "none yet")
+    left = len(match.left)
     table.add_row("pool left", f"{left:,}" + ("" if left else " (exhausted)"))
+    if match.changed or match.moved:
+        table.add_row(
+            "pool changed",
+            f"{match.changed:,} of its ids have another text in Argilla, {match.moved:,} of its texts another id",
+        )
     kept = f"{_share(seen.agreement)} ({seen.agreed:,} of {seen.answered:,})" if seen.answered else "-"
     table.add_row("suggestions that people kept", kept)
     if seen.disagreement.several:
@@ -211,7 +218,3 @@ def _seeds(pool: Pool) -> dict[str, int]:
     for example in pool.examples():
         seeds[example.label] = seeds.get(example.label, 0) + 1
     return seeds
-
-
-def _left(pool: Pool, records: list[LoggedRecord]) -> int:
-    return len(pool.unlabelled(excluding={record.id for record in records}))

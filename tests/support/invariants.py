@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import pytest
+
+from argilla_loop.policy.text_keys import own_id
 
 Human = tuple[str, str | None]  # status, and label where there is one
 Predict = Callable[[str, str], tuple[str, float]]  # of a model version, on a text: label and certainty
@@ -24,8 +26,11 @@ def check_invariants(
     predict: Predict | None = None,
     largest_batch: int,
     complete: bool = False,
+    earlier: Sequence[Mapping[str, str]] = (),
 ) -> None:
     """No record twice, none missing; no person's answer, no foreign metadata changed; what was accepted reproducible.
+
+    After a swap of the pool, too: each text is there once, under an id that it has, or had, in a pool, or its own.
 
     Args:
         records: as ``daemon.held`` gives them, which fails where a record is there twice.
@@ -37,12 +42,20 @@ def check_invariants(
         predict: what a model version says; None where the test does not know the models.
         largest_batch: records that a batch may have.
         complete: whether every text must be there by now.
+        earlier: what ``texts`` was before the pool changed, each time.
     """
-    assert set(records) <= set(texts)
-    assert not complete or set(records) == set(texts), "texts are missing"
+    there = {record_id: record["fields"]["text"] for record_id, record in records.items()}
+    assert len(set(there.values())) == len(there), "a text is there twice"
+    for record_id, text in there.items():
+        assert any(_is_of(pool, record_id, text) for pool in (texts, *earlier)), (
+            f"{record_id} has a foreign text"
+        )
+    assert not complete or set(there.values()) >= set(texts.values()), "texts are missing"
+    if not earlier:
+        assert all(texts.get(record_id) == text for record_id, text in there.items())
     given: dict[str, Human] = {}
     for record_id, record in records.items():
-        assert record["fields"] == {"text": texts[record_id]}
+        assert set(record["fields"]) == {"text"}
         assert record["metadata"].get("theirs") == (foreign or {}).get(record_id)
         users = Counter(user for user, _, _ in record["responses"])
         assert set(users) <= {person, daemon}
@@ -51,12 +64,19 @@ def check_invariants(
             if user == person:
                 given[record_id] = (status, label_of(values))
             else:
-                _check_accepted(record, status, label_of(values), texts[record_id], predict)
+                _check_accepted(record, status, label_of(values), there[record_id], predict)
         if record["metadata"]["route"] == "accept":
             assert users[daemon] == 1
     assert given == dict(answers)
     sizes = Counter(record["metadata"]["idx"] for record in records.values())
     assert max(sizes.values(), default=0) <= largest_batch
+
+
+def _is_of(pool: Mapping[str, str], record_id: str, text: str) -> bool:
+    """Whether ``text`` may have that id: the pool's, or one of its own where the pool's was taken by another text."""
+    return pool.get(record_id) == text or any(
+        text == one and record_id == own_id(pool_id, text) for pool_id, one in pool.items()
+    )
 
 
 def label_of(values: str) -> str | None:

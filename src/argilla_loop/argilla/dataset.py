@@ -17,6 +17,7 @@ from argilla_loop.argilla.schema import FIELD, METADATA, QUESTION, DatasetInfo
 from argilla_loop.domain import Answer, LoggedRecord, NewRecord, Route
 from argilla_loop.errors import RetryableError
 from argilla_loop.policy.answers import is_the_daemons
+from argilla_loop.policy.text_keys import KEPT, kept_of
 
 log = structlog.get_logger(__name__)
 
@@ -182,7 +183,8 @@ class ArgillaDataset:
             new = wanted[item["external_id"]]
             payload = self._payload(new)
             foreign = {k: v for k, v in (item.get("metadata") or {}).items() if k not in METADATA}
-            payload["metadata"] = {**foreign, **payload["metadata"]}
+            del payload["metadata"]["text_key"]  # what it was logged with stays
+            payload["metadata"] = {**foreign, **payload["metadata"], **_first_text(item)}
             del payload["fields"]
             items.append(payload)
             if new.suggestion is None:  # an upsert leaves a suggestion that it does not name
@@ -270,6 +272,7 @@ class ArgillaDataset:
             "threshold": record.threshold,
             "held_back": "yes" if record.held_back else None,
             "validated_by": BY_MODEL if record.route is Route.ACCEPT else None,
+            "text_key": kept_of(record.text),
         }
         metadata = {name: value for name, value in known.items() if value is not None}
         payload: dict[str, Any] = {
@@ -314,7 +317,14 @@ class ArgillaDataset:
             threshold=_number(metadata.get("threshold")),
             held_back=metadata.get("held_back") == "yes",
             answers=tuple(_answer(response) for response in item.get("responses") or ()),
+            text_key=_first_text(item).get("text_key") if ours else None,
         )
+
+
+def _first_text(item: dict[str, Any]) -> dict[str, int]:
+    """What a record keeps of the text that it was logged with, which somebody may have edited since."""
+    key = (item.get("metadata") or {}).get("text_key")
+    return {"text_key": key} if type(key) is int and 0 <= key < KEPT else {}
 
 
 def _number(value: object) -> float | None:

@@ -11,6 +11,7 @@ from argilla_loop.argilla.query import Query
 from argilla_loop.argilla.schema import DatasetInfo
 from argilla_loop.domain import Answer, LoggedRecord, NewRecord, Route
 from argilla_loop.policy.answers import is_the_daemons
+from argilla_loop.policy.text_keys import kept_of
 
 
 class MemoryDataset:
@@ -65,7 +66,7 @@ class MemoryDataset:
             self._records[new.id] = LoggedRecord(
                 id=new.id, text=new.text, batch=new.batch, route=new.route, certainty=new.certainty,
                 model=new.model, suggestion=new.suggestion, prediction=new.label, threshold=new.threshold,
-                held_back=new.held_back, answers=kept + ours,
+                held_back=new.held_back, answers=kept + ours, text_key=kept_of(new.text),
             )  # fmt: skip
         return []
 

@@ -25,6 +25,7 @@ METADATA: dict[str, tuple[dict[str, Any], bool]] = {
     "threshold": ({"type": "float", "min": 0.0, "max": 1.0}, False),
     "held_back": ({"type": "terms"}, False),
     "validated_by": ({"type": "terms"}, False),
+    "text_key": ({"type": "integer"}, False),
 }
 TITLES = {
     "idx": "Batch (idx)",
@@ -35,6 +36,7 @@ TITLES = {
     "threshold": "Threshold in force",
     "held_back": "Held back",
     "validated_by": "Validated by",
+    "text_key": "Text as it was logged (key)",
 }
 DEFAULT_GUIDELINES = (
     "Choose the label that fits the text best and submit. Where a suggestion is shown, a model made it from the "
