@@ -6,8 +6,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
 from argilla_loop.argilla.connection import Connection
-from argilla_loop.argilla.schema import differences, find_dataset, find_workspace, labels_of
+from argilla_loop.argilla.schema import differences, labels_of
+from argilla_loop.argilla.working import Working
 from argilla_loop.errors import ArgillaLoopError, CredentialsError, SchemaError
+from argilla_loop.identity import working_dataset
 from argilla_loop.learning.learner import build_learner
 from argilla_loop.observability.logs import redacted
 from argilla_loop.service import connect_with, pool_source
@@ -45,12 +47,10 @@ def check(settings: Settings) -> Iterator[Finding]:
     else:
         yield _tried("credentials", lambda: _role(connection))
         try:
-            existing = find_dataset(
-                connection, find_workspace(connection, settings.workspace), settings.dataset
-            )
-            if existing:
-                labels = labels or labels_of(connection, existing)
-            yield _tried("dataset", lambda: _dataset(connection, existing, labels, settings.dataset))
+            found = working_dataset(settings, connection)
+            if found.dataset:
+                labels = labels or labels_of(connection, found.dataset)
+            yield _tried("dataset", lambda: _dataset(connection, found, labels))
         except ArgillaLoopError as error:
             yield Finding("dataset", ok=False, said=redacted(str(error)))
 
@@ -76,14 +76,13 @@ def _role(connection: Connection) -> str:
     return f"user {connection.username!r} is {connection.role}"
 
 
-def _dataset(
-    connection: Connection, existing: dict[str, object] | None, labels: tuple[str, ...], name: str
-) -> str:
+def _dataset(connection: Connection, found: Working, labels: tuple[str, ...]) -> str:
+    existing = found.dataset
     if existing is None or existing["status"] == "draft":
         return "does not exist yet: `argilla-loop run` will create it"
     if wrong := differences(connection, existing, labels):
-        raise SchemaError(f"dataset {name!r} cannot be used: {'; '.join(wrong)}")
-    return f"is there, labels {', '.join(labels)}"
+        raise SchemaError(f"dataset {existing['name']!r} cannot be used: {'; '.join(wrong)}")
+    return f"is there, labels {', '.join(labels)}" + (f"; {found.note}" if found.note else "")
 
 
 def _pool(settings: Settings, labels: tuple[str, ...], connection: Connection | None) -> str:

@@ -10,9 +10,10 @@ from rich.table import Table
 
 from argilla_loop.argilla.connection import Connection
 from argilla_loop.argilla.dataset import ArgillaDataset
-from argilla_loop.argilla.schema import find_dataset, find_workspace, labels_of, verify_dataset
+from argilla_loop.argilla.schema import labels_of, verify_dataset
 from argilla_loop.domain import LoggedRecord, Model
 from argilla_loop.errors import RetryableError, SchemaError, SettingsError
+from argilla_loop.identity import working_dataset
 from argilla_loop.learning.learner import build_learner
 from argilla_loop.learning.vectors import PoolVectors
 from argilla_loop.policy.revocation import Which, is_half_revoked, is_settled, revocable
@@ -84,7 +85,7 @@ def revoke(
 
 
 def _dataset(settings: Settings, connection: Connection) -> ArgillaDataset:
-    existing = find_dataset(connection, find_workspace(connection, settings.workspace), settings.dataset)
+    existing = working_dataset(settings, connection).dataset
     if existing is None or existing["status"] == "draft":
         raise SchemaError(
             f"dataset {settings.dataset!r} does not exist in workspace {settings.workspace!r}: check dataset "

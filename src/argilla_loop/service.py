@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import structlog
 
@@ -20,9 +21,9 @@ from argilla_loop.argilla.listener import Listener, Search
 from argilla_loop.argilla.patience import patiently
 from argilla_loop.argilla.query import DONE_IN_BATCH
 from argilla_loop.argilla.rows import ArgillaRows
-from argilla_loop.argilla.schema import DatasetInfo, ensure_dataset, find_dataset, find_workspace, labels_of
+from argilla_loop.argilla.schema import DatasetInfo, ensure_dataset, labels_of
 from argilla_loop.errors import CredentialsError, FatalError, RetryableError
-from argilla_loop.identity import Identity, identity_of
+from argilla_loop.identity import Identity, identity_of, remember_dataset, remembered_dataset, working_dataset
 from argilla_loop.learning.files import keep_to_oneself
 from argilla_loop.learning.learner import ClassyLearner, build_learner
 from argilla_loop.learning.vectors import PoolVectors
@@ -178,8 +179,7 @@ class Service:
         log.info(
             "connected", server=connection.server_version, user=connection.username, role=connection.role
         )
-        workspace = find_workspace(connection, settings.workspace)
-        existing = find_dataset(connection, workspace, settings.dataset)
+        existing = working_dataset(settings, connection).dataset
         labels = tuple(settings.labels) or (labels_of(connection, existing) if existing else ())
         # a foreign schema shows before a long pool is read
         info = self._ensure(connection, labels) if labels else None
@@ -188,6 +188,7 @@ class Service:
         pool.current()
         if info is None:
             info = self._ensure(connection, tuple(pool.report.labels) if pool.report else ())
+        remember_dataset(settings, info.id)
         learner = self._learner = self._learner or build_learner(
             settings.model,
             settings.precision,
@@ -247,7 +248,7 @@ class Service:
             with TURNS.labels("failed").count_exceptions():
                 return loop.act(records, search)
 
-        self._webhook.follow(connection, info)
+        self._webhook.follow(connection, replace(info, name=settings.dataset))  # known there by that name
         return Listener(
             dataset,
             DONE_IN_BATCH,
@@ -269,6 +270,7 @@ class Service:
             labels=labels,
             guidelines=settings.guidelines,
             min_submitted=settings.min_submitted,
+            remembered=remembered_dataset(settings),
         )
 
     def _on_look(self) -> None:

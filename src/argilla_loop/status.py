@@ -11,10 +11,11 @@ from rich.table import Table
 from argilla_loop.acceptance import Acceptance, acceptance, section
 from argilla_loop.argilla.dataset import ArgillaDataset
 from argilla_loop.argilla.lease import Writer, writer_of
-from argilla_loop.argilla.schema import find_dataset, find_workspace, labels_of, verify_dataset
+from argilla_loop.argilla.schema import labels_of, verify_dataset
 from argilla_loop.domain import Pool
 from argilla_loop.errors import SchemaError
 from argilla_loop.evidence import Evidence, known
+from argilla_loop.identity import working_dataset
 from argilla_loop.policy.answers import LabelRule
 from argilla_loop.policy.matching import Match, Matcher
 from argilla_loop.policy.progress import BatchProgress, Disagreement, Progress, progress
@@ -33,7 +34,8 @@ def status(settings: Settings) -> RenderableType:
         RetryableError, FatalError: Argilla is away or refuses.
     """
     connection = connect_with(settings)
-    existing = find_dataset(connection, find_workspace(connection, settings.workspace), settings.dataset)
+    found = working_dataset(settings, connection)
+    existing = found.dataset
     if existing is None or existing["status"] == "draft":
         raise SchemaError(
             f"dataset {settings.dataset!r} does not exist in workspace {settings.workspace!r} yet: "
@@ -64,6 +66,7 @@ def status(settings: Settings) -> RenderableType:
         match=Matcher().match(pool, records),
         known_of_model=known(settings),
         writer=writer_of(connection, info.id),
+        note=found.note,
     )
 
 
@@ -76,6 +79,7 @@ def render(
     match: Match,
     known_of_model: Evidence | None = None,
     writer: Writer | None = None,
+    note: str | None = None,
 ) -> RenderableType:
     """What ``status`` prints.
 
@@ -87,11 +91,12 @@ def render(
         match: how the pool goes together with what is logged.
         known_of_model: what is known of the latest model trained on this machine.
         writer: the service that holds the lease.
+        note: what is to be said of the dataset's name.
     """
     scored_by = [model for batch in seen.batches for model in batch.models][-1:]
     current = known_of_model if known_of_model and known_of_model.model in scored_by else None
     parts = [
-        _headline(seen, settings, match, writer),
+        _headline(seen, settings, match, writer, note),
         *section(seen, now, current.held_back if current else None),
         _examples(seen, now, seeds),
         _batches(seen),
@@ -124,9 +129,13 @@ def _heads(known_of_model: Evidence) -> Table:
     return table
 
 
-def _headline(seen: Progress, settings: Settings, match: Match, writer: Writer | None) -> Table:
+def _headline(
+    seen: Progress, settings: Settings, match: Match, writer: Writer | None, note: str | None
+) -> Table:
     name = escape(f"{settings.workspace} / {settings.dataset}")
     table = Table(title=name, show_header=False, title_justify="left")
+    if note is not None:
+        table.add_row("dataset", escape(note))
     if seen.batches:
         latest = seen.batches[-1]
         waiting = latest.size - latest.done

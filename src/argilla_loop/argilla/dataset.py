@@ -14,6 +14,7 @@ from argilla_loop.argilla.connection import Connection, GoneError, RejectedError
 from argilla_loop.argilla.markup import guarded, unguarded
 from argilla_loop.argilla.query import Query
 from argilla_loop.argilla.schema import FIELD, METADATA, QUESTION, DatasetInfo
+from argilla_loop.argilla.working import renamed
 from argilla_loop.domain import Answer, LoggedRecord, NewRecord, Route
 from argilla_loop.errors import RetryableError
 from argilla_loop.policy.answers import is_the_daemons
@@ -96,11 +97,15 @@ class ArgillaDataset:
         self.daemon_id = connection.user_id
         self._connection = connection
         self._path = f"/datasets/{info.id}"
+        self._called = info.name  # in Argilla, when we looked last
         self._server_ids: dict[str, str] = {}  # by our id; filled when first needed
 
     def revision(self) -> str:
         """The time of the last answer; moves with every answer given, changed or withdrawn in the UI."""
         dataset = self._connection.call("GET", self._path, where=f"dataset {self.info.name!r}")
+        if dataset["name"] != self._called:
+            log.warning("dataset_renamed", note=renamed(self._called, dataset["name"]))
+            self._called = dataset["name"]
         return str(dataset["last_activity_at"])
 
     def count(self, query: Query) -> int:
