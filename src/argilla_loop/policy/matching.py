@@ -111,10 +111,9 @@ class Matcher:
         self._held = self._mask(now, logged)
         self._moved = int(self._held.sum() - self._mask(now[same], logged[same]).sum())
         odd = set() if same.all() else {id_ for id_, one in self._found.items() if not one.same}
-        if odd != self._odd:
-            unlabelled = len(pool.unlabelled()) - len(pool.unlabelled(excluding=odd))
-            labelled = sum(example.id in odd for example in pool.examples())
-            self._odd, self._changed = odd, unlabelled + labelled
+        # only what is new is looked for: ids are strings on disk, and many
+        self._changed += _count(pool, odd - self._odd) - _count(pool, self._odd - odd)
+        self._odd = odd
 
     def _look_at(self, pool: Pool, records: Sequence[LoggedRecord]) -> None:
         if not records:
@@ -158,11 +157,22 @@ class Matcher:
         return mask[:-1]
 
 
+def _count(pool: Pool, ids: Collection[str]) -> int:
+    """How many of ``ids`` the pool has, labelled or not."""
+    if not ids:
+        return 0
+    unlabelled = len(pool.unlabelled()) - len(pool.unlabelled(excluding=ids))
+    return unlabelled + sum(example.id in ids for example in pool.examples())
+
+
 def all_examples(seeds: Iterable[Example], answered: Sequence[Example]) -> list[Example]:
     """The examples that came with the pool and those that Argilla holds; of one text an answer outranks the pool.
 
     Of two texts of one id the pool's gets the id that it would have in Argilla.
     """
+    seeds = list(seeds)
+    if not seeds:
+        return list(answered)
     texts = {unguarded(example.text) for example in answered}
     ids = {example.id for example in answered}
     kept = [seed for seed in seeds if unguarded(seed.text) not in texts]
