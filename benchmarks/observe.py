@@ -32,9 +32,10 @@ from argilla_loop.argilla.dataset import ArgillaDataset
 from argilla_loop.argilla.index_watch import IndexWatch
 from argilla_loop.argilla.observer import Observer
 from argilla_loop.argilla.schema import ensure_dataset
-from argilla_loop.domain import Example, IndexArray
+from argilla_loop.domain import Example, IndexArray, KeyArray
 from argilla_loop.embedded import EmbeddedServer
 from argilla_loop.loop import Loop
+from argilla_loop.policy.text_keys import keys_of
 from argilla_loop.selection import Rules
 from argilla_loop.simulate.known import KnownVectors
 
@@ -93,6 +94,7 @@ class Everything:
     def __init__(self, size: int) -> None:
         self.fingerprint = str(size)
         self._ids = [str(number) for number in range(size + 10)]
+        self._keys = keys_of([text_of(number) for number in range(size + 10)])
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -108,6 +110,14 @@ class Everything:
     def examples(self) -> list[Example]:
         """None came with a label."""
         return []
+
+    def ids_at(self, positions: Sequence[int] | IndexArray) -> list[str]:
+        """The numbers at ``positions``."""
+        return [self._ids[int(position)] for position in positions]
+
+    def keys(self) -> KeyArray:
+        """What the texts are known by."""
+        return self._keys
 
     def unlabelled(self, *, excluding: Any = ()) -> IndexArray:
         """What is not logged."""

@@ -9,10 +9,12 @@ from typing import Any
 from argilla_loop.argilla.connection import Connection
 from argilla_loop.argilla.index_watch import CURE
 from argilla_loop.argilla.lease import writer_of
-from argilla_loop.argilla.schema import differences, find_dataset, find_workspace, labels_of, refuse_labels
+from argilla_loop.argilla.schema import differences, labels_of, refuse_labels
 from argilla_loop.argilla.users import in_words, validated_by_user
 from argilla_loop.argilla.visibility import exposed_in
+from argilla_loop.argilla.working import Working
 from argilla_loop.errors import ArgillaLoopError, CredentialsError, RetryableError, SchemaError
+from argilla_loop.identity import working_dataset
 from argilla_loop.observability.logs import redacted
 from argilla_loop.other_users import STAYS, writer_in_words
 from argilla_loop.settings import Settings
@@ -50,19 +52,16 @@ def check(settings: Settings) -> Iterator[Finding]:
     else:
         yield _tried("credentials", lambda: _role(connection))
         try:
-            existing = find_dataset(
-                connection, find_workspace(connection, settings.workspace), settings.dataset
-            )
-            if existing:
-                labels = labels or labels_of(connection, existing)
-            yield _tried("dataset", lambda: _dataset(connection, existing, labels, settings.dataset))
-            if existing is not None and existing["status"] != "draft":
-                yield _tried("search", lambda: _search(connection, existing))
-            if existing and existing["status"] != "draft" and connection.role != "annotator":
-                dataset_id = str(existing["id"])
-                yield _tried("writer", lambda: _writer(connection, dataset_id, settings.workspace))
-            if existing:
-                yield _tried("audits", lambda: _audits(connection, str(existing["id"])))
+            found = working_dataset(settings, connection)
+            if found.dataset:
+                labels = labels or labels_of(connection, found.dataset)
+            yield _tried("dataset", lambda: _dataset(connection, found, labels))
+            if (
+                found.dataset is not None
+                and found.dataset["status"] != "draft"
+                and connection.role != "annotator"
+            ):
+                yield from _of_dataset(connection, found.dataset, settings.workspace)
         except ArgillaLoopError as error:
             yield Finding("dataset", ok=False, said=redacted(str(error)))
 
@@ -71,6 +70,13 @@ def check(settings: Settings) -> Iterator[Finding]:
     else:
         yield _tried("pool", lambda: _pool(settings, labels, connection))
     yield _tried("model", lambda: _model(settings))
+
+
+def _of_dataset(connection: Connection, dataset: dict[str, Any], workspace: str) -> Iterator[Finding]:
+    """What can be tried of a dataset that is there."""
+    yield _tried("search", lambda: _search(connection, dataset))
+    yield _tried("writer", lambda: _writer(connection, str(dataset["id"]), workspace))
+    yield _tried("audits", lambda: _audits(connection, str(dataset["id"])))
 
 
 def _tried(what: str, attempt: Callable[[], str]) -> Finding:
@@ -88,16 +94,15 @@ def _role(connection: Connection) -> str:
     return f"user {connection.username!r} is {connection.role}"
 
 
-def _dataset(
-    connection: Connection, existing: dict[str, Any] | None, labels: tuple[str, ...], name: str
-) -> str:
+def _dataset(connection: Connection, found: Working, labels: tuple[str, ...]) -> str:
+    existing = found.dataset
     if existing is None or existing["status"] == "draft":
         if labels:  # else they come from the pool, which is tried next
             refuse_labels(labels)
         return "does not exist yet: `argilla-loop run` will create it"
     if wrong := differences(connection, existing, labels):
-        raise SchemaError(f"dataset {name!r} cannot be used: {'; '.join(wrong)}")
-    return f"is there, labels {', '.join(labels)}"
+        raise SchemaError(f"dataset {existing['name']!r} cannot be used: {'; '.join(wrong)}")
+    return f"is there, labels {', '.join(labels)}" + (f"; {found.note}" if found.note else "")
 
 
 def _search(connection: Connection, existing: dict[str, Any]) -> str:
@@ -124,6 +129,8 @@ def _writer(connection: Connection, dataset_id: str, workspace: str) -> str:
     if others:
         said += f"; records validated by services of other users: {in_words(connection, workspace, others)}; {STAYS}"
     return said
+
+
 def _audits(connection: Connection, dataset_id: str) -> str:
     if exposed := exposed_in(connection, dataset_id):
         names = ", ".join(sorted(one.name for one in exposed))

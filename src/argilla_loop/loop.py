@@ -21,6 +21,7 @@ from argilla_loop.domain import Learner, LoggedRecord, Model, NewRecord, Pool, P
 from argilla_loop.errors import TrainingError
 from argilla_loop.policy.answers import LabelRule, examples_from, outnumbered, validated_by_others
 from argilla_loop.policy.checks import checks_from, held_back_answers
+from argilla_loop.policy.matching import Match, Matcher, all_examples
 from argilla_loop.policy.plan import (
     ColdStart,
     NextBatch,
@@ -32,6 +33,7 @@ from argilla_loop.policy.plan import (
     plan,
 )
 from argilla_loop.policy.progress import suggestions_kept
+from argilla_loop.policy.text_keys import keys_of
 from argilla_loop.selection import Rules, Selection
 
 log = structlog.get_logger(__name__)
@@ -86,7 +88,9 @@ class Loop:
         self._acted_on: object = None  # the state of affairs that the last turn has dealt with
         self._read_at: object = None  # the state of affairs at which the open batch was read
         self._waiting: list[LoggedRecord] = []  # the open batch; empty where nobody has to answer anything
-        self._refused: set[str] = set()  # ids that the server does not take as they are
+        self._matcher = Matcher()
+        self._told_of: str | None = None  # the pool of which was said that it does not fit what is logged
+        self._refused: set[int] = set()  # keys of the texts that the server does not take as they are
 
     def due(self, _search: Search) -> bool:
         """Whether a turn could do anything: the batch is done, and something moved since the last turn.
@@ -139,7 +143,8 @@ class Loop:
         """Observe, plan, act."""
         clock = _Clock()
         pool, records = self._pool.current(), self._observer.observe()
-        left = pool.unlabelled(excluding=self._refused.union(r.id for r in records))
+        match = self._matched(pool, records)
+        left = match.left
         seen = self._observe(pool, records, len(left))
         clock.lap("observe")
 
@@ -156,8 +161,9 @@ class Loop:
         held_back = self._measure(records, model) if model is not None else None
 
         if batch:
+            batch = match.named(batch)
             refused = set(self._dataset.log(batch))
-            self._refused |= refused
+            self._refused |= set(keys_of([r.text for r in batch if r.id in refused]).tolist())
             batch = [record for record in batch if record.id not in refused]
             clock.lap("log")
         self.batch_number = max(seen.next_number - (0 if batch else 1), 0)
@@ -166,6 +172,19 @@ class Loop:
         turn = Turn(step, seen, batch, model, held_back, clock.laps, kept, others)
         self._on_turn(turn)
         return turn
+
+    def _matched(self, pool: Pool, records: Sequence[LoggedRecord]) -> Match:
+        """Which texts are left; says once a pool where it and Argilla have other texts or ids."""
+        match = self._matcher.match(pool, records, without=self._refused)
+        if (match.changed or match.moved) and pool.fingerprint != self._told_of:
+            self._told_of = pool.fingerprint
+            log.warning(
+                "pool_texts_changed",
+                ids_with_another_text=match.changed,
+                texts_under_another_id=match.moved,
+                then="what is logged stays; a text that was never logged is asked, if need be under an id of its own",
+            )
+        return match
 
     def _plan(self, seen: Observation) -> Step:
         rules = self._rules
@@ -181,11 +200,10 @@ class Loop:
     def _observe(self, pool: Pool, records: Sequence[LoggedRecord], left: int) -> Observation:
         rules, whose = self._rules, self._whose()
         answered = examples_from(records, **whose, with_model=rules.train_on_model)
-        # an answer outranks the pool
-        examples = {example.id: example for example in (*pool.examples(), *answered)}
+        examples = all_examples(pool.examples(), answered)
         return Observation(
             latest_batch(records, min_submitted=whose["min_submitted"], daemon_id=whose["daemon_id"]),
-            outnumbered(list(examples.values()), rules.self_training_ratio),
+            outnumbered(examples, rules.self_training_ratio),
             self._dataset.info.labels,
             left,
             head_of_latest(records),

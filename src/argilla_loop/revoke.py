@@ -23,6 +23,7 @@ from argilla_loop.loop import PoolSource, Turn
 from argilla_loop.observability.progress import progress
 from argilla_loop.policy.answers import LabelRule, examples_from
 from argilla_loop.policy.certainty import best
+from argilla_loop.policy.matching import all_examples
 from argilla_loop.policy.plan import NextBatch, head_of_latest
 from argilla_loop.policy.revocation import (
     Which,
@@ -92,9 +93,10 @@ def model_of_people(
         rule=rule,
         min_submitted=dataset.info.min_submitted,
     )
-    examples = {example.id: example for example in (*pool.examples(), *answered)}
     try:
-        return learner.fit(list(examples.values()), pool=sample, previous=head_of_latest(records))
+        return learner.fit(
+            all_examples(pool.examples(), answered), pool=sample, previous=head_of_latest(records)
+        )
     except TrainingError as error:
         log.warning("training_impossible", reason=str(error), then="asking without suggestions")
         return None

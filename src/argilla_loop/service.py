@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 
 import structlog
 
@@ -19,10 +20,10 @@ from argilla_loop.argilla.lease import SIGNS, Lease
 from argilla_loop.argilla.listener import Listener, Search
 from argilla_loop.argilla.patience import patiently
 from argilla_loop.argilla.query import DONE_IN_BATCH
-from argilla_loop.argilla.schema import find_dataset, find_workspace, labels_of
+from argilla_loop.argilla.schema import DatasetInfo, labels_of
 from argilla_loop.blindness import Blindness
 from argilla_loop.errors import CredentialsError, FatalError, RetryableError
-from argilla_loop.identity import Identity, identity_of
+from argilla_loop.identity import Identity, identity_of, remember_dataset, working_dataset
 from argilla_loop.learning.files import keep_to_oneself
 from argilla_loop.learning.learner import ClassyLearner
 from argilla_loop.learning.vectors import PoolVectors
@@ -36,6 +37,7 @@ from argilla_loop.observability.logs import trail
 from argilla_loop.observability.metrics import TURNS, WRITER
 from argilla_loop.other_users import OtherUsers
 from argilla_loop.policy.plan import Step
+from argilla_loop.pool import WatchedPool
 from argilla_loop.revoke import FailedAudits
 from argilla_loop.settings import Settings
 from argilla_loop.story import tell, told_in_short
@@ -188,17 +190,7 @@ class Service:
         log.info(
             "connected", server=connection.server_version, user=connection.username, role=connection.role
         )
-        workspace = find_workspace(connection, settings.workspace)
-        existing = find_dataset(connection, workspace, settings.dataset)
-        labels = tuple(settings.labels) or (labels_of(connection, existing) if existing else ())
-        # a foreign schema shows before a long pool is read
-        info = ensured_dataset(settings, connection, labels) if labels else None
-
-        pool = pool_source(settings, labels, connection)
-        pool.current()
-        if info is None:
-            found = tuple(pool.report.labels) if pool.report else ()
-            info = ensured_dataset(settings, connection, found)
+        info, pool = self._dataset_and_pool(connection)
         learner = self._learner = self._learner or learner_of(settings)
         vectors = self._vectors = self._vectors or vectors_of(settings, learner)
         vectors.follow(pool.current())
@@ -258,7 +250,7 @@ class Service:
                 blindness.restore()  # a turn grants by checks, so they must have been blind
                 return loop.act(records, search)
 
-        self._webhook.follow(connection, info)
+        self._webhook.follow(connection, replace(info, name=settings.dataset))  # known there by that name
         return Listener(
             dataset,
             DONE_IN_BATCH,
@@ -270,6 +262,22 @@ class Service:
             on_look=self._on_look,
             ends_with=(FatalError, GoneError),
         )
+
+    def _dataset_and_pool(self, connection: Connection) -> tuple[DatasetInfo, WatchedPool]:
+        """The working dataset, made where it is missing, and the pool, which may have to say what labels there are."""
+        settings = self._settings
+        existing = working_dataset(settings, connection).dataset
+        labels = tuple(settings.labels) or (labels_of(connection, existing) if existing else ())
+        # a foreign schema shows before a long pool is read
+        info = ensured_dataset(settings, connection, labels) if labels else None
+
+        pool = pool_source(settings, labels, connection)
+        pool.current()
+        if info is None:
+            found = tuple(pool.report.labels) if pool.report else ()
+            info = ensured_dataset(settings, connection, found)
+        remember_dataset(settings, info.id)
+        return info, pool
 
     def _on_look(self) -> None:
         heartbeat.looked()

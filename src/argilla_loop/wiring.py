@@ -10,12 +10,12 @@ from argilla_loop.argilla.rows import ArgillaRows
 from argilla_loop.argilla.schema import (
     DatasetInfo,
     ensure_dataset,
-    find_dataset,
-    find_workspace,
     labels_of,
     verify_dataset,
 )
+from argilla_loop.argilla.working import Working
 from argilla_loop.errors import SchemaError
+from argilla_loop.identity import remembered_dataset, working_dataset
 from argilla_loop.learning.learner import ClassyLearner, build_learner
 from argilla_loop.learning.vectors import PoolVectors
 from argilla_loop.policy.plan import MAX_BATCH
@@ -48,17 +48,23 @@ def ensured_dataset(settings: Settings, connection: Connection, labels: tuple[st
         labels=labels,
         guidelines=settings.guidelines,
         min_submitted=settings.min_submitted,
+        remembered=remembered_dataset(settings),
     )
 
 
-def existing_dataset(settings: Settings, connection: Connection) -> DatasetInfo:
+def existing_dataset(settings: Settings, connection: Connection, found: Working | None = None) -> DatasetInfo:
     """The working dataset that is there already; it is only looked at.
+
+    Args:
+        settings: of the service.
+        connection: of an admin or owner.
+        found: what ``identity.working_dataset`` gives; default: it is asked.
 
     Raises:
         SchemaError: there is none yet, or it is another one.
         RetryableError, FatalError: Argilla is away or refuses.
     """
-    existing = find_dataset(connection, find_workspace(connection, settings.workspace), settings.dataset)
+    existing = (found or working_dataset(settings, connection)).dataset
     if existing is None or existing["status"] == "draft":
         raise SchemaError(
             f"dataset {settings.dataset!r} does not exist in workspace {settings.workspace!r}: check dataset and "

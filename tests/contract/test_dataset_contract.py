@@ -17,6 +17,7 @@ from argilla_loop.domain import LoggedRecord, NewRecord, Route
 from argilla_loop.embedded import EmbeddedServer
 from argilla_loop.policy.answers import accepted_by_model, human_answers, validated_by_others
 from argilla_loop.policy.revocation import is_half_revoked
+from argilla_loop.policy.text_keys import kept_of
 
 LABELS = ("World", "Sports")
 
@@ -106,9 +107,10 @@ def test_what_is_logged_is_what_is_seen(working: tuple[WorkingDataset, Annotator
     assert dataset.log([new("a"), new("b", label=None)]) == []
     seen = by_id(dataset)
     assert seen["a"] == LoggedRecord(
-        "a", "text of a", 0, Route.ASK, 0.75, "abc123", suggestion="Sports", prediction="Sports"
-    )
-    assert seen["b"] == LoggedRecord("b", "text of b", 0, Route.ASK)
+        "a", "text of a", 0, Route.ASK, 0.75, "abc123", suggestion="Sports", prediction="Sports",
+        text_key=kept_of("text of a"),
+    )  # fmt: skip
+    assert seen["b"] == LoggedRecord("b", "text of b", 0, Route.ASK, text_key=kept_of("text of b"))
 
 
 def test_a_text_comes_back_as_it_was_given(working: tuple[WorkingDataset, Annotator]) -> None:
@@ -131,8 +133,9 @@ def test_what_people_judge_blindly_shows_no_suggestion(
     dataset, _ = working
     dataset.log([record])
     assert by_id(dataset)["a"] == LoggedRecord(
-        "a", "text of a", 0, record.route, 0.75, "abc123", None, "Sports", record.threshold, record.held_back
-    )
+        "a", "text of a", 0, record.route, 0.75, "abc123", None, "Sports", record.threshold, record.held_back,
+        text_key=kept_of("text of a"),
+    )  # fmt: skip
 
 
 def test_logging_twice_is_logging_once(working: tuple[WorkingDataset, Annotator]) -> None:
@@ -399,10 +402,12 @@ def test_metadata_on_the_server(argilla_server: EmbeddedServer, fresh_name: Call
     def raw() -> dict[str, Any]:
         return dict(person._record("a")["metadata"])
 
+    key = kept_of("text of a")
     dataset.log([new("a", 2, route=Route.ACCEPT, threshold=0.5)])
     accepted = {
         "idx": 2, "route": "accept", "model": "abc123", "certainty": 0.75,
         "prediction": "Sports", "threshold": 0.5, "validated_by": "model", "service_user": connection.user_id,
+        "text_key": key,
     }  # fmt: skip
     assert raw() == accepted
     connection.call(
@@ -416,10 +421,10 @@ def test_metadata_on_the_server(argilla_server: EmbeddedServer, fresh_name: Call
     dataset.put_back([NewRecord("a", "", 2, Route.ASK, "World", 0.6, "def456")])
     assert raw() == {
         "idx": 2, "route": "ask", "model": "def456", "certainty": 0.6, "prediction": "World",
-        "ticket": 17, "source": "mail",
+        "ticket": 17, "source": "mail", "text_key": key,
     }  # fmt: skip
     dataset.put_back([NewRecord("a", "", 2, Route.ASK)])
-    assert raw() == {"idx": 2, "route": "ask", "ticket": 17, "source": "mail"}
+    assert raw() == {"idx": 2, "route": "ask", "ticket": 17, "source": "mail", "text_key": key}
     assert person._record("a")["status"] == "pending"
     person.close()
     connection.close()

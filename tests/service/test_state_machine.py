@@ -44,7 +44,7 @@ from argilla_loop.simulate.known import KnownVectors
 LABELS = sorted(TOPICS)
 ROWS = sentences(45)
 LABELLED = 12
-TEXTS = {i: text for i, text, _ in ROWS[LABELLED:]}
+SWAPS = 2  # of the pool, at most: each can bring as many texts again
 RULES = Rules(
     slice_size=4, accept_limit=3, min_examples_per_label=3, min_accept_examples=3, certainty_threshold=0.6,
     audit_rate=0.3,
@@ -64,6 +64,11 @@ FAULTS = (
 )
 SECONDS = 30.0  # of the lease
 _numbers = itertools.count(1)
+
+
+def pool_of(rows: list[tuple[str, str, str]]) -> ListPool:
+    """A pool whose first rows come with their label."""
+    return ListPool([(i, text, label if n < LABELLED else None) for n, (i, text, label) in enumerate(rows)])
 
 
 @dataclass
@@ -117,7 +122,7 @@ class Days(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.name = f"days-{next(_numbers)}"
+        self.name = self.called = f"days-{next(_numbers)}"  # in the settings, and in Argilla
         self.direct = connect(self.server.url, self.server.credentials.owner.api_key)
         self.info: DatasetInfo = ensure_dataset(
             self.direct, workspace="argilla", name=self.name, labels=LABELS
@@ -128,9 +133,8 @@ class Days(RuleBasedStateMachine):
         )
         self.person_id = self.person.get("/me").raise_for_status().json()["id"]
         self.learner = RememberingLearner()
-        self.pool = FixedSource(
-            ListPool([(i, text, label if n < LABELLED else None) for n, (i, text, label) in enumerate(ROWS)])
-        )
+        self.pool = FixedSource(pool_of(ROWS))
+        self.earlier: list[dict[str, str]] = []  # texts of the pools that there were before
         self.expected = Expected()
         self.as_owner = False
         self.services = [self.started("first")]
@@ -165,6 +169,8 @@ class Days(RuleBasedStateMachine):
     def restart(self) -> None:
         """As after kill -9: the lease was not given back."""
         self.services.pop().connection.close()
+        there = ensure_dataset(self.direct, workspace="argilla", name=self.name, labels=LABELS)
+        assert (there.id, there.name) == (self.info.id, self.called), "another dataset was begun"
         self.services.append(self.started("first"))
 
     @rule()
@@ -195,16 +201,41 @@ class Days(RuleBasedStateMachine):
     @rule()
     def the_suspended_one_wakes_up(self) -> None:
         """In the middle of its turn, just before it writes: it must not."""
-        before = held(self.server, self.name)
+        before = held(self.server, self.called)
         for sleeper in self.services[:-1]:
             if sleeper.lease.is_held:
                 with suppress(LeaseLostError):
                     sleeper.loop.turn()
-                assert held(self.server, self.name) == before
+                assert held(self.server, self.called) == before
             sleeper.connection.close()
         del self.services[:-1]
 
     # What people do
+
+    @precondition(lambda self: len(self.earlier) < SWAPS)
+    @rule(change=st.sampled_from(["texts", "ids", "order of ids"]))
+    def swap_the_pool(self, change: str) -> None:
+        """Somebody writes the pool anew: other texts under its ids, other ids over its texts."""
+        rows, times = self.pool.pool.rows, len(self.earlier)
+        self.earlier.append(self.texts())
+        ids, texts = [row[0] for row in rows], [row[1] for row in rows]
+        if change == "texts":
+            texts = [text if n % 3 else f"{text}, version {times}" for n, text in enumerate(texts)]
+        elif change == "ids":
+            ids = [f"{times}-{one}" for one in ids]
+        else:
+            ids = [*ids[7:], *ids[:7]]
+        self.pool.pool = ListPool([(i, text, row[2]) for i, text, row in zip(ids, texts, rows, strict=True)])
+
+    @rule()
+    def rename_the_dataset(self) -> None:
+        self.called = f"{self.name} ({next(_numbers)})"
+        path = f"/datasets/{self.info.id}"
+        self.direct.call("PATCH", path, where="test", json={"name": self.called})
+
+    def texts(self) -> dict[str, str]:
+        """Of the pool's unlabelled rows, by id."""
+        return {i: text for i, text, label in self.pool.pool.rows if label is None}
 
     def records(self) -> list[dict[str, Any]]:
         """All records, in the order they were logged."""
@@ -284,11 +315,13 @@ class Days(RuleBasedStateMachine):
     # What must hold, always
 
     @invariant()
-    def promises_hold(self) -> None:
+    def promises_hold(self, *, complete: bool = False) -> None:
         names = self.server.credentials
         check_invariants(
-            held(self.server, self.name),
-            texts=TEXTS,
+            held(self.server, self.called),
+            texts=self.texts(),
+            earlier=self.earlier,
+            complete=complete,
             answers=self.expected.answers,
             person=names.annotator.username,
             daemon=(names.loop.username, names.owner.username),
@@ -319,8 +352,8 @@ class Days(RuleBasedStateMachine):
             for record in self.records():
                 if not record["responses"]:
                     self.respond(record, LABELS[0])
-        self.promises_hold()
-        assert sorted(held(self.server, self.name)) == sorted(TEXTS)
+        self.promises_hold(complete=True)
+        assert self.earlier or sorted(held(self.server, self.called)) == sorted(self.texts())
         for one in self.services:
             one.connection.close()
         self.person.close()

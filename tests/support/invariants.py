@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import ast
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Mapping
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import pytest
 
 from argilla_loop.domain import LoggedRecord
 from argilla_loop.policy.answers import human_answers
+from argilla_loop.policy.text_keys import own_id
 
 Human = tuple[str, str | None]  # status, and label where there is one
 Predict = Callable[[str, str], tuple[str, float]]  # of a model version, on a text: label and certainty
@@ -28,10 +29,12 @@ def check_invariants(
     seen_by: Mapping[str, Iterable[LoggedRecord]] | None = None,
     largest_batch: int,
     complete: bool = False,
+    earlier: Sequence[Mapping[str, str]] = (),
 ) -> None:
     """No record twice, none missing; no person's answer, no foreign metadata changed; what was accepted reproducible.
 
     And whoever runs the service: what people said is all that counts as people's, and nothing the model said does.
+    After a swap of the pool, too: each text is there once, under an id that it has, or had, in a pool, or its own.
 
     Args:
         records: as ``daemon.held`` gives them, which fails where a record is there twice.
@@ -44,13 +47,21 @@ def check_invariants(
         seen_by: the records as each user that has run the service sees them, by the user's id.
         largest_batch: records that a batch may have.
         complete: whether every text must be there by now.
+        earlier: what ``texts`` was before the pool changed, each time.
     """
     daemons = {daemon} if isinstance(daemon, str) else set(daemon)
-    assert set(records) <= set(texts)
-    assert not complete or set(records) == set(texts), "texts are missing"
+    there = {record_id: record["fields"]["text"] for record_id, record in records.items()}
+    assert len(set(there.values())) == len(there), "a text is there twice"
+    for record_id, text in there.items():
+        assert any(_is_of(pool, record_id, text) for pool in (texts, *earlier)), (
+            f"{record_id} has a foreign text"
+        )
+    assert not complete or set(there.values()) >= set(texts.values()), "texts are missing"
+    if not earlier:
+        assert all(texts.get(record_id) == text for record_id, text in there.items())
     given: dict[str, Human] = {}
     for record_id, record in records.items():
-        assert record["fields"] == {"text": texts[record_id]}
+        assert set(record["fields"]) == {"text"}
         assert record["metadata"].get("theirs") == (foreign or {}).get(record_id)
         users = Counter(user for user, _, _ in record["responses"])
         assert set(users) <= {person, *daemons}
@@ -60,7 +71,7 @@ def check_invariants(
                 given[record_id] = (status, label_of(values))
             else:
                 assert record["metadata"]["service_user"] == user
-                _check_accepted(record, status, label_of(values), texts[record_id], predict)
+                _check_accepted(record, status, label_of(values), there[record_id], predict)
         if record["metadata"]["route"] == "accept":
             assert users[record["metadata"]["service_user"]] == 1
     assert given == dict(answers)
@@ -78,6 +89,13 @@ def people_said(records: Iterable[LoggedRecord], daemon_id: str) -> dict[str, Hu
             assert record.id not in said, "two answers count as people's where one person answered"
             said[record.id] = (answer.status, answer.label)
     return said
+
+
+def _is_of(pool: Mapping[str, str], record_id: str, text: str) -> bool:
+    """Whether ``text`` may have that id: the pool's, or one of its own where the pool's was taken by another text."""
+    return pool.get(record_id) == text or any(
+        text == one and record_id == own_id(pool_id, text) for pool_id, one in pool.items()
+    )
 
 
 def label_of(values: str) -> str | None:

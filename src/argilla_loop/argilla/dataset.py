@@ -16,9 +16,11 @@ from argilla_loop.argilla.observer import Page
 from argilla_loop.argilla.query import Query
 from argilla_loop.argilla.schema import FIELD, METADATA, QUESTION, DatasetInfo
 from argilla_loop.argilla.validation import service_user_of
+from argilla_loop.argilla.working import renamed
 from argilla_loop.domain import Answer, LoggedRecord, NewRecord, Route
 from argilla_loop.errors import RetryableError
 from argilla_loop.policy.answers import is_the_daemons
+from argilla_loop.policy.text_keys import KEPT, kept_of
 
 log = structlog.get_logger(__name__)
 
@@ -121,10 +123,14 @@ class ArgillaDataset:
         self._path = f"/datasets/{info.id}"
         self._server_ids: dict[str, str] = {}  # by our id; of all that was read
         self.edits = 0
+        self._called = info.name  # in Argilla, when we looked last
 
     def revision(self) -> str:
         """The time of the last answer; moves with every answer given, changed or withdrawn in the UI."""
         dataset = self._connection.call("GET", self._path, where=f"dataset {self.info.name!r}")
+        if dataset["name"] != self._called:
+            log.warning("dataset_renamed", note=renamed(self._called, dataset["name"]))
+            self._called = dataset["name"]
         return str(dataset["last_activity_at"])
 
     def count(self, query: Query) -> int:
@@ -228,7 +234,8 @@ class ArgillaDataset:
             new = wanted[item["external_id"]]
             payload = self._payload(new)
             foreign = {k: v for k, v in (item.get("metadata") or {}).items() if k not in METADATA}
-            payload["metadata"] = {**foreign, **payload["metadata"]}
+            del payload["metadata"]["text_key"]  # what it was logged with stays
+            payload["metadata"] = {**foreign, **payload["metadata"], **_first_text(item)}
             del payload["fields"]
             items.append(payload)
             if new.suggestion is None:  # an upsert leaves a suggestion that it does not name
@@ -333,6 +340,7 @@ class ArgillaDataset:
             "held_back": "yes" if record.held_back else None,
             "validated_by": BY_MODEL if record.route is Route.ACCEPT else None,
             "service_user": self.daemon_id if record.route is Route.ACCEPT else None,
+            "text_key": kept_of(record.text),
         }
         metadata = {name: value for name, value in known.items() if value is not None}
         payload: dict[str, Any] = {
@@ -380,7 +388,14 @@ class ArgillaDataset:
             held_back=metadata.get("held_back") == "yes",
             answers=tuple(_answer(response) for response in item.get("responses") or ()),
             service_user=service_user_of(item, prediction) if route is Route.ACCEPT else None,
+            text_key=_first_text(item).get("text_key") if ours else None,
         )
+
+
+def _first_text(item: dict[str, Any]) -> dict[str, int]:
+    """What a record keeps of the text that it was logged with, which somebody may have edited since."""
+    key = (item.get("metadata") or {}).get("text_key")
+    return {"text_key": key} if type(key) is int and 0 <= key < KEPT else {}
 
 
 def _number(value: object) -> float | None:

@@ -13,6 +13,7 @@ from argilla_loop.argilla.query import Query
 from argilla_loop.argilla.schema import DatasetInfo
 from argilla_loop.domain import Answer, LoggedRecord, NewRecord, Route
 from argilla_loop.policy.answers import is_the_daemons
+from argilla_loop.policy.text_keys import kept_of
 
 
 class MemoryDataset:
@@ -80,6 +81,7 @@ class MemoryDataset:
                 id=new.id, text=new.text, batch=new.batch, route=new.route, certainty=new.certainty,
                 model=new.model, suggestion=new.suggestion, prediction=new.label, threshold=new.threshold,
                 held_back=new.held_back, answers=kept + ours, service_user=self._author(new),
+                text_key=kept_of(new.text),
             )  # fmt: skip
         return []
 

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from argilla_loop.argilla.connection import Connection, RejectedError
+from argilla_loop.argilla.working import datasets_in, ensure_marked, find_working, mark_of
 from argilla_loop.errors import CredentialsError, RetryableError, SchemaError, SettingsError
 
 log = structlog.get_logger(__name__)
@@ -26,6 +27,7 @@ METADATA: dict[str, tuple[dict[str, Any], bool]] = {
     "held_back": ({"type": "terms"}, False),
     "validated_by": ({"type": "terms"}, False),
     "service_user": ({"type": "terms"}, False),
+    "text_key": ({"type": "integer"}, False),
 }
 TITLES = {
     "idx": "Batch (idx)",
@@ -37,6 +39,7 @@ TITLES = {
     "held_back": "Held back",
     "validated_by": "Validated by",
     "service_user": "Service's user",
+    "text_key": "Text as it was logged (key)",
 }
 DEFAULT_GUIDELINES = (
     "Choose the label that fits the text best and submit. Where a suggestion is shown, a model made it from the "
@@ -82,9 +85,7 @@ def find_workspace(connection: Connection, name: str) -> str:
 
 def find_dataset(connection: Connection, workspace_id: str, name: str) -> dict[str, Any] | None:
     """The dataset called ``name`` in that workspace, as the API describes it."""
-    found = connection.call(
-        "GET", "/me/datasets", where="the list of datasets", params={"workspace_id": workspace_id}
-    )["items"]
+    found = datasets_in(connection, workspace_id)
     return next((dataset for dataset in found if dataset["name"] == name), None)
 
 
@@ -124,9 +125,11 @@ def ensure_dataset(
     labels: Sequence[str],
     guidelines: str | None = None,
     min_submitted: int = 1,
+    remembered: str | None = None,
 ) -> DatasetInfo:
     """Find the working dataset or create it; finish one that a killed process left as a draft.
 
+    One that was renamed in Argilla is found by our mark or by its id, see ``working``; this is said.
     Nothing is ever deleted, emptied or renamed. Metadata properties that an existing dataset lacks are added, as that
     takes nothing away from anyone; any other difference is refused.
 
@@ -141,7 +144,10 @@ def ensure_dataset(
             f"user {connection.username!r} is an annotator: the service needs an owner, or an admin in the workspace"
         )
     workspace_id = find_workspace(connection, workspace)
-    dataset = find_dataset(connection, workspace_id, name)
+    found = find_working(connection, workspace_id, name, remembered=remembered)
+    if found.note is not None:
+        log.warning("dataset_renamed", note=found.note)
+    dataset = found.dataset
     unfinished = dataset is None or dataset["status"] == "draft"
     known = labels or (labels_of(connection, dataset) if dataset else ())
     if unfinished:
@@ -157,6 +163,7 @@ def ensure_dataset(
                 "guidelines": guidelines or DEFAULT_GUIDELINES,
                 "allow_extra_metadata": True,
                 "distribution": {"strategy": "overlap", "min_submitted": min_submitted},
+                "metadata": mark_of(name),
             },
         )
         log.info("dataset_created", dataset=name, workspace=workspace, labels=len(labels))
@@ -167,6 +174,7 @@ def ensure_dataset(
         info = verify_dataset(
             connection, dataset, workspace=workspace, labels=labels
         )  # before anything is for good
+        ensure_marked(connection, dataset, name)
         added = _add_missing_metadata(connection, dataset)
         if added and not draft:  # a dataset that we make ourselves has them, of course
             log.info("metadata_properties_added", dataset=name, properties=added)

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import structlog
 
-from argilla_loop.domain import Example, IndexArray
+from argilla_loop.domain import Example, IndexArray, KeyArray
 from argilla_loop.errors import PoolError
+from argilla_loop.policy.text_keys import keys_of
 from argilla_loop.pool.layout import Problem, read_rows
 from argilla_loop.pool.read import read
 from argilla_loop.settings import PoolSettings
@@ -73,6 +74,7 @@ class SimulatedPool:
         self.fingerprint = fingerprint
         self._ids = [row.id for row in rows]
         self._texts = [row.text for row in rows]
+        self._keys = keys_of(self._texts)
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -80,6 +82,14 @@ class SimulatedPool:
     def ids(self) -> list[str]:
         """Ids of all records."""
         return self._ids
+
+    def ids_at(self, positions: Sequence[int] | IndexArray) -> list[str]:
+        """Ids at ``positions``."""
+        return [self._ids[position] for position in positions]
+
+    def keys(self) -> KeyArray:
+        """What each text is known by."""
+        return self._keys
 
     def texts(self, positions: Sequence[int] | IndexArray) -> list[str]:
         """Texts at ``positions``."""
