@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ from rich.console import Console
 from worlds import TOPICS, sentences
 
 from argilla_loop.argilla.schema import FIELD, QUESTION
+from argilla_loop.argilla.webhooks import description_of
 from argilla_loop.argilla.working import MARK
 from argilla_loop.check import check
 from argilla_loop.embedded import EmbeddedServer
@@ -229,6 +231,30 @@ def test_what_others_keep_on_the_dataset_stays(desk: Desk, monkeypatch: pytest.M
     assert (name, dataset["id"]) == (f"{desk.name}-renamed", made)
     assert dataset["metadata"] == {"theirs": {"a": 1}}
     assert remembered_dataset(desk.settings(monkeypatch)) == made
+
+
+def test_the_webhook_of_a_renamed_dataset_is_found_again(desk: Desk) -> None:
+    """It is known by the settings' name, which `argilla-loop webhook` goes by, too."""
+    with socket.create_server(("127.0.0.1", 0)) as one:
+        port = one.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/"
+    with desk.config.open("a") as file:
+        file.write(f'[webhook]\npublic_url = "{url}"\nport = {port}\n')
+    desk.key = desk.server.credentials.owner.api_key
+    try:
+        for _ in range(2):
+            with desk.daemon() as daemon:
+                daemon.wait_for("webhook_ready")
+                assert daemon.terminate() == 0
+            if desk.name in desk.datasets():
+                desk.change(desk.name, name=f"{desk.name}-renamed")
+        webhooks = [one for one in desk.owner.call("GET", "/webhooks")["items"] if one["url"] == url]
+        assert [one["description"] for one in webhooks] == [description_of("argilla", desk.name)]
+        assert list(desk.datasets()) == [f"{desk.name}-renamed"]
+    finally:
+        for one in desk.owner.call("GET", "/webhooks")["items"]:
+            if one["url"] == url:
+                desk.owner.call("DELETE", f"/webhooks/{one['id']}")
 
 
 def test_a_dataset_that_somebody_deletes_and_makes_anew_is_worked_on_at_once(desk: Desk) -> None:

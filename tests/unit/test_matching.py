@@ -78,7 +78,12 @@ def test_a_text_that_somebody_edits_in_argilla_is_neither_asked_again_nor_a_chan
     assert (match.left.tolist(), match.changed, match.moved) == ([1], 0, 0)
     # edited into another text of the pool: that one is there, too
     both = Matcher().match(pool, [record("1", "b", logged_as="a")])
-    assert both.left.tolist() == []
+    assert (both.left.tolist(), both.changed, both.moved) == ([], 0, 1)
+
+
+def test_a_key_that_a_script_copies_from_one_record_to_another_is_said() -> None:
+    match = Matcher().match(pool_of(("1", "a"), ("2", "b")), [record("2", "b", logged_as="a")])
+    assert (match.left.tolist(), match.moved) == ([], 1)
 
 
 def test_texts_that_the_server_refused_are_left_out_by_text() -> None:

@@ -58,7 +58,13 @@ class _Found(NamedTuple):
     text_key: int | None
     now: int  # position of the text that it has, or NOWHERE
     logged: int  # position of the text that it was logged with, or NOWHERE
-    same: bool  # whether the pool has one of the two under the record's id
+    same_now: bool  # whether the pool has it under the record's id
+    same_logged: bool
+
+    @property
+    def same(self) -> bool:
+        """Whether the pool's text of this id is the record's."""
+        return self.same_now or self.same_logged
 
 
 class Matcher:
@@ -107,10 +113,12 @@ class Matcher:
         found, size = self._found.values(), len(self._found)
         now = np.fromiter((one.now for one in found), np.int64, size)
         logged = np.fromiter((one.logged for one in found), np.int64, size)
-        same = np.fromiter((one.same for one in found), np.bool_, size)
+        same_now = np.fromiter((one.same_now for one in found), np.bool_, size)
+        same_logged = np.fromiter((one.same_logged for one in found), np.bool_, size)
         self._held = self._mask(now, logged)
-        self._moved = int(self._held.sum() - self._mask(now[same], logged[same]).sum())
-        odd = set() if same.all() else {id_ for id_, one in self._found.items() if not one.same}
+        self._moved = int(self._held.sum() - self._mask(now[same_now], logged[same_logged]).sum())
+        fits = (same_now | same_logged).all()
+        odd = set() if fits else {id_ for id_, one in self._found.items() if not one.same}
         # only what is new is looked for: ids are strings on disk, and many
         self._changed += _count(pool, odd - self._odd) - _count(pool, self._odd - odd)
         self._odd = odd
@@ -122,8 +130,14 @@ class Matcher:
         kept = [(record.text_key or 0) << 1 for record in records]
         logged = self._find(np.array(kept, np.uint64), kept=True)
         logged[[record.text_key is None for record in records]] = NOWHERE
-        same = self._has_id(pool, records, now) | self._has_id(pool, records, logged)
-        rows = zip(records, now.tolist(), logged.tolist(), same.tolist(), strict=True)
+        rows = zip(
+            records,
+            now.tolist(),
+            logged.tolist(),
+            self._has_id(pool, records, now).tolist(),
+            self._has_id(pool, records, logged).tolist(),
+            strict=True,
+        )
         for record, *where in rows:
             self._found[record.id] = _Found(record.text, record.text_key, *where)
 
