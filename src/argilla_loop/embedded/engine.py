@@ -157,6 +157,7 @@ class EmbeddedSearchEngine(SearchEngine):  # type: ignore[misc]  # argilla_serve
 
         Raises:
             ValueError: a filter or a sort order that makes no sense (the server answers 422).
+            NotSortableError: a sort order that Elasticsearch refuses (500).
         """
         sql = _search_sql(dataset, query, filter)
         scores = None if sort else sql.scores()
@@ -164,6 +165,7 @@ class EmbeddedSearchEngine(SearchEngine):  # type: ignore[misc]  # argilla_serve
         source = f"records r LEFT JOIN {scores} s ON s.record_id = r.id" if scores else "records r"
 
         def work(db: sqlite3.Connection) -> SearchResponses:
+            sql.check_sort(db)
             where = sql.where(_lead(db, sql))
             (total,) = db.execute(f"SELECT count(*) FROM records r WHERE {where}", sql.parameters).fetchone()
             rows: Iterable[tuple[str, float | None]] = ()
