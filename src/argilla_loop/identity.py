@@ -15,6 +15,7 @@ import structlog
 from argilla_loop.argilla.connection import Connection
 from argilla_loop.argilla.schema import find_workspace
 from argilla_loop.argilla.working import Working, find_working
+from argilla_loop.folders import make_own_folder
 from argilla_loop.observability.heartbeat import heartbeat_file
 from argilla_loop.settings import Settings
 
@@ -44,7 +45,7 @@ class Identity:
 
     def _kept(self, path: Path) -> str | None:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_own_folder(path.parent)
             file = self._file = path.open("a+", encoding="utf-8")
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             file.seek(0)

@@ -58,6 +58,7 @@ class Daemon:
         api_key: its user's.
         env: more environment variables.
         prefix: a command that ends by executing what follows it.
+        log: where its standard error goes instead of into ``lines``; a descriptor.
     """
 
     def __init__(
@@ -67,13 +68,14 @@ class Daemon:
         *,
         env: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
+        log: int | None = None,
     ) -> None:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("ARGILLA_")}
         self._process = subprocess.Popen(
             [*prefix, sys.executable, "-m", "argilla_loop", "run", "--config", str(config)],
             env={**environment, **({"ARGILLA_LOOP_API_KEY": api_key} if api_key else {}), **(env or {})},
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.PIPE if log is None else log,
             text=True,
         )
         self.lines: list[str] = []
@@ -81,7 +83,8 @@ class Daemon:
         self._reader.start()
 
     def _read(self) -> None:
-        assert self._process.stderr is not None
+        if self._process.stderr is None:
+            return
         for line in self._process.stderr:
             self.lines.append(line.rstrip("\n"))
         self._process.stderr.close()

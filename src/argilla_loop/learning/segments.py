@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 
 from argilla_loop.domain import HalfArray, IndexArray
 from argilla_loop.errors import RetryableError
+from argilla_loop.folders import make_own_folder
 
 log = structlog.get_logger(__name__)
 
@@ -134,7 +135,7 @@ class VectorStore:
 
     def _open(self) -> None:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_own_folder(self.folder)
             own = self._own_path()
             for path in sorted(self.folder.glob(f"vectors-{self.fingerprint}.*.f16")):
                 if path != own[0]:
@@ -181,7 +182,7 @@ class VectorStore:
 
     def _grow_elsewhere(self) -> None:
         try:
-            self.folder.mkdir(parents=True, exist_ok=True)
+            make_own_folder(self.folder)
             self._add(self._own_path()[1])
         except OSError as error:
             self._in_memory(error)

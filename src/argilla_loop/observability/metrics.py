@@ -129,6 +129,11 @@ LABELS = Gauge(
     ["state"],
     registry=REGISTRY,
 )
+LOG_LINES_LOST = Counter(
+    f"{PREFIX}log_lines_lost_total",
+    "Lines of the log that could not be written: its reader is gone or reads nothing, or its disk is full.",
+    registry=REGISTRY,
+)
 
 
 # Known from the start, so that a first failure shows as an increase.

@@ -22,6 +22,7 @@ from numpy.typing import NDArray
 
 from argilla_loop.domain import IndexArray, KeyArray
 from argilla_loop.errors import PoolError
+from argilla_loop.folders import make_own_folder
 from argilla_loop.policy.text_keys import DIGEST_BYTES, GUARD
 from argilla_loop.pool.layout import LabelProblem, Problem, Rows
 from argilla_loop.pool.values import STRING
@@ -42,7 +43,7 @@ class Collector:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         with self._room():
-            folder.mkdir(parents=True, exist_ok=True)
+            make_own_folder(folder)
             self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  close() closes it
             self._writer = pa.ipc.new_file(self._file, SCHEMA)
         self._codes_by_label: dict[str, int] = {}
