@@ -7,13 +7,13 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import replace
 
 import structlog
 
 from argilla_loop import __version__, evidence
-from argilla_loop.argilla.connection import Connection, GoneError
+from argilla_loop.argilla.connection import SHUT_OUT, Connection, ForeignReplyError, GoneError
 from argilla_loop.argilla.description import Description
 from argilla_loop.argilla.guidelines import Guidelines
 from argilla_loop.argilla.lease import SIGNS, Lease
@@ -22,7 +22,7 @@ from argilla_loop.argilla.patience import patiently
 from argilla_loop.argilla.query import DONE_IN_BATCH
 from argilla_loop.argilla.schema import DatasetInfo, labels_of
 from argilla_loop.blindness import Blindness
-from argilla_loop.errors import CredentialsError, FatalError, RetryableError
+from argilla_loop.errors import ArgillaLoopError, CredentialsError, FatalError, RetryableError
 from argilla_loop.identity import Identity, identity_of, remember_dataset, working_dataset
 from argilla_loop.learning.files import keep_to_oneself
 from argilla_loop.learning.learner import ClassyLearner
@@ -77,11 +77,14 @@ class Service:
         reload: Callable[[], Settings] | None = None,
     ) -> None:
         self._settings, self._watcher, self._reload = settings, on_turn, reload
+        self._wired = settings  # those that the connection was made with
+        self._reading = threading.Lock()  # the thread of the signals and the service's own
         self._stopping = threading.Event()
         self._listener: Listener | None = None
         self._learner: ClassyLearner | None = None
         self._vectors: PoolVectors | None = None
         self._connection: Connection | None = None
+        self._pool: WatchedPool | None = None
         self._told: Step | None = None
         self._lease: Lease | None = None
         self._identity: Identity | None = None
@@ -109,8 +112,8 @@ class Service:
                     if listener is not None:
                         self._listener = listener
                         systemd.ready()
-                        # stop() may have come before there was a listener to stop
-                        if not self._stopping.is_set():
+                        # stop() or reload() may have come before there was a listener to stop
+                        if not self._stopping.is_set() and self._settings is self._wired:
                             listener.run()
                 except GoneError as error:
                     log.warning(
@@ -118,7 +121,7 @@ class Service:
                     )
                     self._stopping.wait(self._settings.poll_interval)
                 except CredentialsError:
-                    if not self._has_new_secrets():
+                    if not self._has_new_secrets("Argilla refuses those we had"):
                         raise
         if self._vectors is not None:
             self._vectors.close()
@@ -129,6 +132,14 @@ class Service:
         self._stopping.set()
         if self._listener is not None:
             self._listener.stop()
+
+    def reload(self) -> None:
+        """Read key and headers again, and start over with them where they are others. Never raises."""
+        if self._has_new_secrets("we were asked to"):
+            if self._listener is not None:
+                self._listener.stop()
+        else:
+            log.info("reloaded", secrets="as they were")
 
     def wake(self) -> None:
         """Look at Argilla now."""
@@ -158,35 +169,70 @@ class Service:
             if self._lease is not None:
                 self._lease.release()
             self._webhook.pause(writer=writer)
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
             if self._identity is not None:
                 self._identity.close()
                 self._identity = None
 
-    def _has_new_secrets(self) -> bool:
-        """Whether key or headers are others by now, as after a rotation; they are ours from then on."""
-        fresh = self._reload() if self._reload else self._settings
-        secrets = {"api_key": fresh.api_key, "headers": fresh.headers}
-        if all(getattr(self._settings, name) == value for name, value in secrets.items()):
+    def _has_new_secrets(self, why: str) -> bool:
+        """Whether key or headers are others than we connected with, as after a rotation; they are ours from then on."""
+        with self._reading:
+            return self._read_secrets(why)
+
+    def _read_secrets(self, why: str) -> bool:
+        try:
+            fresh = self._reload() if self._reload else self._settings
+        except Exception as error:  # noqa: BLE001  half written, gone, wrong: the old ones may still do
+            said = str(error) if isinstance(error, ArgillaLoopError) else type(error).__name__
+            log.warning("settings_not_read_again", error=said, then="keeping those we have")
             return False
-        self._settings = self._settings.model_copy(update=secrets)
-        log.info("secrets_read_again", why="Argilla refused those we had")
+        secrets = {"api_key": fresh.api_key, "headers": fresh.headers}
+        if any(getattr(self._settings, name) != value for name, value in secrets.items()):
+            self._settings = self._settings.model_copy(update=secrets)
+        if all(getattr(self._wired, name) == value for name, value in secrets.items()):
+            return False
+        log.info("secrets_read_again", why=why)
         return True
+
+    @contextmanager
+    def _let_in_again(self) -> Iterator[None]:
+        """Where a proxy shuts us out, see whether our headers were rotated, and start over with the new ones."""
+        try:
+            yield
+        except ForeignReplyError as error:
+            if error.status in SHUT_OUT and self._has_new_secrets("a proxy shuts us out") and self._listener:
+                self._listener.stop()
+            raise
 
     def _start(self) -> Listener:
         systemd.alive()
         try:
-            return self._wire()
-        except RetryableError:
+            with self._let_in_again():
+                return self._wire()
+        except RetryableError as error:
             systemd.ready()  # nothing is wrong with us: a boot must not wait until Argilla is back
-            self._monitor.status = "waiting for Argilla"
+            # where something else answers, api_url may be wrong: people must be able to see it
+            why = f": {error}" if isinstance(error, ForeignReplyError) else ""
+            self._monitor.status = f"waiting for Argilla{why}"
             systemd.alive(self._monitor.status)
             raise
 
     def _wire(self) -> Listener:
-        settings = self._settings
-        if self._connection is not None:
-            self._connection.close()
-        connection = self._connection = connect_with(settings)
+        """Connect anew; the connection before stays open until then, as the lease may have to be let go over it."""
+        settings = self._wired = self._settings
+        with ExitStack() as in_vain:
+            connection = connect_with(settings)
+            in_vain.callback(connection.close)
+            listener = self._listener_over(connection, settings)
+            in_vain.pop_all()
+        before, self._connection = self._connection, connection
+        if before is not None:
+            before.close()
+        return listener
+
+    def _listener_over(self, connection: Connection, settings: Settings) -> Listener:
         log.info(
             "connected", server=connection.server_version, user=connection.username, role=connection.role
         )
@@ -233,20 +279,21 @@ class Service:
 
         def due(search: Search) -> bool:
             systemd.alive()  # a try that fails because Argilla is away is no reason to restart us
-            held = lease.hold()
-            WRITER.set(held)
-            if not held:
-                self._monitor.status = "standing by: another service writes to the dataset"
-                loop.forget()
-            else:
+            with self._let_in_again():
+                held = lease.hold()
+                WRITER.set(held)
+                if not held:
+                    self._monitor.status = "standing by: another service writes to the dataset"
+                    loop.forget()
+                    return False
                 blindness.look()
-            due = held and loop.due(search)
+                due = loop.due(search)
             self._monitor.trouble = loop.trouble
             return due
 
         def act(records: object, search: Search) -> bool:
             trail.next_turn()
-            with TURNS.labels("failed").count_exceptions():
+            with TURNS.labels("failed").count_exceptions(), self._let_in_again():
                 blindness.restore()  # a turn grants by checks, so they must have been blind
                 return loop.act(records, search)
 
@@ -272,7 +319,9 @@ class Service:
         info = ensured_dataset(settings, connection, labels) if labels else None
 
         pool = pool_source(settings, labels, connection)
+        pool.fall_back_on(self._pool)
         pool.current()
+        self._pool = pool
         if info is None:
             found = tuple(pool.report.labels) if pool.report else ()
             info = ensured_dataset(settings, connection, found)
@@ -311,7 +360,7 @@ class Service:
 
 
 def run_until_signalled(service: Service) -> None:
-    """Run ``service`` until SIGTERM or SIGINT; to be called from the main thread.
+    """Run ``service`` until SIGTERM or SIGINT; SIGHUP reloads its secrets. To be called from the main thread.
 
     The service works in a thread and the main thread waits for signals, so that one is answered at once whatever is
     being computed. A second signal, or ``STOP_GRACE`` seconds, ends the process in the middle of a turn: that is safe,
@@ -334,13 +383,17 @@ def run_until_signalled(service: Service) -> None:
         number = None
         while worker.is_alive() and number is None:
             number = signalled(0.2)
+            if number == signal.SIGHUP:
+                service.reload()
+                number = None
         if number is not None:
             log.info("stopping", signal=signal.Signals(number).name)
             systemd.stopping()
             service.stop()
             deadline = time.monotonic() + STOP_GRACE
-            while worker.is_alive() and time.monotonic() < deadline and signalled(0.05) is None:
-                pass
+            while worker.is_alive() and time.monotonic() < deadline:
+                if signalled(0.05) not in (None, signal.SIGHUP):
+                    break
             if worker.is_alive():
                 log.warning(
                     "stopped_in_the_middle", note="what was not logged is done again at the next start"
@@ -351,12 +404,17 @@ def run_until_signalled(service: Service) -> None:
 
 @contextmanager
 def _signals() -> Iterator[Callable[[float], int | None]]:
-    """Collect SIGTERM and SIGINT; yields a function that waits some seconds for the next one.
+    """Collect SIGTERM, SIGINT and SIGHUP; yields a function that waits some seconds for the next one.
+
+    A SIGHUP that is ignored, as under nohup, stays so.
 
     By handlers and not by masks: threads that libraries start before us would not carry the mask, and take the signal.
     """
     caught: queue.SimpleQueue[int] = queue.SimpleQueue()  # its put() may be called from a handler
-    before = {n: signal.signal(n, lambda n, _: caught.put(n)) for n in (signal.SIGTERM, signal.SIGINT)}
+    taken = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        taken.append(signal.SIGHUP)
+    before = {n: signal.signal(n, lambda n, _: caught.put(n)) for n in taken}
 
     def signalled(within: float) -> int | None:
         with suppress(queue.Empty):
@@ -367,4 +425,4 @@ def _signals() -> Iterator[Callable[[float], int | None]]:
         yield signalled
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

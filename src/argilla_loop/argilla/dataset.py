@@ -10,7 +10,13 @@ from typing import Any, Protocol
 import argilla as rg
 import structlog
 
-from argilla_loop.argilla.connection import Connection, GoneError, RejectedError, translated
+from argilla_loop.argilla.connection import (
+    Connection,
+    ForeignReplyError,
+    GoneError,
+    RejectedError,
+    translated,
+)
 from argilla_loop.argilla.markup import guarded, unguarded
 from argilla_loop.argilla.observer import Page
 from argilla_loop.argilla.query import Query
@@ -27,10 +33,13 @@ log = structlog.get_logger(__name__)
 PAGE = 500
 MAX_PER_REQUEST = 500
 SCANS = 5
+TOO_LARGE = 413  # also from a proxy, whose limit says something of the request and nothing of Argilla
 AGENT = "argilla-loop"
 BY_MODEL = "model"
 # the server's own validators, and its schema's
 _POSITION = re.compile(r'[Rr]ecord at position (\d+)|"items",\s*(\d+)')
+
+Refusal = RejectedError | ForeignReplyError
 
 
 class RecordSource(Protocol):
@@ -168,7 +177,7 @@ class ArgillaDataset:
 
     def reindex(self, ids: Collection[str]) -> None:
         """An upsert that names nothing but the records: Argilla indexes them again, with their answers."""
-        refused: dict[str, RejectedError] = {}
+        refused: dict[str, Refusal] = {}
         self._upsert([{"external_id": record_id} for record_id in ids], refused)
         for record_id, error in refused.items():
             log.warning("record_refused", id=record_id, reason=str(error))
@@ -194,10 +203,11 @@ class ArgillaDataset:
 
         Raises:
             RejectedError: it refuses every one of several: it is not the records.
+            ForeignReplyError: a proxy refuses every one of several as too large.
         """
         if len(records) > MAX_PER_REQUEST:
             raise ValueError(f"{len(records)} records in one batch: {MAX_PER_REQUEST} are the most")
-        refused: dict[str, RejectedError] = {}
+        refused: dict[str, Refusal] = {}
         self._upsert([self._payload(record) for record in records], refused)
         if len(refused) == len(records) > 1:
             raise next(iter(refused.values()))
@@ -240,7 +250,7 @@ class ArgillaDataset:
             items.append(payload)
             if new.suggestion is None:  # an upsert leaves a suggestion that it does not name
                 self._delete_suggestion(item)
-        refused: dict[str, RejectedError] = {}
+        refused: dict[str, Refusal] = {}
         for start in range(0, len(items), MAX_PER_REQUEST):
             self._upsert(items[start : start + MAX_PER_REQUEST], refused)
         for record_id, error in refused.items():
@@ -254,7 +264,7 @@ class ArgillaDataset:
             metadata = {k: v for k, v in (item.get("metadata") or {}).items() if k != "held_back"}
             plain = {**metadata, "route": Route.ASK.value}
             items.append({"external_id": item["external_id"], "metadata": plain})
-        refused: dict[str, RejectedError] = {}
+        refused: dict[str, Refusal] = {}
         for start in range(0, len(items), MAX_PER_REQUEST):
             self._upsert(items[start : start + MAX_PER_REQUEST], refused)
         for record_id, error in refused.items():
@@ -283,18 +293,15 @@ class ArgillaDataset:
                     item = self._connection.call("GET", path, where=f"record {record_id!r}")
                     yield item
 
-    def _upsert(self, items: list[dict[str, Any]], refused: dict[str, RejectedError]) -> None:
+    def _upsert(self, items: list[dict[str, Any]], refused: dict[str, Refusal]) -> None:
         while items:
             self._before_write()
             try:
-                self._connection.call(
-                    "PUT",
-                    f"{self._path}/records/bulk",
-                    where=f"logging {len(items)} records",
-                    json={"items": items},
-                )
-            except RejectedError as error:
-                match = _POSITION.search(error.detail)
+                self._put(items)
+            except (RejectedError, ForeignReplyError) as error:
+                if isinstance(error, ForeignReplyError) and error.status != TOO_LARGE:
+                    raise
+                match = _POSITION.search(getattr(error, "detail", ""))
                 if match is not None and int(match[1] or match[2]) < len(items):
                     refused[items.pop(int(match[1] or match[2]))["external_id"]] = error
                 elif len(items) == 1:
@@ -305,6 +312,12 @@ class ArgillaDataset:
                     items = items[half:]
             else:
                 return
+
+    def _put(self, items: list[dict[str, Any]]) -> None:
+        where = f"logging {len(items)} records"
+        done = self._connection.call("PUT", f"{self._path}/records/bulk", where=where, json={"items": items})
+        if len(done["items"]) != len(items):
+            raise ForeignReplyError(f"what answers to {where} is not Argilla: it names other records")
 
     def _page(self, offset: int, limit: int = PAGE) -> Any:
         params = {"offset": offset, "limit": limit, "include": ["responses", "suggestions"]}

@@ -163,14 +163,15 @@ class Lease:
                     return
 
     def release(self) -> None:
-        """Give it up, so that another need not wait; a lease that is not ours stays."""
+        """Give it up, so that another need not wait; a lease that is not ours stays. Never raises."""
         with self._lock:
             held, self._held = self._held, None
             if held is not None:
                 try:
                     self._connection.call("DELETE", f"/metadata-properties/{held[0]}", where="the lease")
-                except ArgillaLoopError as error:
-                    log.info("lease_not_released", why=str(error), free_in_seconds=self._seconds)
+                except Exception as error:  # noqa: BLE001  called on the way out, where it must not hide what ended us
+                    why = str(error) if isinstance(error, ArgillaLoopError) else type(error).__name__
+                    log.info("lease_not_released", why=why, free_in_seconds=self._seconds)
 
     def _verify(self) -> None:
         """Still ours? Then give a sign of life if the last is old.

@@ -33,6 +33,7 @@ CAUSES = (
     "server_error",
     "conflict",
     "unreadable",
+    "not_argilla",
     "gone",
     "lease_lost",
     "unexpected",
