@@ -1,4 +1,4 @@
-"""Between the real service and the real server something else answers for a while: a proxy, a firewall, a login page."""
+"""Between the real service and the real server something else answers: a proxy, a firewall, a login page."""
 
 from __future__ import annotations
 
@@ -16,9 +16,10 @@ from fault_proxy import FaultProxy, Page, Relabelled, Rule
 from invariants import check_invariants
 from worlds import TOPICS, sentences
 
-from argilla_loop.argilla.connection import CredentialsError, GoneError, RejectedError, connect
+from argilla_loop.argilla.connection import GoneError, RejectedError, connect
 from argilla_loop.argilla.replies import is_refusal
 from argilla_loop.embedded import EmbeddedServer
+from argilla_loop.errors import CredentialsError
 from embedded_server import Api
 
 pytestmark = pytest.mark.slow
@@ -258,7 +259,7 @@ def test_a_proxy_that_shuts_us_out_makes_it_read_its_headers_again(
         config.write_text(before + '[headers]\nAuthorization = "Bearer fresh-token"\n')
         daemon.wait_for("secrets_read_again", why="a proxy shuts us out")
         proxy.clear()
-        daemon.wait_for("start_recovered")
+        until(lambda: sum(e["event"] == "connected" for e in daemon.events) == 2, daemons=[daemon])
         assert daemon.terminate() == 0
     assert "fresh-token" not in "\n".join(daemon.lines)
 
