@@ -1,4 +1,4 @@
-"""Between the real service and the real server something else answers for a while: a proxy, a login page."""
+"""Between the real service and the real server something else answers: a proxy, a firewall, a login page."""
 
 from __future__ import annotations
 
@@ -259,7 +259,7 @@ def test_a_proxy_that_shuts_us_out_makes_it_read_its_headers_again(
         config.write_text(before + '[headers]\nAuthorization = "Bearer fresh-token"\n')
         daemon.wait_for("secrets_read_again", why="a proxy shuts us out")
         proxy.clear()
-        daemon.wait_for("start_recovered")
+        until(lambda: sum(e["event"] == "connected" for e in daemon.events) == 2, daemons=[daemon])
         assert daemon.terminate() == 0
     assert "fresh-token" not in "\n".join(daemon.lines)
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -458,3 +462,90 @@ def test_a_foreign_schema_is_refused_and_what_differs_is_said(
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
     connection.close()
+
+
+def test_a_dataset_made_anew_with_another_schema_ends_the_running_service_with_one_line(
+    argilla_server: EmbeddedServer, configured: Callable[..., Path], person: Callable[[Path], Person]
+) -> None:
+    """While it is stopped, so that it cannot be first to make it anew."""
+    config = configured()
+    someone, api = person(config), Api(argilla_server, argilla_server.credentials.owner)
+    with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:
+        daemon.wait_for("batch_logged", batch=0)
+        os.kill(daemon.pid, signal.SIGSTOP)
+        api.call("DELETE", f"/datasets/{someone.dataset_id()}")
+        text = {"name": "other", "required": True, "settings": {"type": "text", "use_markdown": False}}
+        ask = {"name": "rating", "required": True, "settings": {"type": "text"}}
+        api.create_dataset(someone.name, fields=[text], questions=[ask])
+        os.kill(daemon.pid, signal.SIGCONT)
+        code, lines = daemon.finish()
+    assert code == 4, lines
+    assert lines[-1].startswith("error: dataset")
+    assert "it needs a text field 'text', it has 'other' (text)" in lines[-1]
+    assert not any("Traceback" in line for line in lines)
+
+
+def test_a_service_that_has_started_over_gives_its_lease_back(
+    argilla_server: EmbeddedServer, configured: Callable[..., Path], person: Callable[[Path], Person]
+) -> None:
+    """Here by a reload: the lease moves to the new connection, and is let go over it at the end."""
+    config = configured(auto_validate=False)
+    someone, api = person(config), Api(argilla_server, argilla_server.credentials.owner)
+    with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:
+        daemon.wait_for("batch_logged", batch=0)
+        dataset = someone.dataset_id()
+        config.write_text(config.read_text() + '[headers]\nX-Extra = "x"\n')
+        os.kill(daemon.pid, signal.SIGHUP)
+        until(lambda: sum(e["event"] == "lease_held" for e in daemon.events) == 2, daemons=[daemon])
+        someone.answer_all(GOLD)
+        daemon.wait_for("batch_logged", batch=1)
+        assert daemon.terminate() == 0
+    names = {p["name"] for p in api.call("GET", f"/me/datasets/{dataset}/metadata-properties")["items"]}
+    assert "argilla_loop_writer" not in names
+    assert not daemon.said("lease_not_released")
+
+
+def test_a_pool_file_that_is_away_while_it_starts_over_does_not_end_it(
+    argilla_server: EmbeddedServer, configured: Callable[..., Path], person: Callable[[Path], Person]
+) -> None:
+    """The dataset is deleted meanwhile: the last good pool is labelled from the start, as with the file there."""
+    config = configured(auto_validate=False)
+    someone, api = person(config), Api(argilla_server, argilla_server.credentials.owner)
+    with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:
+        daemon.wait_for("batch_logged", batch=0)
+        first = sorted(record["external_id"] for record in someone.waiting())
+        pool = config.parent / "pool.jsonl"
+        pool.rename(config.parent / "away.jsonl")
+        old = someone.dataset_id()
+        api.call("DELETE", f"/datasets/{old}")
+        until(lambda: sum(e["event"] == "batch_logged" for e in daemon.events) == 2, daemons=[daemon])
+        assert daemon.said("pool_kept_as_it_was")
+        again = Person(argilla_server, someone.name)
+        assert sorted(record["external_id"] for record in again.waiting()) == first
+        (config.parent / "away.jsonl").rename(pool)
+        again.answer_all(GOLD)
+        daemon.wait_for("batch_logged", batch=1)
+        again.close()
+        assert daemon.terminate() == 0
+    assert not any("Traceback" in line for line in daemon.lines)
+
+
+def test_sigterm_while_it_is_still_importing_ends_it_well(tmp_path: Path) -> None:
+    """Nothing has begun, so nothing failed: exit code 0. A SIGHUP meanwhile passes."""
+    for name in (
+        "structlog",
+        "click",
+    ):  # the first imports of the command stand still, by a module in their place
+        (tmp_path / f"{name}.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(600)\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "argilla_loop", "run"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0
