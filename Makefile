@@ -2,16 +2,19 @@
 PYTHON ?= python3.11
 VENV ?= .venv
 BIN := $(VENV)/bin
+# A team's Argilla without Docker, in tests/support/team_stack; options such as STACK="--home DIR --base-port N".
+STACK ?=
+TEAM_STACK = PYTHONPATH=tests/support $(BIN)/python -m team_stack
 # Where a CPU build of torch is found: the default one for Linux brings several GB of CUDA. Where this index cannot be
 # reached, pip takes what its own index has.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 # A browser for the tests: the system's, else Playwright's own.
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-.PHONY: help setup browser demo test lint types bench constraints clean
+.PHONY: help setup browser demo test stack stack-down stack-test lint types bench constraints clean
 
 help: ## show this
-	@grep -E '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
 
 setup: $(VENV)/.ready ## make .venv with everything in it, pinned by constraints.txt
 
@@ -39,6 +42,15 @@ demo: setup ## the main job on real news texts: embedded Argilla, the service, a
 test: browser ## all tests, with coverage
 	$(BIN)/python -m pytest --cov --cov-report=term $(TESTS)
 
+stack: setup ## a real team's Argilla without Docker: PostgreSQL, Redis, Elasticsearch's core, server, worker; Ctrl-C ends it
+	@$(TEAM_STACK) run $(STACK)
+
+stack-down: ## end what still runs of it
+	@$(TEAM_STACK) down $(STACK)
+
+stack-test: setup ## the service on such a stack: main job, kills, outages, a lost index, the lease; writes benchmarks/stack.md
+	$(BIN)/python -m pytest tests/stack --stack-report=benchmarks/stack.md $(TESTS)
+
 lint: setup ## ruff, formatting, security, import layers
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
@@ -56,4 +68,5 @@ constraints: setup ## pin what .venv holds now, after it was upgraded by hand an
 	@mv constraints.new constraints.txt
 
 clean: ## remove what the targets above made
-	rm -rf $(VENV) test-artifacts demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	@if [ -d .stack/team ] && [ -x $(BIN)/python ]; then $(TEAM_STACK) down; fi
+	rm -rf .stack $(VENV) test-artifacts demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

@@ -11,14 +11,24 @@ import threading
 import time
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 import httpx
 from typing_extensions import Self
 
-from argilla_loop.embedded import EmbeddedServer
+from argilla_loop.embedded import Credentials
 
 PATIENCE = 120.0  # seconds until a test gives up; nothing is asserted about how long anything takes
+
+
+class ArgillaServer(Protocol):
+    """A real Argilla and who may log in: the embedded one, or a team's stack."""
+
+    @property
+    def url(self) -> str: ...
+
+    @property
+    def credentials(self) -> Credentials: ...
 
 
 def until(
@@ -143,7 +153,7 @@ class Daemon:
 class Person:
     """Answers what waits in a dataset, through the API that the UI uses."""
 
-    def __init__(self, server: EmbeddedServer, dataset: str) -> None:
+    def __init__(self, server: ArgillaServer, dataset: str) -> None:
         self.name = dataset
         key = server.credentials.annotator.api_key
         self._http = httpx.Client(
@@ -194,7 +204,7 @@ class Person:
         return len(records)
 
 
-def held(server: EmbeddedServer, dataset: str) -> dict[str, dict[str, Any]]:
+def held(server: ArgillaServer, dataset: str) -> dict[str, dict[str, Any]]:
     """All that Argilla holds of a dataset's records, by external id, without what no two runs share (ids, times).
 
     The metadata ``service_user`` is given as a username.

@@ -1,0 +1,60 @@
+"""What must hold after anything that befell the stack."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import httpx
+from daemon import Daemon, held, until
+from invariants import check_invariants
+from patient_person import PatientPerson
+from team_stack import TeamStack
+
+Rows = Sequence[tuple[str, str, str | None]]  # id, text, label where the pool has one
+
+
+def batches_of(stack: TeamStack, dataset: str) -> int:
+    """How many batches the database holds."""
+    records = held(stack, dataset).values()
+    return len({record["metadata"]["idx"] for record in records})
+
+
+def to_the_end(
+    stack: TeamStack, dataset: str, daemon: Daemon, person: PatientPerson, rows: Rows, *, slice_size: int
+) -> dict[str, dict[str, Any]]:
+    """Wait until every text of the pool is done, somebody being at work; check, and return what Argilla holds then."""
+    pool = {record_id: text for record_id, text, label in rows if label is None}
+
+    def done() -> bool:
+        try:
+            records = held(stack, dataset)
+        except httpx.HTTPError:
+            return False
+        return len(records) == len(pool) and all(record["responses"] for record in records.values())
+
+    until(done, what="the end of the pool", pause=0.5, daemons=[daemon])
+    assert daemon.is_running
+    records = held(stack, dataset)
+    person.settle(records)
+    check_invariants(
+        records,
+        texts=pool,
+        answers=person.answers,
+        person=person.username,
+        daemon=stack.credentials.loop.username,
+        largest_batch=slice_size,
+        complete=True,
+    )
+    return records
+
+
+def check_index(records: Mapping[str, Mapping[str, Any]], documents: Mapping[str, Mapping[str, Any]]) -> None:
+    """The index holds every record as the database does: its status, and how many answered."""
+    indexed = {
+        document["external_id"]: (document["status"], len(document.get("responses") or []))
+        for document in documents.values()
+    }
+    assert indexed == {
+        record_id: (record["status"], len(record["responses"])) for record_id, record in records.items()
+    }
