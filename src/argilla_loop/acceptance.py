@@ -13,6 +13,7 @@ from argilla_loop.domain import Example, LoggedRecord
 from argilla_loop.policy.answers import examples_from
 from argilla_loop.policy.bound import lower_bound, upper_bound
 from argilla_loop.policy.checks import checks_from
+from argilla_loop.policy.matching import all_examples
 from argilla_loop.policy.plan import missing_examples
 from argilla_loop.policy.progress import Blind, Progress
 from argilla_loop.policy.promise import Verdict, verdicts
@@ -70,7 +71,7 @@ def acceptance(
     answered = examples_from(
         records, daemon_id=daemon_id, with_model=False, rule=rules.label_rule, min_submitted=min_submitted
     )
-    examples = {example.id: example for example in (*seeds, *answered)}.values()
+    examples = all_examples(seeds, answered)
     checks = checks_from(records, daemon_id=daemon_id, rule=rules.label_rule, min_submitted=min_submitted)
     bar = rules.bar
     return Acceptance(

@@ -4,14 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from typing import Any
 
 from argilla_loop.argilla.connection import Connection
-from argilla_loop.argilla.schema import differences, find_dataset, find_workspace, labels_of
-from argilla_loop.errors import ArgillaLoopError, CredentialsError, SchemaError
-from argilla_loop.learning.learner import build_learner
+from argilla_loop.argilla.index_watch import CURE
+from argilla_loop.argilla.lease import writer_of
+from argilla_loop.argilla.schema import differences, labels_of, refuse_labels
+from argilla_loop.argilla.users import in_words, validated_by_user
+from argilla_loop.argilla.visibility import exposed_in
+from argilla_loop.argilla.working import Working
+from argilla_loop.errors import ArgillaLoopError, CredentialsError, RetryableError, SchemaError
+from argilla_loop.identity import working_dataset
 from argilla_loop.observability.logs import redacted
-from argilla_loop.service import connect_with, pool_source
+from argilla_loop.other_users import STAYS, writer_in_words
 from argilla_loop.settings import Settings
+from argilla_loop.wiring import connect_with, learner_of, pool_source
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,12 +52,16 @@ def check(settings: Settings) -> Iterator[Finding]:
     else:
         yield _tried("credentials", lambda: _role(connection))
         try:
-            existing = find_dataset(
-                connection, find_workspace(connection, settings.workspace), settings.dataset
-            )
-            if existing:
-                labels = labels or labels_of(connection, existing)
-            yield _tried("dataset", lambda: _dataset(connection, existing, labels, settings.dataset))
+            found = working_dataset(settings, connection)
+            if found.dataset:
+                labels = labels or labels_of(connection, found.dataset)
+            yield _tried("dataset", lambda: _dataset(connection, found, labels))
+            if (
+                found.dataset is not None
+                and found.dataset["status"] != "draft"
+                and connection.role != "annotator"
+            ):
+                yield from _of_dataset(connection, found.dataset, settings.workspace)
         except ArgillaLoopError as error:
             yield Finding("dataset", ok=False, said=redacted(str(error)))
 
@@ -59,6 +70,13 @@ def check(settings: Settings) -> Iterator[Finding]:
     else:
         yield _tried("pool", lambda: _pool(settings, labels, connection))
     yield _tried("model", lambda: _model(settings))
+
+
+def _of_dataset(connection: Connection, dataset: dict[str, Any], workspace: str) -> Iterator[Finding]:
+    """What can be tried of a dataset that is there."""
+    yield _tried("search", lambda: _search(connection, dataset))
+    yield _tried("writer", lambda: _writer(connection, str(dataset["id"]), workspace))
+    yield _tried("audits", lambda: _audits(connection, str(dataset["id"])))
 
 
 def _tried(what: str, attempt: Callable[[], str]) -> Finding:
@@ -76,32 +94,64 @@ def _role(connection: Connection) -> str:
     return f"user {connection.username!r} is {connection.role}"
 
 
-def _dataset(
-    connection: Connection, existing: dict[str, object] | None, labels: tuple[str, ...], name: str
-) -> str:
+def _dataset(connection: Connection, found: Working, labels: tuple[str, ...]) -> str:
+    existing = found.dataset
     if existing is None or existing["status"] == "draft":
+        if labels:  # else they come from the pool, which is tried next
+            refuse_labels(labels)
         return "does not exist yet: `argilla-loop run` will create it"
     if wrong := differences(connection, existing, labels):
-        raise SchemaError(f"dataset {name!r} cannot be used: {'; '.join(wrong)}")
-    return f"is there, labels {', '.join(labels)}"
+        raise SchemaError(f"dataset {existing['name']!r} cannot be used: {'; '.join(wrong)}")
+    return f"is there, labels {', '.join(labels)}" + (f"; {found.note}" if found.note else "")
+
+
+def _search(connection: Connection, existing: dict[str, Any]) -> str:
+    """Whether the search index, from which people's queue comes, knows the records of the database."""
+    path = f"/datasets/{existing['id']}/records"
+    try:
+        found = connection.call("POST", f"{path}/search", where="a search", params={"limit": 1}, json={})
+    except RetryableError as error:
+        raise RetryableError(
+            f"the dataset cannot be searched, so people see no records ({error}): {CURE}"
+        ) from None
+    held = connection.call("GET", path, where="the records", params={"limit": 1})
+    if found["total"] != held["total"]:
+        raise SchemaError(
+            f"the search index knows {found['total']:,} of {held['total']:,} records, so people may not see all: {CURE}"
+        )
+    return f"the index knows all {held['total']:,} records"
+
+
+def _writer(connection: Connection, dataset_id: str, workspace: str) -> str:
+    said = writer_in_words(writer_of(connection, dataset_id), connection)
+    others = validated_by_user(connection, dataset_id)
+    others.pop(connection.user_id, None)
+    if others:
+        said += f"; records validated by services of other users: {in_words(connection, workspace, others)}; {STAYS}"
+    return said
+
+
+def _audits(connection: Connection, dataset_id: str) -> str:
+    if exposed := exposed_in(connection, dataset_id):
+        names = ", ".join(sorted(one.name for one in exposed))
+        since = min(one.since for one in exposed)[:19].replace("T", " ")
+        raise SchemaError(
+            f"annotators can see {names} of the records, since {since} UTC or earlier: "
+            "`argilla-loop run` hides it again, and counts no check that was answered meanwhile"
+        )
+    return "what would give them away is hidden from annotators"
 
 
 def _pool(settings: Settings, labels: tuple[str, ...], connection: Connection | None) -> str:
     source = pool_source(settings, labels, connection)
     pool = source.current()
     given = labels or (tuple(source.report.labels) if source.report else ())
-    if len(given) < 2:  # noqa: PLR2004  a choice takes two
-        raise SchemaError("no labels are known: set labels, or pool.label_column")
+    if not labels:
+        refuse_labels(given)
     return f"{len(pool):,} texts, {len(pool.unlabelled()):,} without a label"
 
 
 def _model(settings: Settings) -> str:
-    encoder = build_learner(
-        settings.model,
-        settings.precision,
-        settings.cache_dir,
-        settings.seed,
-        fingerprint=settings.model_fingerprint,
-    ).encoder
+    encoder = learner_of(settings).encoder
     width = encoder.encode(["A short text."]).shape[1]
     return f"{settings.model} ({settings.precision}), {width} dimensions, fingerprint {encoder.fingerprint}"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 from typing import Annotated, Any, List, Optional  # noqa: UP035  see Config
@@ -15,11 +16,19 @@ from rich.markup import escape
 from rich.table import Table
 
 from argilla_loop import __version__
-from argilla_loop.errors import ArgillaLoopError, RetryableError, SettingsError
-from argilla_loop.observability.logs import configure_logs, redacted
-from argilla_loop.settings import CONFIG_ENV, Settings, load_settings
+from argilla_loop.errors import ArgillaLoopError, OutputError, RetryableError, SettingsError
+from argilla_loop.observability.logs import configure_logs, crashes_logged, redacted
+from argilla_loop.observability.streams import discard_output, standard_streams
+from argilla_loop.settings import (
+    CONFIG_ENV,
+    Settings,
+    load_settings,
+    secrets_of_environment,
+    unknown_variables,
+)
 
 INTERRUPTED = 130  # what a shell says of Ctrl-C
+HUNG_UP = 141  # and of a command whose reader had enough, as in `| head`
 TRY_AGAIN = 75  # sysexits' EX_TEMPFAIL: what was away may be back later
 
 
@@ -59,6 +68,11 @@ def _settings(config: Path | None, *, quiet: bool = False) -> Settings:
     ]
     level = "warning" if quiet and settings.log_level == "info" else settings.log_level
     configure_logs(level=level, form=settings.log_format, secrets=secrets)
+    if unknown := unknown_variables():
+        meant = {name: close for name, close in unknown.items() if close is not None}
+        log.warning(
+            "environment_unknown", variables=sorted(unknown), did_you_mean=meant, then="going on without"
+        )
     return settings
 
 
@@ -166,7 +180,7 @@ def webhook(
 def pool(config: Config = None) -> None:
     """Read the pool and show what was found: rows, skipped, duplicates, labels, lengths."""
     from argilla_loop.pool import render  # noqa: PLC0415
-    from argilla_loop.service import connect_with, pool_source  # noqa: PLC0415
+    from argilla_loop.wiring import connect_with, pool_source  # noqa: PLC0415
 
     settings = _settings(config)
     connection = connect_with(settings) if settings.pool.source == "argilla" else None
@@ -206,7 +220,8 @@ def health(
     from argilla_loop.health import health as ask  # noqa: PLC0415
 
     healthy, said = ask(load_settings(config), max_age)
-    out.print(f"{'healthy' if healthy else 'unhealthy'}: {escape(said)}", soft_wrap=True)
+    with suppress(OutputError):  # the exit code is what a container's runtime asks for
+        out.print(f"{'healthy' if healthy else 'unhealthy'}: {escape(said)}", soft_wrap=True)
     raise typer.Exit(int(not healthy))
 
 
@@ -399,6 +414,22 @@ def version() -> None:
 
 def main() -> int:
     """Run a command; an expected error is one line on standard error and an exit code, never a trace."""
+    with standard_streams(), crashes_logged():
+        # before anything is read: whatever goes wrong from here on shows no variables, and no secret
+        configure_logs(secrets=secrets_of_environment())
+        try:
+            code = _run_command()
+            sys.stdout.flush()
+        except OutputError as error:
+            code = HUNG_UP if error.reader_is_gone else _say(error)
+        except Exception:
+            log.exception("unexpected_error", then="please report it: this should have been one clear line")
+            code = 1
+        discard_output()
+    return code
+
+
+def _run_command() -> int:
     try:
         code = app(standalone_mode=False)  # a command's typer.Exit is returned, not raised
     except click.ClickException as error:
@@ -406,12 +437,15 @@ def main() -> int:
         return error.exit_code
     except (typer.Abort, KeyboardInterrupt):
         return INTERRUPTED
+    except OutputError:
+        raise
     except ArgillaLoopError as error:
-        Console(stderr=True, soft_wrap=True).print(
-            f"[red]error:[/] {escape(redacted(str(error)))}", highlight=False
-        )
-        return TRY_AGAIN if isinstance(error, RetryableError) else getattr(error, "exit_code", 1)
-    except Exception:
-        log.exception("unexpected_error", then="please report it: this should have been one clear line")
-        return 1
+        return _say(error)
     return code if isinstance(code, int) else 0
+
+
+def _say(error: ArgillaLoopError) -> int:
+    Console(stderr=True, soft_wrap=True).print(
+        f"[red]error:[/] {escape(redacted(str(error)))}", highlight=False
+    )
+    return TRY_AGAIN if isinstance(error, RetryableError) else getattr(error, "exit_code", 1)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 FloatArray = NDArray[np.float32]
 HalfArray = NDArray[np.float16]
 IndexArray = NDArray[np.int64]
+KeyArray = NDArray[np.uint64]
 
 
 class Origin(str, Enum):
@@ -70,6 +71,8 @@ class LoggedRecord:
     threshold: float | None = None  # certainty above which it was acceptable, or was drawn for an audit
     held_back: bool = False  # a random sample: evidence, never an example
     answers: tuple[Answer, ...] = ()
+    service_user: str | None = None  # whose service accepted it; None: not accepted, or not known
+    text_key: int | None = None  # what it keeps of the key of the text that it was logged with
 
 
 @dataclass(frozen=True, slots=True)
@@ -106,6 +109,12 @@ class Pool(Protocol):
 
     def ids(self) -> Sequence[str]:
         """Ids of all records, in pool order."""
+
+    def ids_at(self, positions: Sequence[int] | IndexArray) -> list[str]:
+        """Ids at ``positions``, in that order."""
+
+    def keys(self) -> KeyArray:
+        """What each text is known by (``policy.text_keys``), in pool order; shape (n,)."""
 
     def texts(self, positions: Sequence[int] | IndexArray) -> list[str]:
         """Texts at ``positions``, in that order."""

@@ -41,6 +41,16 @@ class FatalError(ArgillaLoopError):
     exit_code = 1
 
 
+class OutputError(FatalError):
+    """What a command says cannot be written; ``reader_is_gone``: as whoever read it has enough (``| head``)."""
+
+    exit_code = 74  # sysexits' EX_IOERR
+
+    def __init__(self, message: str, *, reader_is_gone: bool = False) -> None:
+        super().__init__(message)
+        self.reader_is_gone = reader_is_gone
+
+
 class SettingsError(FatalError):
     """The settings are wrong: names the key, the value, and what would be right."""
 

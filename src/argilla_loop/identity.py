@@ -1,4 +1,4 @@
-"""Who this service is, over restarts: a token in the cache folder that one process at a time may use."""
+"""Who this service is, over restarts: a token in the cache that one process at a time may use; and its dataset."""
 
 from __future__ import annotations
 
@@ -6,11 +6,16 @@ import fcntl
 import os
 import secrets
 import socket
+from contextlib import suppress
 from pathlib import Path
 from typing import IO
 
 import structlog
 
+from argilla_loop.argilla.connection import Connection
+from argilla_loop.argilla.schema import find_workspace
+from argilla_loop.argilla.working import Working, find_working
+from argilla_loop.folders import make_own_folder
 from argilla_loop.observability.heartbeat import heartbeat_file
 from argilla_loop.settings import Settings
 
@@ -40,7 +45,7 @@ class Identity:
 
     def _kept(self, path: Path) -> str | None:
         try:
-            path.parent.mkdir(parents=True, exist_ok=True)
+            make_own_folder(path.parent)
             file = self._file = path.open("a+", encoding="utf-8")
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             file.seek(0)
@@ -62,4 +67,37 @@ class Identity:
 
 def identity_of(settings: Settings) -> Identity:
     """The identity of the service that ``settings`` describe."""
-    return Identity(heartbeat_file(settings).parent.parent / "writer" / heartbeat_file(settings).name)
+    return Identity(_writer_file(settings))
+
+
+def working_dataset(settings: Settings, connection: Connection) -> Working:
+    """The working dataset of ``settings``, for commands that look or change what is there; see ``argilla.working``."""
+    workspace = find_workspace(connection, settings.workspace)
+    return find_working(connection, workspace, settings.dataset, remembered=remembered_dataset(settings))
+
+
+def remembered_dataset(settings: Settings) -> str | None:
+    """Id of the dataset that the service of ``settings`` worked on last, on this machine; ``None`` where none is known.
+
+    It finds a dataset that was renamed, should our mark in Argilla be gone. Like all in the cache it may be lost.
+    """
+    with suppress(OSError, ValueError):  # not there, not to be read, or no text
+        return _dataset_file(settings).read_text(encoding="utf-8").strip() or None
+    return None
+
+
+def remember_dataset(settings: Settings, dataset_id: str) -> None:
+    """Keep what ``remembered_dataset`` gives; nothing where the cache cannot be written."""
+    if remembered_dataset(settings) != dataset_id:
+        with suppress(OSError):
+            file = _dataset_file(settings)
+            file.parent.mkdir(parents=True, exist_ok=True)
+            file.write_text(f"{dataset_id}\n", encoding="utf-8")
+
+
+def _dataset_file(settings: Settings) -> Path:
+    return _writer_file(settings).with_suffix(".dataset")
+
+
+def _writer_file(settings: Settings) -> Path:
+    return heartbeat_file(settings).parent.parent / "writer" / heartbeat_file(settings).name

@@ -7,19 +7,21 @@ another observation.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol, TypedDict
 
 import structlog
 
 from argilla_loop.argilla.dataset import WorkingDataset
+from argilla_loop.argilla.index_watch import IndexWatch
 from argilla_loop.argilla.listener import Search
-from argilla_loop.argilla.query import IN_BATCH
-from argilla_loop.domain import Learner, LoggedRecord, Model, NewRecord, Pool, PoolSample, Vectors
+from argilla_loop.argilla.observer import Observer
+from argilla_loop.domain import Learner, LoggedRecord, Model, NewRecord, Pool, PoolSample, Route, Vectors
 from argilla_loop.errors import TrainingError
-from argilla_loop.policy.answers import LabelRule, examples_from, outnumbered
+from argilla_loop.policy.answers import LabelRule, examples_from, outnumbered, validated_by_others
 from argilla_loop.policy.checks import checks_from, held_back_answers
+from argilla_loop.policy.matching import Match, Matcher, all_examples
 from argilla_loop.policy.plan import (
     ColdStart,
     NextBatch,
@@ -31,6 +33,7 @@ from argilla_loop.policy.plan import (
     plan,
 )
 from argilla_loop.policy.progress import suggestions_kept
+from argilla_loop.policy.text_keys import keys_of
 from argilla_loop.selection import Rules, Selection
 
 log = structlog.get_logger(__name__)
@@ -59,6 +62,7 @@ class Turn:
     held_back: tuple[int, int] | None = None  # right and all of the held-back answers, by this turn's model
     seconds: dict[str, float] = field(default_factory=dict)  # by phase
     suggestions: tuple[int, int] = (0, 0)  # that people kept, and that they answered
+    validated_by_others: Mapping[str, int] = field(default_factory=dict)  # records that stand, by user id
 
 
 class Loop:
@@ -77,37 +81,70 @@ class Loop:
         self._dataset, self._pool, self._learner = dataset, pool, learner
         self._selection = Selection(vectors, rules)
         self._rules, self._on_turn = rules, on_turn
+        self._observer = Observer(dataset)
+        self._index = IndexWatch(dataset)
         self.batch_number = 0  # a hint for where to look; every turn reads it anew
         self._looked_at: object = None
         self._acted_on: object = None  # the state of affairs that the last turn has dealt with
-        self._refused: set[str] = set()  # ids that the server does not take as they are
+        self._read_at: object = None  # the state of affairs at which the open batch was read
+        self._waiting: list[LoggedRecord] = []  # the open batch; empty where nobody has to answer anything
+        self._matcher = Matcher()
+        self._told_of: str | None = None  # the pool of which was said that it does not fit what is logged
+        self._refused: set[int] = set()  # keys of the texts that the server does not take as they are
 
-    def due(self, search: Search) -> bool:
-        """Whether a turn could do anything: the batch looks done, and something moved since the last turn.
+    def due(self, _search: Search) -> bool:
+        """Whether a turn could do anything: the batch is done, and something moved since the last turn.
 
-        Only a cheap gate in front of ``turn``, which decides from what it sees itself.
+        It is the database that says whether a batch is done, never the search index, which may lack what was stored.
+        Where nothing says that anything has moved, the open batch is read once a minute all the same.
         """
-        size = self._dataset.count(IN_BATCH.bind({"idx": self.batch_number}))
-        now = time.monotonic() // RESYNC_SECONDS
         activity, texts = self._dataset.revision(), self._pool.revision()
-        self._looked_at = (self.batch_number, search.total, size, activity, texts, now)
+        self._looked_at = (activity, texts, time.monotonic() // RESYNC_SECONDS)
         if self._acted_on is None:
             return True  # just started: what happened before is unknown
-        return search.total >= size and self._looked_at != self._acted_on
+        if self._looked_at != self._read_at:
+            self._waiting = self._open_batch(self._observer.look())
+            self._read_at = self._looked_at
+        due = self._looked_at != self._acted_on and not self._waiting
+        if not due:
+            self._observer.replace(self._index.compare(self._waiting, self._observer.records))
+            self._observer.read_again(activity)
+        return due
+
+    def forget(self) -> None:
+        """Another service writes to the dataset: what was seen before counts for nothing when we go on."""
+        self._observer.forget()
+        self._acted_on = self._read_at = None
+
+    @property
+    def trouble(self) -> str | None:
+        """What is wrong with Argilla's search index, in a line; ``None`` where nothing is."""
+        return self._index.trouble
+
+    def _open_batch(self, records: Sequence[LoggedRecord]) -> list[LoggedRecord]:
+        batch = latest_batch(
+            records, min_submitted=self._dataset.info.min_submitted, daemon_id=self._dataset.daemon_id
+        )
+        if batch is None or batch.is_done:
+            return []
+        return [record for record in records if record.batch == batch.number]
 
     def act(self, _records: object, _search: Search) -> bool:
         """A listener's action: one turn; ``True`` where it took something from the pool: more may be due at once."""
         refused = len(self._refused)
         turn = self.turn()
         took = bool(turn.records) or len(self._refused) > refused
-        self._acted_on = None if took and not turn.records else self._looked_at
+        # a batch that waits for nobody moves no activity time, and neither does one of which nothing was logged
+        over = took and all(record.route is Route.ACCEPT for record in turn.records)
+        self._acted_on, self._read_at = (None if over else self._looked_at), None
         return took
 
     def turn(self) -> Turn:
         """Observe, plan, act."""
         clock = _Clock()
-        pool, records = self._pool.current(), list(self._dataset.scan())
-        left = pool.unlabelled(excluding=self._refused.union(r.id for r in records))
+        pool, records = self._pool.current(), self._observer.observe()
+        match = self._matched(pool, records)
+        left = match.left
         seen = self._observe(pool, records, len(left))
         clock.lap("observe")
 
@@ -124,15 +161,30 @@ class Loop:
         held_back = self._measure(records, model) if model is not None else None
 
         if batch:
+            batch = match.named(batch)
             refused = set(self._dataset.log(batch))
-            self._refused |= refused
+            self._refused |= set(keys_of([r.text for r in batch if r.id in refused]).tolist())
             batch = [record for record in batch if record.id not in refused]
             clock.lap("log")
         self.batch_number = max(seen.next_number - (0 if batch else 1), 0)
         kept = suggestions_kept(records, **self._whose())
-        turn = Turn(step, seen, batch, model, held_back, clock.laps, kept)
+        others = validated_by_others(records, self._dataset.daemon_id)
+        turn = Turn(step, seen, batch, model, held_back, clock.laps, kept, others)
         self._on_turn(turn)
         return turn
+
+    def _matched(self, pool: Pool, records: Sequence[LoggedRecord]) -> Match:
+        """Which texts are left; says once a pool where it and Argilla have other texts or ids."""
+        match = self._matcher.match(pool, records, without=self._refused)
+        if (match.changed or match.moved) and pool.fingerprint != self._told_of:
+            self._told_of = pool.fingerprint
+            log.warning(
+                "pool_texts_changed",
+                ids_with_another_text=match.changed,
+                texts_under_another_id=match.moved,
+                then="what is logged stays; a text that was never logged is asked, if need be under an id of its own",
+            )
+        return match
 
     def _plan(self, seen: Observation) -> Step:
         rules = self._rules
@@ -148,11 +200,10 @@ class Loop:
     def _observe(self, pool: Pool, records: Sequence[LoggedRecord], left: int) -> Observation:
         rules, whose = self._rules, self._whose()
         answered = examples_from(records, **whose, with_model=rules.train_on_model)
-        # an answer outranks the pool
-        examples = {example.id: example for example in (*pool.examples(), *answered)}
+        examples = all_examples(pool.examples(), answered)
         return Observation(
             latest_batch(records, min_submitted=whose["min_submitted"], daemon_id=whose["daemon_id"]),
-            outnumbered(list(examples.values()), rules.self_training_ratio),
+            outnumbered(examples, rules.self_training_ratio),
             self._dataset.info.labels,
             left,
             head_of_latest(records),

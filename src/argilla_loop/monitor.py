@@ -36,6 +36,7 @@ class Monitor:
         self._due = float("-inf")
         self._told = False
         self.status = "starting"  # one line for people, without any text
+        self.trouble: str | None = None  # what is wrong outside of the loop, in a line
 
     @property
     def port(self) -> int | None:
@@ -50,7 +51,7 @@ class Monitor:
             "ready": heartbeat.sees_argilla,
             "dataset": f"{self._settings.workspace}/{self._settings.dataset}",
             "silent_for_seconds": round(silence, 1),
-            "status": self.status,
+            "status": "; ".join(filter(None, (self.status, self.trouble))),
             "version": __version__,
         }
 

@@ -1,8 +1,10 @@
-"""Taking accepted records back: the daemon's answers are withdrawn, and people are asked in its place.
+"""Taking accepted records back: the service's answers are withdrawn, and people are asked in its place.
 
 For some records at a time: first the answers go, then the records are put back. Killed in between, it leaves records of
-the accept route without an answer of the daemon's, which the next revocation finds and finishes. The other way round
-would not do: on any other route the daemon's answer counts as one that a person gave with its account.
+the accept route without an answer of the service's, which the next revocation finds and finishes. The other way round
+would not do: on any other route that answer counts as one that a person gave with the service's account.
+
+Whose service it was that accepted them does not matter.
 """
 
 from __future__ import annotations
@@ -21,6 +23,7 @@ from argilla_loop.loop import PoolSource, Turn
 from argilla_loop.observability.progress import progress
 from argilla_loop.policy.answers import LabelRule, examples_from
 from argilla_loop.policy.certainty import best
+from argilla_loop.policy.matching import all_examples
 from argilla_loop.policy.plan import NextBatch, head_of_latest
 from argilla_loop.policy.revocation import (
     Which,
@@ -46,7 +49,7 @@ def take_back(
     rule: LabelRule,
     on_chunk: Callable[[int], object] = lambda _: None,
 ) -> None:
-    """Withdraw the daemon's answers on ``records`` and put them before people; safe to kill and to repeat.
+    """Withdraw the services' answers on ``records`` and put them before people; safe to kill and to repeat.
 
     Args:
         dataset: where they lie.
@@ -90,9 +93,10 @@ def model_of_people(
         rule=rule,
         min_submitted=dataset.info.min_submitted,
     )
-    examples = {example.id: example for example in (*pool.examples(), *answered)}
     try:
-        return learner.fit(list(examples.values()), pool=sample, previous=head_of_latest(records))
+        return learner.fit(
+            all_examples(pool.examples(), answered), pool=sample, previous=head_of_latest(records)
+        )
     except TrainingError as error:
         log.warning("training_impossible", reason=str(error), then="asking without suggestions")
         return None

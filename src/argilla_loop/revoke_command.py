@@ -10,16 +10,22 @@ from rich.table import Table
 
 from argilla_loop.argilla.connection import Connection
 from argilla_loop.argilla.dataset import ArgillaDataset
-from argilla_loop.argilla.schema import find_dataset, find_workspace, labels_of, verify_dataset
 from argilla_loop.domain import LoggedRecord, Model
-from argilla_loop.errors import RetryableError, SchemaError, SettingsError
-from argilla_loop.learning.learner import build_learner
-from argilla_loop.learning.vectors import PoolVectors
+from argilla_loop.errors import RetryableError, SettingsError
+from argilla_loop.learning.learner import ClassyLearner
 from argilla_loop.policy.revocation import Which, is_half_revoked, is_settled, revocable
 from argilla_loop.revoke import model_of_people, take_back
 from argilla_loop.selection import Selection
-from argilla_loop.service import connect_with, pool_source, rules
 from argilla_loop.settings import Settings
+from argilla_loop.wiring import (
+    connect_with,
+    dataset_of,
+    existing_dataset,
+    learner_of,
+    pool_source,
+    rules,
+    vectors_of,
+)
 
 
 def revoke(
@@ -42,10 +48,11 @@ def revoke(
     Raises:
         SettingsError: ``which`` names a label that the dataset doesn't have.
         SchemaError: there is no working dataset, or it is another one.
+        ModelError: the model is not to be used, see ``wiring.learner_of``.
         RetryableError, FatalError: Argilla is away or refuses.
     """
     connection = connect_with(settings)
-    dataset = _dataset(settings, connection)
+    dataset = dataset_of(settings, connection, existing_dataset(settings, connection))
     if unknown := which.labels - set(dataset.info.labels):
         raise SettingsError(
             f"no such label: {', '.join(sorted(unknown))} (there are: {', '.join(dataset.info.labels)})"
@@ -60,6 +67,7 @@ def revoke(
     if dry_run:
         out.print("nothing was changed (--dry-run)")
         return
+    learner = learner_of(settings)  # a model that is refused is refused before anything is asked or changed
     if not confirm(f"Take back {len(chosen):,} records?"):
         out.print("nothing was changed")
         return
@@ -69,7 +77,7 @@ def revoke(
         take_back(
             dataset,
             chosen,
-            lambda: _model(settings, connection, dataset, records),
+            lambda: _model(settings, connection, dataset, records, learner),
             rule=settings.label_rule,
             on_chunk=sizes.append,
         )
@@ -83,33 +91,16 @@ def revoke(
     out.print(f"taken back: {len(chosen):,} records")
 
 
-def _dataset(settings: Settings, connection: Connection) -> ArgillaDataset:
-    existing = find_dataset(connection, find_workspace(connection, settings.workspace), settings.dataset)
-    if existing is None or existing["status"] == "draft":
-        raise SchemaError(
-            f"dataset {settings.dataset!r} does not exist in workspace {settings.workspace!r}: check dataset "
-            "and workspace in the settings"
-        )
-    labels = tuple(settings.labels) or labels_of(connection, existing)
-    return ArgillaDataset(
-        connection, verify_dataset(connection, existing, workspace=settings.workspace, labels=labels)
-    )
-
-
 def _model(
-    settings: Settings, connection: Connection, dataset: ArgillaDataset, records: Sequence[LoggedRecord]
+    settings: Settings,
+    connection: Connection,
+    dataset: ArgillaDataset,
+    records: Sequence[LoggedRecord],
+    learner: ClassyLearner,
 ) -> Model | None:
     """What makes the suggestions: the model of a turn that learns from people only."""
     pool = pool_source(settings, dataset.info.labels, connection).current()
-    learner = build_learner(
-        settings.model,
-        settings.precision,
-        settings.cache_dir,
-        settings.seed,
-        head=settings.head,
-        self_training_weight=settings.self_training_weight,
-    )
-    vectors = PoolVectors(learner.uncached_encoder, settings.cache_dir / "vectors", seed=settings.seed)
+    vectors = vectors_of(settings, learner)
     try:
         sample = Selection(vectors, rules(settings, dataset.info)).sample(pool)
         return model_of_people(dataset, records, pool, learner, sample, rule=settings.label_rule)

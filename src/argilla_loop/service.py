@@ -1,4 +1,4 @@
-"""The process: wiring, wake-ups, starting over when Argilla was emptied, ending cleanly on a signal."""
+"""The process: wake-ups, starting over when Argilla was emptied, ending cleanly on a signal."""
 
 from __future__ import annotations
 
@@ -7,24 +7,25 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 
 import structlog
 
 from argilla_loop import __version__, evidence
-from argilla_loop.argilla.connection import Connection, GoneError, connect
-from argilla_loop.argilla.dataset import ArgillaDataset
+from argilla_loop.argilla.connection import SHUT_OUT, Connection, ForeignReplyError, GoneError
+from argilla_loop.argilla.description import Description
 from argilla_loop.argilla.guidelines import Guidelines
 from argilla_loop.argilla.lease import SIGNS, Lease
 from argilla_loop.argilla.listener import Listener, Search
 from argilla_loop.argilla.patience import patiently
 from argilla_loop.argilla.query import DONE_IN_BATCH
-from argilla_loop.argilla.rows import ArgillaRows
-from argilla_loop.argilla.schema import DatasetInfo, ensure_dataset, find_dataset, find_workspace, labels_of
-from argilla_loop.errors import CredentialsError, FatalError, RetryableError
-from argilla_loop.identity import Identity, identity_of
+from argilla_loop.argilla.schema import DatasetInfo, labels_of
+from argilla_loop.blindness import Blindness
+from argilla_loop.errors import ArgillaLoopError, CredentialsError, FatalError, RetryableError
+from argilla_loop.identity import Identity, identity_of, remember_dataset, working_dataset
 from argilla_loop.learning.files import keep_to_oneself
-from argilla_loop.learning.learner import ClassyLearner, build_learner
+from argilla_loop.learning.learner import ClassyLearner
 from argilla_loop.learning.vectors import PoolVectors
 from argilla_loop.loop import Loop, Turn
 from argilla_loop.measure import measure
@@ -34,13 +35,22 @@ from argilla_loop.observability import systemd
 from argilla_loop.observability.heartbeat import heartbeat, heartbeat_file
 from argilla_loop.observability.logs import trail
 from argilla_loop.observability.metrics import TURNS, WRITER
-from argilla_loop.policy.plan import MAX_BATCH, Step
+from argilla_loop.other_users import OtherUsers
+from argilla_loop.policy.plan import Step
 from argilla_loop.pool import WatchedPool
 from argilla_loop.revoke import FailedAudits
-from argilla_loop.selection import Rules
 from argilla_loop.settings import Settings
 from argilla_loop.story import tell, told_in_short
 from argilla_loop.webhook import WebhookKeeper
+from argilla_loop.wiring import (
+    connect_with,
+    dataset_of,
+    ensured_dataset,
+    learner_of,
+    pool_source,
+    rules,
+    vectors_of,
+)
 
 log = structlog.get_logger(__name__)
 
@@ -67,11 +77,14 @@ class Service:
         reload: Callable[[], Settings] | None = None,
     ) -> None:
         self._settings, self._watcher, self._reload = settings, on_turn, reload
+        self._wired = settings  # those that the connection was made with
+        self._reading = threading.Lock()  # the thread of the signals and the service's own
         self._stopping = threading.Event()
         self._listener: Listener | None = None
         self._learner: ClassyLearner | None = None
         self._vectors: PoolVectors | None = None
         self._connection: Connection | None = None
+        self._pool: WatchedPool | None = None
         self._told: Step | None = None
         self._lease: Lease | None = None
         self._identity: Identity | None = None
@@ -99,8 +112,8 @@ class Service:
                     if listener is not None:
                         self._listener = listener
                         systemd.ready()
-                        # stop() may have come before there was a listener to stop
-                        if not self._stopping.is_set():
+                        # stop() or reload() may have come before there was a listener to stop
+                        if not self._stopping.is_set() and self._settings is self._wired:
                             listener.run()
                 except GoneError as error:
                     log.warning(
@@ -108,7 +121,7 @@ class Service:
                     )
                     self._stopping.wait(self._settings.poll_interval)
                 except CredentialsError:
-                    if not self._has_new_secrets():
+                    if not self._has_new_secrets("Argilla refuses those we had"):
                         raise
         if self._vectors is not None:
             self._vectors.close()
@@ -119,6 +132,14 @@ class Service:
         self._stopping.set()
         if self._listener is not None:
             self._listener.stop()
+
+    def reload(self) -> None:
+        """Read key and headers again, and start over with them where they are others. Never raises."""
+        if self._has_new_secrets("we were asked to"):
+            if self._listener is not None:
+                self._listener.stop()
+        else:
+            log.info("reloaded", secrets="as they were")
 
     def wake(self) -> None:
         """Look at Argilla now."""
@@ -144,62 +165,80 @@ class Service:
         finally:
             over.set()
             signs.join()
+            writer = self._lease is not None and self._lease.is_held
             if self._lease is not None:
                 self._lease.release()
+            self._webhook.pause(writer=writer)
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
             if self._identity is not None:
                 self._identity.close()
                 self._identity = None
 
-    def _has_new_secrets(self) -> bool:
-        """Whether key or headers are others by now, as after a rotation; they are ours from then on."""
-        fresh = self._reload() if self._reload else self._settings
-        secrets = {"api_key": fresh.api_key, "headers": fresh.headers}
-        if all(getattr(self._settings, name) == value for name, value in secrets.items()):
+    def _has_new_secrets(self, why: str) -> bool:
+        """Whether key or headers are others than we connected with, as after a rotation; they are ours from then on."""
+        with self._reading:
+            return self._read_secrets(why)
+
+    def _read_secrets(self, why: str) -> bool:
+        try:
+            fresh = self._reload() if self._reload else self._settings
+        except Exception as error:  # noqa: BLE001  half written, gone, wrong: the old ones may still do
+            said = str(error) if isinstance(error, ArgillaLoopError) else type(error).__name__
+            log.warning("settings_not_read_again", error=said, then="keeping those we have")
             return False
-        self._settings = self._settings.model_copy(update=secrets)
-        log.info("secrets_read_again", why="Argilla refused those we had")
+        secrets = {"api_key": fresh.api_key, "headers": fresh.headers}
+        if any(getattr(self._settings, name) != value for name, value in secrets.items()):
+            self._settings = self._settings.model_copy(update=secrets)
+        if all(getattr(self._wired, name) == value for name, value in secrets.items()):
+            return False
+        log.info("secrets_read_again", why=why)
         return True
+
+    @contextmanager
+    def _let_in_again(self) -> Iterator[None]:
+        """Where a proxy shuts us out, see whether our headers were rotated, and start over with the new ones."""
+        try:
+            yield
+        except ForeignReplyError as error:
+            if error.status in SHUT_OUT and self._has_new_secrets("a proxy shuts us out") and self._listener:
+                self._listener.stop()
+            raise
 
     def _start(self) -> Listener:
         systemd.alive()
         try:
-            return self._wire()
-        except RetryableError:
+            with self._let_in_again():
+                return self._wire()
+        except RetryableError as error:
             systemd.ready()  # nothing is wrong with us: a boot must not wait until Argilla is back
-            self._monitor.status = "waiting for Argilla"
+            # where something else answers, api_url may be wrong: people must be able to see it
+            why = f": {error}" if isinstance(error, ForeignReplyError) else ""
+            self._monitor.status = f"waiting for Argilla{why}"
             systemd.alive(self._monitor.status)
             raise
 
     def _wire(self) -> Listener:
-        settings = self._settings
-        if self._connection is not None:
-            self._connection.close()
-        connection = self._connection = connect_with(settings)
+        """Connect anew; the connection before stays open until then, as the lease may have to be let go over it."""
+        settings = self._wired = self._settings
+        with ExitStack() as in_vain:
+            connection = connect_with(settings)
+            in_vain.callback(connection.close)
+            listener = self._listener_over(connection, settings)
+            in_vain.pop_all()
+        before, self._connection = self._connection, connection
+        if before is not None:
+            before.close()
+        return listener
+
+    def _listener_over(self, connection: Connection, settings: Settings) -> Listener:
         log.info(
             "connected", server=connection.server_version, user=connection.username, role=connection.role
         )
-        workspace = find_workspace(connection, settings.workspace)
-        existing = find_dataset(connection, workspace, settings.dataset)
-        labels = tuple(settings.labels) or (labels_of(connection, existing) if existing else ())
-        # a foreign schema shows before a long pool is read
-        info = self._ensure(connection, labels) if labels else None
-
-        pool = pool_source(settings, labels, connection)
-        pool.current()
-        if info is None:
-            info = self._ensure(connection, tuple(pool.report.labels) if pool.report else ())
-        learner = self._learner = self._learner or build_learner(
-            settings.model,
-            settings.precision,
-            settings.cache_dir,
-            settings.seed,
-            head=settings.head,
-            self_training_weight=settings.self_training_weight,
-            fingerprint=settings.model_fingerprint,
-        )
-        vectors = self._vectors = self._vectors or PoolVectors(
-            learner.uncached_encoder, settings.cache_dir / "vectors", seed=settings.seed
-        )
+        info, pool = self._dataset_and_pool(connection)
+        learner = self._learner = self._learner or learner_of(settings)
+        vectors = self._vectors = self._vectors or vectors_of(settings, learner)
         vectors.follow(pool.current())
         threading.Thread(target=self._warm_up, args=(learner,), name="warm-up", daemon=True).start()
 
@@ -211,9 +250,7 @@ class Service:
             token=identity.token,
             seconds=settings.lease_seconds,
         )
-        dataset = ArgillaDataset(
-            connection, info, before_write=lease.confirm, render_html=settings.render_html
-        )
+        dataset = dataset_of(settings, connection, info, before_write=lease.confirm)
         decided = rules(settings, info)
         if settings.auto_validate and decided.bar is None:
             log.warning(
@@ -223,31 +260,44 @@ class Service:
             dataset, pool, learner, vectors, decided, revoke=settings.on_failed_audit == "revoke"
         )
 
-        guidelines = Guidelines(connection, info, before_write=lease.confirm)
-        notices = Notices(guidelines, settings.min_examples_per_label)
+        notices = Notices(
+            Description(connection, info, before_write=lease.confirm),
+            Guidelines(connection, info, before_write=lease.confirm),
+            settings.min_examples_per_label,
+        )
+        other_users = OtherUsers(connection, info.workspace)
 
         def on_turn(turn: Turn) -> None:
             self._on_turn(turn)
+            other_users(turn)
             failed_audits(turn)
             if settings.notices:
                 notices(turn)
 
+        blindness = Blindness(connection, dataset, decided.label_rule, before_write=lease.confirm)
         loop = Loop(dataset, pool, learner, vectors, decided, on_turn=on_turn)
 
         def due(search: Search) -> bool:
             systemd.alive()  # a try that fails because Argilla is away is no reason to restart us
-            held = lease.hold()
-            WRITER.set(held)
-            if not held:
-                self._monitor.status = "standing by: another service writes to the dataset"
-            return held and loop.due(search)
+            with self._let_in_again():
+                held = lease.hold()
+                WRITER.set(held)
+                if not held:
+                    self._monitor.status = "standing by: another service writes to the dataset"
+                    loop.forget()
+                    return False
+                blindness.look()
+                due = loop.due(search)
+            self._monitor.trouble = loop.trouble
+            return due
 
         def act(records: object, search: Search) -> bool:
             trail.next_turn()
-            with TURNS.labels("failed").count_exceptions():
+            with TURNS.labels("failed").count_exceptions(), self._let_in_again():
+                blindness.restore()  # a turn grants by checks, so they must have been blind
                 return loop.act(records, search)
 
-        self._webhook.follow(connection, info)
+        self._webhook.follow(connection, replace(info, name=settings.dataset))  # known there by that name
         return Listener(
             dataset,
             DONE_IN_BATCH,
@@ -260,16 +310,23 @@ class Service:
             ends_with=(FatalError, GoneError),
         )
 
-    def _ensure(self, connection: Connection, labels: tuple[str, ...]) -> DatasetInfo:
+    def _dataset_and_pool(self, connection: Connection) -> tuple[DatasetInfo, WatchedPool]:
+        """The working dataset, made where it is missing, and the pool, which may have to say what labels there are."""
         settings = self._settings
-        return ensure_dataset(
-            connection,
-            workspace=settings.workspace,
-            name=settings.dataset,
-            labels=labels,
-            guidelines=settings.guidelines,
-            min_submitted=settings.min_submitted,
-        )
+        existing = working_dataset(settings, connection).dataset
+        labels = tuple(settings.labels) or (labels_of(connection, existing) if existing else ())
+        # a foreign schema shows before a long pool is read
+        info = ensured_dataset(settings, connection, labels) if labels else None
+
+        pool = pool_source(settings, labels, connection)
+        pool.fall_back_on(self._pool)
+        pool.current()
+        self._pool = pool
+        if info is None:
+            found = tuple(pool.report.labels) if pool.report else ()
+            info = ensured_dataset(settings, connection, found)
+        remember_dataset(settings, info.id)
+        return info, pool
 
     def _on_look(self) -> None:
         heartbeat.looked()
@@ -302,79 +359,8 @@ class Service:
         )
 
 
-def rules(settings: Settings, info: DatasetInfo) -> Rules:
-    """What the operator decided, as the loop takes it.
-
-    Where a record needs several answers the service validates nothing: one answer of its own would leave the record in
-    everybody's queue.
-    """
-    auto_validate = settings.auto_validate and info.min_submitted == 1
-    return Rules(
-        slice_size=settings.slice_size,
-        accept_limit=min(settings.accept_limit, MAX_BATCH - settings.slice_size),
-        min_examples_per_label=settings.min_examples_per_label,
-        min_accept_examples=settings.min_accept_examples,
-        strategy=settings.strategy,
-        candidates=settings.candidates,
-        certainty_threshold=settings.certainty_threshold if auto_validate else None,
-        target_precision=settings.target_precision,
-        min_precision=settings.min_precision,
-        confidence=settings.confidence,
-        promise=settings.promise,
-        audit_rate=settings.audit_rate,
-        evaluation_share=settings.evaluation_share,
-        label_rule=settings.label_rule,
-        train_on_model=settings.train_on == "human+model",
-        self_training_ratio=settings.self_training_ratio,
-        seed=settings.seed,
-    )
-
-
-def connect_with(settings: Settings) -> Connection:
-    """Connect as ``settings`` say."""
-    return connect(
-        str(settings.api_url),
-        settings.api_key.get_secret_value(),
-        headers={name: value.get_secret_value() for name, value in settings.headers.items()},
-        timeout=settings.request_timeout,
-        ca_file=settings.ca_file,
-    )
-
-
-def pool_source(settings: Settings, labels: tuple[str, ...], connection: Connection | None) -> WatchedPool:
-    """The pool that ``settings`` describe; read when first asked for, and again when its source changes.
-
-    Args:
-        settings: for ``pool`` and the cache folder.
-        labels: all there are; empty takes those of the label column.
-        connection: needed where the pool is an Argilla dataset.
-    """
-    rows = argilla_rows(settings, connection) if connection is not None else None
-    return WatchedPool(
-        settings.pool,
-        labels=labels or None,
-        cache_dir=settings.cache_dir,
-        argilla_rows=rows,
-        argilla_revision=rows.revision if rows else None,
-    )
-
-
-def argilla_rows(settings: Settings, connection: Connection) -> ArgillaRows | None:
-    """The rows of the pool where it is an Argilla dataset."""
-    pool = settings.pool
-    if pool.source != "argilla" or pool.dataset is None:
-        return None
-    return ArgillaRows(
-        connection,
-        workspace=pool.workspace or settings.workspace,
-        dataset=pool.dataset,
-        text_field=pool.text_column,
-        question=pool.label_column or "label",
-    )
-
-
 def run_until_signalled(service: Service) -> None:
-    """Run ``service`` until SIGTERM or SIGINT; to be called from the main thread.
+    """Run ``service`` until SIGTERM or SIGINT; SIGHUP reloads its secrets. To be called from the main thread.
 
     The service works in a thread and the main thread waits for signals, so that one is answered at once whatever is
     being computed. A second signal, or ``STOP_GRACE`` seconds, ends the process in the middle of a turn: that is safe,
@@ -397,13 +383,17 @@ def run_until_signalled(service: Service) -> None:
         number = None
         while worker.is_alive() and number is None:
             number = signalled(0.2)
+            if number == signal.SIGHUP:
+                service.reload()
+                number = None
         if number is not None:
             log.info("stopping", signal=signal.Signals(number).name)
             systemd.stopping()
             service.stop()
             deadline = time.monotonic() + STOP_GRACE
-            while worker.is_alive() and time.monotonic() < deadline and signalled(0.05) is None:
-                pass
+            while worker.is_alive() and time.monotonic() < deadline:
+                if signalled(0.05) not in (None, signal.SIGHUP):
+                    break
             if worker.is_alive():
                 log.warning(
                     "stopped_in_the_middle", note="what was not logged is done again at the next start"
@@ -414,12 +404,17 @@ def run_until_signalled(service: Service) -> None:
 
 @contextmanager
 def _signals() -> Iterator[Callable[[float], int | None]]:
-    """Collect SIGTERM and SIGINT; yields a function that waits some seconds for the next one.
+    """Collect SIGTERM, SIGINT and SIGHUP; yields a function that waits some seconds for the next one.
+
+    A SIGHUP that is ignored, as under nohup, stays so.
 
     By handlers and not by masks: threads that libraries start before us would not carry the mask, and take the signal.
     """
     caught: queue.SimpleQueue[int] = queue.SimpleQueue()  # its put() may be called from a handler
-    before = {n: signal.signal(n, lambda n, _: caught.put(n)) for n in (signal.SIGTERM, signal.SIGINT)}
+    taken = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        taken.append(signal.SIGHUP)
+    before = {n: signal.signal(n, lambda n, _: caught.put(n)) for n in taken}
 
     def signalled(within: float) -> int | None:
         with suppress(queue.Empty):
@@ -430,4 +425,4 @@ def _signals() -> Iterator[Callable[[float], int | None]]:
         yield signalled
     finally:
         for number, handler in before.items():
-            signal.signal(number, handler)
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -6,10 +6,13 @@ nested keys with a double underscore), secrets directory, TOML file, default.
 
 from __future__ import annotations
 
+import json
 import os
 import re
+from collections.abc import Mapping
 from difflib import get_close_matches
 from pathlib import Path
+from reprlib import Repr
 from typing import Annotated, Any, Literal
 
 from pydantic import (
@@ -26,17 +29,23 @@ from pydantic import (
 )
 from pydantic_settings import (
     BaseSettings,
+    EnvSettingsSource,
+    InitSettingsSource,
     PydanticBaseSettingsSource,
     SettingsConfigDict,
-    TomlConfigSettingsSource,
 )
 
 from argilla_loop.errors import SettingsError
+from argilla_loop.settings_file import HINT, FileValues
 
 ENV_PREFIX = "ARGILLA_LOOP_"
 CONFIG_ENV = "ARGILLA_LOOP_CONFIG"  # read by the command line: which TOML file
 HEADER_NAME = re.compile(r"[A-Za-z0-9!#$%&'*+.^_`|~-]+")  # RFC 9110, token
+NEAR = 0.8  # how much a variable's name must be like a setting's to be taken for it
 MAX_SLICE = 500  # the most records that one request to Argilla takes: a batch is logged whole or not at all
+
+_SHORT = Repr()  # of what was given: a line of it, however large and deep it is
+_SHORT.maxstring = _SHORT.maxother = _SHORT.maxlong = 80
 
 
 def _as_list(value: object) -> object:
@@ -175,9 +184,15 @@ class Settings(BaseSettings):
         description="PEM file of the authority that signed Argilla's certificate, where it is not a public one.",
     )
     workspace: str = Field("argilla", description="Workspace of the working dataset; must exist.")
-    dataset: str = Field("argilla-loop", description="Working dataset; created when missing, never emptied.")
+    dataset: str = Field(
+        "argilla-loop",
+        max_length=200,  # as Argilla
+        description="Working dataset; created when missing, never emptied.",
+    )
     guidelines: str | None = Field(
-        None, description="Guidelines shown to annotators when the dataset is created."
+        None,
+        max_length=10_000,  # as Argilla
+        description="Guidelines shown to annotators when the dataset is created.",
     )
     render_html: bool = Field(
         default=False,
@@ -186,7 +201,7 @@ class Settings(BaseSettings):
     )
     notices: bool = Field(
         default=True,
-        description="Whether a section of the dataset's guidelines tells annotators how things stand.",
+        description="Whether the label question's description tells annotators how things stand.",
     )
     min_submitted: int = Field(
         1, ge=1, le=50, description="Submitted answers a record needs; used when the dataset is created."
@@ -436,14 +451,16 @@ class Settings(BaseSettings):
     @classmethod
     def settings_customise_sources(
         cls,
-        settings_cls: type[BaseSettings],
+        settings_cls: type[BaseSettings],  # noqa: ARG003  pydantic-settings' signature
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
         dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003  .env is compose's business, not ours
         file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
-        """Order of the sources, the first wins."""
-        return (init_settings, env_settings, file_secret_settings, TomlConfigSettingsSource(settings_cls))
+        """Order of the sources, the first wins; a file's values come after them."""
+        if isinstance(env_settings, EnvSettingsSource):
+            env_settings.env_vars = _known_variables(env_settings.env_vars)
+        return (init_settings, env_settings, file_secret_settings)
 
 
 def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
@@ -456,23 +473,40 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
     Raises:
         SettingsError: one line for each thing that is wrong, with its key and what would be right.
     """
-    if config is not None and not config.is_file():
-        raise SettingsError(f"settings file {config} does not exist: give the path of a TOML file")
-    _refuse_unknown_environment()
+    file = FileValues(config)
 
     class FromFile(Settings):
         model_config = SettingsConfigDict(
-            toml_file=config, secrets_dir=_secrets_dirs(), env_prefix=ENV_PREFIX, title="Settings"
+            secrets_dir=_secrets_dirs(), env_prefix=ENV_PREFIX, title="Settings"
         )
+
+        @classmethod
+        def settings_customise_sources(
+            cls, settings_cls: type[BaseSettings], *sources: Any, **named: Any
+        ) -> tuple[PydanticBaseSettingsSource, ...]:
+            others = super().settings_customise_sources(settings_cls, *sources, **named)
+            return (*others, InitSettingsSource(settings_cls, file.values))
 
     try:
         return FromFile(**overrides)
     except ValidationError as error:
-        reasons = "; ".join(_explain(item) for item in error.errors(include_input=True))
-        raise SettingsError(reasons) from None
-    except (ValueError, OSError) as error:  # TOML syntax, unreadable file, JSON in an environment variable
-        reason = " ".join(str(error).split())
-        raise SettingsError(f"settings cannot be read ({config or 'environment'}): {reason}") from None
+        if config is None and any(
+            item["loc"] == ("pool",) and item["type"] == "missing" for item in error.errors()
+        ):
+            reason = f"a settings file is needed, which says where the texts are: -c FILE ({HINT})"
+        else:
+            reason = "; ".join(_explain(item) for item in error.errors(include_input=True))
+    except RecursionError:
+        reason = f"settings cannot be read ({config or 'environment'}): nested too deeply"
+    except (
+        ValueError,
+        OSError,
+        MemoryError,
+    ) as error:  # an unreadable secret, JSON in an environment variable
+        said = " ".join(str(error).split()) or type(error).__name__
+        reason = f"settings cannot be read ({config or 'environment'}): {said}"
+    # outside the handlers: what was caught holds values, this holds none
+    raise SettingsError(file.hide(reason))
 
 
 def _secrets_dirs() -> list[Path]:
@@ -487,25 +521,71 @@ def table_of(name: str) -> type[BaseModel] | None:
     return kind if isinstance(kind, type) and issubclass(kind, BaseModel) else None
 
 
-def _refuse_unknown_environment() -> None:
-    tables = {
+def secrets_of_environment() -> list[str]:
+    """What the environment holds as key and headers, to be kept out of the log before any setting is read."""
+    found = []
+    for variable, value in os.environ.items():
+        name = variable.upper()
+        if name == f"{ENV_PREFIX}API_KEY" or name.startswith(f"{ENV_PREFIX}HEADERS"):
+            found.append(value)
+            try:
+                headers = json.loads(value) if name == f"{ENV_PREFIX}HEADERS" else {}
+            except (ValueError, RecursionError):  # broken, and hidden as a whole
+                continue
+            if isinstance(headers, dict):
+                found += [header for header in headers.values() if isinstance(header, str)]
+    return [value for value in found if value.strip()]
+
+
+def unknown_variables() -> dict[str, str | None]:
+    """Environment variables that look like settings and are none, with the one that may have been meant.
+
+    They are not refused: Kubernetes sets ``ARGILLA_LOOP_SERVICE_HOST`` and more for a Service called argilla-loop.
+    """
+    known = {
+        name: f"{ENV_PREFIX}{name}".upper()
+        for name in [
+            *Settings.model_fields,
+            *(f"{table}__{name}" for table, names in _tables().items() for name in names),
+        ]
+    }
+    unknown = {}
+    for variable in os.environ:
+        if variable.upper().startswith(ENV_PREFIX) and not _is_known(variable):
+            name = variable[len(ENV_PREFIX) :].lower()
+            close = get_close_matches(name, known, n=1, cutoff=NEAR)
+            unknown[variable] = known[close[0]] if close else None
+    return unknown
+
+
+def _tables() -> dict[str, set[str]]:
+    return {
         name: set(table.model_fields)
         for name in Settings.model_fields
         if (table := table_of(name)) is not None
     }
-    for variable in os.environ:
-        if not variable.upper().startswith(ENV_PREFIX) or variable.upper() == CONFIG_ENV:
-            continue
-        head, _, tail = variable[len(ENV_PREFIX) :].lower().partition("__")
-        if head == "headers" or (
-            head in Settings.model_fields and (not tail or tail in tables.get(head, ()))
-        ):
-            continue
-        known = [ENV_PREFIX + name.upper() for name in Settings.model_fields]
-        known += [f"{ENV_PREFIX}{table}__{name}".upper() for table, names in tables.items() for name in names]
-        raise SettingsError(
-            f"environment variable {variable} is unknown{_did_you_mean(variable.upper(), known)}"
-        )
+
+
+def _is_known(variable: str) -> bool:
+    if variable.upper() == CONFIG_ENV:
+        return True
+    head, _, tail = variable[len(ENV_PREFIX) :].lower().partition("__")
+    return head == "headers" or (
+        head in Settings.model_fields and (not tail or tail in _tables().get(head, ()))
+    )
+
+
+def _known_variables(variables: Mapping[str, str | None]) -> dict[str, Any]:
+    """Those of ``variables`` that are settings, the key wrapped: an unknown one in a table would be refused."""
+    known: dict[str, Any] = {
+        name: value
+        for name, value in variables.items()
+        if name.upper().startswith(ENV_PREFIX) and _is_known(name)
+    }
+    for name, value in known.items():
+        if name.upper() == f"{ENV_PREFIX}API_KEY":
+            known[name] = SecretStr(value)
+    return known
 
 
 def _did_you_mean(name: str, known: list[str]) -> str:
@@ -526,7 +606,7 @@ def _explain(item: Any) -> str:
         return message
     # an address may hold a password
     secret = key.partition(".")[0] in ("api_key", "headers", "api_url") or key == "webhook.public_url"
-    shown = "" if secret or item["type"] == "value_error" else f" = {item.get('input')!r}"
+    shown = "" if secret or item["type"] == "value_error" else f" = {_SHORT.repr(item.get('input'))}"
     if not message[1:2].isupper():  # "Input should …", not "URL scheme …"
         message = message[0].lower() + message[1:]
     return f"{key}{shown}: {message}"

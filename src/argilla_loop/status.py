@@ -9,16 +9,17 @@ from rich.markup import escape
 from rich.table import Table
 
 from argilla_loop.acceptance import Acceptance, acceptance, section
-from argilla_loop.argilla.dataset import ArgillaDataset
-from argilla_loop.argilla.lease import Writer, writer_of
-from argilla_loop.argilla.schema import find_dataset, find_workspace, labels_of, verify_dataset
-from argilla_loop.domain import LoggedRecord, Pool
-from argilla_loop.errors import SchemaError
+from argilla_loop.argilla.lease import writer_of
+from argilla_loop.argilla.users import in_words
+from argilla_loop.domain import Pool
 from argilla_loop.evidence import Evidence, known
-from argilla_loop.policy.answers import LabelRule
+from argilla_loop.identity import working_dataset
+from argilla_loop.other_users import STAYS, writer_in_words
+from argilla_loop.policy.answers import LabelRule, validated_by_others
+from argilla_loop.policy.matching import Match, Matcher
 from argilla_loop.policy.progress import BatchProgress, Disagreement, Progress, progress
-from argilla_loop.service import connect_with, pool_source, rules
 from argilla_loop.settings import Settings
+from argilla_loop.wiring import connect_with, dataset_of, existing_dataset, pool_source, rules
 
 SHOWN_BATCHES = 10
 SHOWN_PAIRS = 3
@@ -32,15 +33,10 @@ def status(settings: Settings) -> RenderableType:
         RetryableError, FatalError: Argilla is away or refuses.
     """
     connection = connect_with(settings)
-    existing = find_dataset(connection, find_workspace(connection, settings.workspace), settings.dataset)
-    if existing is None or existing["status"] == "draft":
-        raise SchemaError(
-            f"dataset {settings.dataset!r} does not exist in workspace {settings.workspace!r} yet: "
-            "start `argilla-loop run`, which creates it"
-        )
-    labels = tuple(settings.labels) or labels_of(connection, existing)
-    info = verify_dataset(connection, existing, workspace=settings.workspace, labels=labels)
-    dataset = ArgillaDataset(connection, info)
+    found = working_dataset(settings, connection)
+    info = existing_dataset(settings, connection, found)
+    labels = tuple(settings.labels) or info.labels
+    dataset = dataset_of(settings, connection, info)
     records = list(dataset.scan())
     pool = pool_source(settings, labels, connection).current()
     decided = rules(settings, info)
@@ -60,9 +56,11 @@ def status(settings: Settings) -> RenderableType:
         now,
         settings=settings,
         seeds=_seeds(pool),
-        left=_left(pool, records),
+        match=Matcher().match(pool, records),
         known_of_model=known(settings),
-        writer=writer_of(connection, info.id),
+        writer=writer_in_words(writer_of(connection, info.id), connection),
+        others=in_words(connection, info.workspace, validated_by_others(records, dataset.daemon_id)),
+        note=found.note,
     )
 
 
@@ -72,9 +70,11 @@ def render(
     *,
     settings: Settings,
     seeds: Mapping[str, int],
-    left: int,
+    match: Match,
     known_of_model: Evidence | None = None,
-    writer: Writer | None = None,
+    writer: str = "",
+    others: str = "",
+    note: str | None = None,
 ) -> RenderableType:
     """What ``status`` prints.
 
@@ -83,14 +83,16 @@ def render(
         now: what the service may accept.
         settings: for names.
         seeds: labelled examples that came with the pool, by label.
-        left: unlabelled pool records that are not logged yet.
+        match: how the pool goes together with what is logged.
         known_of_model: what is known of the latest model trained on this machine.
         writer: the service that holds the lease.
+        others: what services of other users validated; empty: nothing.
+        note: what is to be said of the dataset's name.
     """
     scored_by = [model for batch in seen.batches for model in batch.models][-1:]
     current = known_of_model if known_of_model and known_of_model.model in scored_by else None
     parts = [
-        _headline(seen, settings, left, writer),
+        _headline(seen, settings, match, writer, others, note),
         *section(seen, now, current.held_back if current else None),
         _examples(seen, now, seeds),
         _batches(seen),
@@ -123,9 +125,13 @@ def _heads(known_of_model: Evidence) -> Table:
     return table
 
 
-def _headline(seen: Progress, settings: Settings, left: int, writer: Writer | None) -> Table:
+def _headline(
+    seen: Progress, settings: Settings, match: Match, writer: str, others: str, note: str | None
+) -> Table:
     name = escape(f"{settings.workspace} / {settings.dataset}")
     table = Table(title=name, show_header=False, title_justify="left")
+    if note is not None:
+        table.add_row("dataset", escape(note))
     if seen.batches:
         latest = seen.batches[-1]
         waiting = latest.size - latest.done
@@ -133,13 +139,21 @@ def _headline(seen: Progress, settings: Settings, left: int, writer: Writer | No
         table.add_row("batch", f"{latest.number}: {latest.done} of {latest.size} done ({state})")
     else:
         table.add_row("batch", "none yet")
+    left = len(match.left)
     table.add_row("pool left", f"{left:,}" + ("" if left else " (exhausted)"))
+    if match.changed or match.moved:
+        table.add_row(
+            "pool changed",
+            f"{match.changed:,} of its ids have another text in Argilla, {match.moved:,} of its texts another id",
+        )
     kept = f"{_share(seen.agreement)} ({seen.agreed:,} of {seen.answered:,})" if seen.answered else "-"
     table.add_row("suggestions that people kept", kept)
     if seen.disagreement.several:
         table.add_row("people disagree", _disagreement(seen.disagreement, settings.label_rule))
     table.add_row("discarded", f"{seen.discarded:,}")
-    table.add_row("writer", escape(writer.told) if writer else "none: no service runs on this dataset")
+    table.add_row("writer", escape(writer))
+    if others:
+        table.add_row("validated by services of other users", escape(f"{others}; {STAYS}"))
     if seen.unnumbered:
         table.add_row("logged by others", f"{seen.unnumbered:,}")
     return table
@@ -211,7 +225,3 @@ def _seeds(pool: Pool) -> dict[str, int]:
     for example in pool.examples():
         seeds[example.label] = seeds.get(example.label, 0) + 1
     return seeds
-
-
-def _left(pool: Pool, records: list[LoggedRecord]) -> int:
-    return len(pool.unlabelled(excluding={record.id for record in records}))

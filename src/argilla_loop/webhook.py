@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 import time
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -11,12 +12,21 @@ from typing_extensions import Self
 
 from argilla_loop.argilla.connection import Connection
 from argilla_loop.argilla.schema import DatasetInfo
-from argilla_loop.argilla.webhooks import Judge, Registration, Verdict, description_of, ensure_registered
+from argilla_loop.argilla.webhooks import (
+    Judge,
+    Registration,
+    Verdict,
+    description_of,
+    ensure_registered,
+    pause,
+)
 from argilla_loop.errors import FatalError
 from argilla_loop.settings import WebhookSettings
 from argilla_loop.webhook_server import Receiver
 
 log = structlog.get_logger(__name__)
+
+PAUSE_SECONDS = 3.0  # that a stop waits for the webhook to be disabled; Argilla may be away
 
 
 class WebhookKeeper:
@@ -57,6 +67,28 @@ class WebhookKeeper:
     def counts(self) -> Mapping[Verdict, int]:
         """Requests received so far, by verdict."""
         return self._receiver.counts if self._receiver else {}
+
+    def pause(self, *, writer: bool) -> None:
+        """Disable the webhook until the next start, as far as ``PAUSE_SECONDS`` suffice. Never raises.
+
+        Args:
+            writer: whether we wrote to the dataset until now, see ``webhooks.pause``.
+        """
+        ours, followed = self._ours, self._followed
+        if ours is None or followed is None:
+            return
+        connection, info = followed
+
+        def work() -> None:
+            try:
+                if pause(connection, description_of(info.workspace, info.name), ours, alone=writer):
+                    log.info("webhook_paused", webhook=ours.id)
+            except Exception as error:  # noqa: BLE001  whatever ends the service, this is not what is wrong
+                log.info("webhook_not_paused", why=f"{error or type(error).__name__}")
+
+        thread = threading.Thread(target=work, name="webhook-pause", daemon=True)
+        thread.start()
+        thread.join(PAUSE_SECONDS)
 
     def close(self) -> None:
         """Stop listening; the webhook stays registered, for the next start."""

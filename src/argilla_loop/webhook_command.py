@@ -7,8 +7,8 @@ from typing import Literal
 from rich.console import Console
 
 from argilla_loop.argilla.webhooks import description_of, remove, switch
-from argilla_loop.service import connect_with
 from argilla_loop.settings import Settings
+from argilla_loop.wiring import connect_with
 
 DONE = {"remove": "removed", "disable": "disabled", "enable": "enabled"}
 

@@ -116,6 +116,10 @@ class _Handler(Handler):
         self.server.receiver.take(verdict)
         self.reply(verdict.status)
 
+    def refuse(self, status: int) -> None:
+        self.server.receiver.take(Verdict.MALFORMED)
+        super().refuse(status)
+
     def _verdict(self) -> Verdict:
         length = self.headers.get("Content-Length", "")
         if not (length.isascii() and length.isdigit()):
@@ -125,4 +129,4 @@ class _Handler(Handler):
         body = self.rfile.read(int(length))
         if len(body) < int(length):
             return Verdict.MALFORMED
-        return self.server.receiver.judge.verdict(dict(self.headers.items()), body)
+        return self.server.receiver.judge.verdict(self.headers.items(), body)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, Protocol
 
 import httpx
@@ -15,6 +15,9 @@ from argilla_loop.argilla.query import ALL, DONE_IN_BATCH, IN_BATCH, Query
 from argilla_loop.argilla.schema import ensure_dataset
 from argilla_loop.domain import LoggedRecord, NewRecord, Route
 from argilla_loop.embedded import EmbeddedServer
+from argilla_loop.policy.answers import accepted_by_model, human_answers, validated_by_others
+from argilla_loop.policy.revocation import is_half_revoked
+from argilla_loop.policy.text_keys import kept_of
 
 LABELS = ("World", "Sports")
 
@@ -104,9 +107,10 @@ def test_what_is_logged_is_what_is_seen(working: tuple[WorkingDataset, Annotator
     assert dataset.log([new("a"), new("b", label=None)]) == []
     seen = by_id(dataset)
     assert seen["a"] == LoggedRecord(
-        "a", "text of a", 0, Route.ASK, 0.75, "abc123", suggestion="Sports", prediction="Sports"
-    )
-    assert seen["b"] == LoggedRecord("b", "text of b", 0, Route.ASK)
+        "a", "text of a", 0, Route.ASK, 0.75, "abc123", suggestion="Sports", prediction="Sports",
+        text_key=kept_of("text of a"),
+    )  # fmt: skip
+    assert seen["b"] == LoggedRecord("b", "text of b", 0, Route.ASK, text_key=kept_of("text of b"))
 
 
 def test_a_text_comes_back_as_it_was_given(working: tuple[WorkingDataset, Annotator]) -> None:
@@ -129,8 +133,9 @@ def test_what_people_judge_blindly_shows_no_suggestion(
     dataset, _ = working
     dataset.log([record])
     assert by_id(dataset)["a"] == LoggedRecord(
-        "a", "text of a", 0, record.route, 0.75, "abc123", None, "Sports", record.threshold, record.held_back
-    )
+        "a", "text of a", 0, record.route, 0.75, "abc123", None, "Sports", record.threshold, record.held_back,
+        text_key=kept_of("text of a"),
+    )  # fmt: skip
 
 
 def test_logging_twice_is_logging_once(working: tuple[WorkingDataset, Annotator]) -> None:
@@ -267,6 +272,59 @@ def test_the_daemons_answers_are_withdrawn_and_nobody_elses(
         assert all(a.user_id != dataset.daemon_id for i in "bcd" for a in seen[i].answers)
 
 
+@pytest.fixture
+def standby(
+    working: tuple[WorkingDataset, Annotator], request: pytest.FixtureRequest
+) -> Iterator[tuple[WorkingDataset, WorkingDataset, Annotator]]:
+    """The same dataset as another user's service sees it, beside the first and a person."""
+    dataset, person = working
+    if isinstance(dataset, MemoryDataset):
+        yield dataset, dataset.seen_by("standby"), person
+        return
+    server: EmbeddedServer = request.getfixturevalue("argilla_server")
+    connection = connect(server.url, server.credentials.owner.api_key)
+    yield dataset, ArgillaDataset(connection, dataset.info), person
+    connection.close()
+
+
+def test_what_one_users_service_validated_another_users_knows_for_the_models(
+    standby: tuple[WorkingDataset, WorkingDataset, Annotator],
+) -> None:
+    """And the other way round; a person's answer is a person's to both."""
+    first, second, person = standby
+    first.log([new(i, route=Route.ACCEPT, threshold=0.5) for i in "abc"])
+    second.log([new(i, 1, route=Route.ACCEPT, threshold=0.5) for i in "de"])
+    person.answer("b", "World")
+    person.answer("e", "Sports")
+    for one, other in ((first, second), (second, first)):
+        seen = by_id(one)
+        me = one.daemon_id
+        assert [seen[i].service_user for i in "abcde"] == [first.daemon_id] * 3 + [second.daemon_id] * 2
+        assert all(accepted_by_model(seen[i], me) for i in "abcde")
+        said = {i: [(a.status, a.label) for a in human_answers(seen[i], me)] for i in "abcde"}
+        assert said == {
+            "a": [], "b": [("submitted", "World")], "c": [], "d": [], "e": [("submitted", "Sports")],
+        }  # fmt: skip
+        assert validated_by_others(seen.values(), me) == {other.daemon_id: 3 if one is second else 2}
+
+
+def test_another_users_service_takes_back_what_the_first_validated(
+    standby: tuple[WorkingDataset, WorkingDataset, Annotator],
+) -> None:
+    """The model's answers go, people's stay, and nothing is left of whose service it was."""
+    first, second, person = standby
+    first.log([new(i, route=Route.ACCEPT, threshold=0.5) for i in "abc"])
+    person.answer("b", "World")
+    assert {r.id for r in second.withdraw_own(["a", "b"])} == {"a", "b"}
+    seen = by_id(first)
+    assert [answered(seen[i]) for i in "abc"] == [[], [("submitted", "World")], [("submitted", "Sports")]]
+    for one in (first, second):  # begun, and known as that to both
+        records = by_id(one)
+        assert [is_half_revoked(records[i], one.daemon_id) for i in "abc"] == [True, True, False]
+    second.put_back([new("a", label="World"), new("b", route=Route.AUDIT, threshold=0.5)])
+    assert [by_id(first)[i].service_user for i in "abc"] == [None, None, first.daemon_id]
+
+
 def test_the_revision_moves_when_the_daemon_takes_an_answer_back(
     working: tuple[WorkingDataset, Annotator],
 ) -> None:
@@ -315,6 +373,25 @@ def test_a_record_put_back_as_an_audit_shows_nothing(working: tuple[WorkingDatas
     assert by_id(dataset)["a"].answers == ()
 
 
+def test_a_check_made_plain_keeps_all_but_its_route(working: tuple[WorkingDataset, Annotator]) -> None:
+    """A second time changes nothing; what was deleted meanwhile stays gone."""
+    dataset, person = working
+    dataset.log([new(i, 3, route=Route.AUDIT, threshold=0.5) for i in "abd"])
+    dataset.log([NewRecord("c", "text of c", 3, Route.ASK, "Sports", 0.75, "abc123", held_back=True)])
+    person.answer("b", "World")
+    person.delete("d")
+    for _ in range(2):
+        dataset.make_plain([*"abcd", "nowhere"])
+        seen = by_id(dataset)
+        assert seen.keys() == set("abc")
+        for i in "ab":
+            assert routed(seen[i]) == (
+                f"text of {i}", 3, Route.ASK, 0.75, "abc123", None, "Sports", 0.5, False,
+            )  # fmt: skip
+        assert routed(seen["c"]) == ("text of c", 3, Route.ASK, 0.75, "abc123", None, "Sports", None, False)
+        assert [answered(seen[i]) for i in "abc"] == [[], [("submitted", "World")], []]
+
+
 def test_metadata_on_the_server(argilla_server: EmbeddedServer, fresh_name: Callable[[str], str]) -> None:
     """Who validated is written down, and goes when it is taken back; what others wrote stays."""
     connection = connect(argilla_server.url, argilla_server.credentials.loop.api_key)
@@ -325,10 +402,12 @@ def test_metadata_on_the_server(argilla_server: EmbeddedServer, fresh_name: Call
     def raw() -> dict[str, Any]:
         return dict(person._record("a")["metadata"])
 
+    key = kept_of("text of a")
     dataset.log([new("a", 2, route=Route.ACCEPT, threshold=0.5)])
     accepted = {
         "idx": 2, "route": "accept", "model": "abc123", "certainty": 0.75,
-        "prediction": "Sports", "threshold": 0.5, "validated_by": "model",
+        "prediction": "Sports", "threshold": 0.5, "validated_by": "model", "service_user": connection.user_id,
+        "text_key": key,
     }  # fmt: skip
     assert raw() == accepted
     connection.call(
@@ -342,10 +421,36 @@ def test_metadata_on_the_server(argilla_server: EmbeddedServer, fresh_name: Call
     dataset.put_back([NewRecord("a", "", 2, Route.ASK, "World", 0.6, "def456")])
     assert raw() == {
         "idx": 2, "route": "ask", "model": "def456", "certainty": 0.6, "prediction": "World",
-        "ticket": 17, "source": "mail",
+        "ticket": 17, "source": "mail", "text_key": key,
     }  # fmt: skip
     dataset.put_back([NewRecord("a", "", 2, Route.ASK)])
-    assert raw() == {"idx": 2, "route": "ask", "ticket": 17, "source": "mail"}
+    assert raw() == {"idx": 2, "route": "ask", "ticket": 17, "source": "mail", "text_key": key}
     assert person._record("a")["status"] == "pending"
     person.close()
     connection.close()
+
+
+def test_of_what_an_earlier_version_accepted_the_answer_as_old_as_the_record_is_the_models(
+    argilla_server: EmbeddedServer, fresh_name: Callable[[str], str]
+) -> None:
+    """It did not write down whose service it was."""
+    connection = connect(argilla_server.url, argilla_server.credentials.loop.api_key)
+    owners = connect(argilla_server.url, argilla_server.credentials.owner.api_key)
+    info = ensure_dataset(connection, workspace="argilla", name=fresh_name("earlier"), labels=LABELS)
+    dataset, as_owner = ArgillaDataset(connection, info), ArgillaDataset(owners, info)
+    person = RealAnnotator(argilla_server, info.id)
+    dataset.log([new(i, route=Route.ACCEPT, threshold=0.5) for i in "abc"])
+    for i in "abc":
+        record = person._record(i)
+        metadata = {name: value for name, value in record["metadata"].items() if name != "service_user"}
+        owners.call("PATCH", f"/records/{record['id']}", where="test", json={"metadata": metadata})
+    person.answer("b", "Sports")  # confirmed
+    person.answer("c", "World")  # corrected
+    for one in (dataset, as_owner):
+        seen = by_id(one)
+        assert [seen[i].service_user for i in "abc"] == [connection.user_id] * 3
+        assert all(accepted_by_model(record, one.daemon_id) for record in seen.values())
+        assert [len(human_answers(seen[i], one.daemon_id)) for i in "abc"] == [0, 1, 1]
+    person.close()
+    connection.close()
+    owners.close()

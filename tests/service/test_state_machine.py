@@ -31,17 +31,20 @@ from argilla_loop.argilla.connection import Connection, connect
 from argilla_loop.argilla.dataset import ArgillaDataset
 from argilla_loop.argilla.lease import Lease, LeaseLostError
 from argilla_loop.argilla.schema import DatasetInfo, ensure_dataset
+from argilla_loop.domain import LoggedRecord
 from argilla_loop.embedded import EmbeddedServer
 from argilla_loop.errors import RetryableError
 from argilla_loop.loop import Loop
 from argilla_loop.policy.plan import Finished
+from argilla_loop.policy.revocation import Which, revocable
+from argilla_loop.revoke import take_back
 from argilla_loop.selection import Rules
 from argilla_loop.simulate.known import KnownVectors
 
 LABELS = sorted(TOPICS)
 ROWS = sentences(45)
 LABELLED = 12
-TEXTS = {i: text for i, text, _ in ROWS[LABELLED:]}
+SWAPS = 2  # of the pool, at most: each can bring as many texts again
 RULES = Rules(
     slice_size=4, accept_limit=3, min_examples_per_label=3, min_accept_examples=3, certainty_threshold=0.6,
     audit_rate=0.3,
@@ -61,6 +64,11 @@ FAULTS = (
 )
 SECONDS = 30.0  # of the lease
 _numbers = itertools.count(1)
+
+
+def pool_of(rows: list[tuple[str, str, str]]) -> ListPool:
+    """A pool whose first rows come with their label."""
+    return ListPool([(i, text, label if n < LABELLED else None) for n, (i, text, label) in enumerate(rows)])
 
 
 @dataclass
@@ -114,7 +122,7 @@ class Days(RuleBasedStateMachine):
 
     def __init__(self) -> None:
         super().__init__()
-        self.name = f"days-{next(_numbers)}"
+        self.name = self.called = f"days-{next(_numbers)}"  # in the settings, and in Argilla
         self.direct = connect(self.server.url, self.server.credentials.owner.api_key)
         self.info: DatasetInfo = ensure_dataset(
             self.direct, workspace="argilla", name=self.name, labels=LABELS
@@ -123,17 +131,19 @@ class Days(RuleBasedStateMachine):
         self.person = httpx.Client(
             base_url=f"{self.server.url}/api/v1", headers={"X-Argilla-Api-Key": key}, timeout=60
         )
+        self.person_id = self.person.get("/me").raise_for_status().json()["id"]
         self.learner = RememberingLearner()
-        self.pool = FixedSource(
-            ListPool([(i, text, label if n < LABELLED else None) for n, (i, text, label) in enumerate(ROWS)])
-        )
+        self.pool = FixedSource(pool_of(ROWS))
+        self.earlier: list[dict[str, str]] = []  # texts of the pools that there were before
         self.expected = Expected()
+        self.as_owner = False
         self.services = [self.started("first")]
 
     def started(self, token: str) -> Service:
-        """A service that starts; it knows nothing but what Argilla holds."""
+        """A service that starts, with the key of the user whose turn it is; it knows nothing but what Argilla holds."""
         clock = Clock(now=float(len(token)) * 1e5)
-        connection = connect(self.proxy.url, self.server.credentials.loop.api_key, timeout=3.0)
+        who = self.server.credentials.owner if self.as_owner else self.server.credentials.loop
+        connection = connect(self.proxy.url, who.api_key, timeout=3.0)
         lease = Lease(connection, self.info, holder=token, token=token, seconds=SECONDS, clock=clock)
         dataset = ArgillaDataset(connection, self.info, before_write=lease.confirm)
         vectors = KnownVectors(self.learner.encoder, seed=RULES.seed)
@@ -159,7 +169,23 @@ class Days(RuleBasedStateMachine):
     def restart(self) -> None:
         """As after kill -9: the lease was not given back."""
         self.services.pop().connection.close()
+        there = ensure_dataset(self.direct, workspace="argilla", name=self.name, labels=LABELS)
+        assert (there.id, there.name) == (self.info.id, self.called), "another dataset was begun"
         self.services.append(self.started("first"))
+
+    @rule()
+    def restart_with_another_users_key(self) -> None:
+        """An owner's for the service's own, or back."""
+        self.as_owner = not self.as_owner
+        self.restart()
+
+    @rule(count=st.integers(1, 3))
+    def take_back_what_was_accepted(self, count: int) -> None:
+        """As `revoke` does, with the key of whoever runs the service now, and whoever accepted it."""
+        service = self.services[-1]
+        dataset = ArgillaDataset(service.connection, self.info)
+        chosen = revocable(dataset.scan(), Which(), dataset.daemon_id)[:count]
+        take_back(dataset, chosen, lambda: None, rule="majority")
 
     @precondition(lambda self: self.services[-1].lease.is_held)
     @rule()
@@ -175,16 +201,41 @@ class Days(RuleBasedStateMachine):
     @rule()
     def the_suspended_one_wakes_up(self) -> None:
         """In the middle of its turn, just before it writes: it must not."""
-        before = held(self.server, self.name)
+        before = held(self.server, self.called)
         for sleeper in self.services[:-1]:
             if sleeper.lease.is_held:
                 with suppress(LeaseLostError):
                     sleeper.loop.turn()
-                assert held(self.server, self.name) == before
+                assert held(self.server, self.called) == before
             sleeper.connection.close()
         del self.services[:-1]
 
     # What people do
+
+    @precondition(lambda self: len(self.earlier) < SWAPS)
+    @rule(change=st.sampled_from(["texts", "ids", "order of ids"]))
+    def swap_the_pool(self, change: str) -> None:
+        """Somebody writes the pool anew: other texts under its ids, other ids over its texts."""
+        rows, times = self.pool.pool.rows, len(self.earlier)
+        self.earlier.append(self.texts())
+        ids, texts = [row[0] for row in rows], [row[1] for row in rows]
+        if change == "texts":
+            texts = [text if n % 3 else f"{text}, version {times}" for n, text in enumerate(texts)]
+        elif change == "ids":
+            ids = [f"{times}-{one}" for one in ids]
+        else:
+            ids = [*ids[7:], *ids[:7]]
+        self.pool.pool = ListPool([(i, text, row[2]) for i, text, row in zip(ids, texts, rows, strict=True)])
+
+    @rule()
+    def rename_the_dataset(self) -> None:
+        self.called = f"{self.name} ({next(_numbers)})"
+        path = f"/datasets/{self.info.id}"
+        self.direct.call("PATCH", path, where="test", json={"name": self.called})
+
+    def texts(self) -> dict[str, str]:
+        """Of the pool's unlabelled rows, by id."""
+        return {i: text for i, text, label in self.pool.pool.rows if label is None}
 
     def records(self) -> list[dict[str, Any]]:
         """All records, in the order they were logged."""
@@ -258,25 +309,34 @@ class Days(RuleBasedStateMachine):
 
     def own(self, record: dict[str, Any]) -> str:
         """Id of the person's response."""
-        daemon = self.services[-1].connection.user_id
-        (response,) = [r["id"] for r in record["responses"] if r["user_id"] != daemon]
+        (response,) = [r["id"] for r in record["responses"] if r["user_id"] == self.person_id]
         return str(response)
 
     # What must hold, always
 
     @invariant()
-    def promises_hold(self) -> None:
+    def promises_hold(self, *, complete: bool = False) -> None:
         names = self.server.credentials
         check_invariants(
-            held(self.server, self.name),
-            texts=TEXTS,
+            held(self.server, self.called),
+            texts=self.texts(),
+            earlier=self.earlier,
+            complete=complete,
             answers=self.expected.answers,
             person=names.annotator.username,
-            daemon=names.loop.username,
+            daemon=(names.loop.username, names.owner.username),
             foreign=self.expected.foreign,
             predict=self.predicted,
+            seen_by=self.seen_by_each(),
             largest_batch=RULES.slice_size + RULES.accept_limit,
         )
+
+    def seen_by_each(self) -> dict[str, list[LoggedRecord]]:
+        """The records as the service sees them, whichever user's key it has."""
+        as_loop = connect(self.server.url, self.server.credentials.loop.api_key)
+        seen = {one.user_id: list(ArgillaDataset(one, self.info).scan()) for one in (self.direct, as_loop)}
+        as_loop.close()
+        return seen
 
     def predicted(self, version: str, text: str) -> tuple[str, float]:
         """What the model of that version says."""
@@ -292,8 +352,8 @@ class Days(RuleBasedStateMachine):
             for record in self.records():
                 if not record["responses"]:
                     self.respond(record, LABELS[0])
-        self.promises_hold()
-        assert sorted(held(self.server, self.name)) == sorted(TEXTS)
+        self.promises_hold(complete=True)
+        assert self.earlier or sorted(held(self.server, self.called)) == sorted(self.texts())
         for one in self.services:
             one.connection.close()
         self.person.close()

@@ -15,6 +15,8 @@ from typing import Any
 import httpx
 import pytest
 from daemon import Daemon, Person, until, write_config
+from drip import Dripping
+from fault_proxy import FaultProxy, Rule, Silence
 from standardwebhooks.webhooks import Webhook
 from worlds import TOPICS, sentences
 
@@ -24,6 +26,7 @@ from argilla_loop.argilla.webhooks import (
     Registration,
     description_of,
     ensure_registered,
+    pause,
     registered,
     remove,
     switch,
@@ -41,6 +44,12 @@ def owner(argilla_server: EmbeddedServer) -> Iterator[Connection]:
     connection = connect(argilla_server.url, argilla_server.credentials.owner.api_key)
     yield connection
     connection.close()
+
+
+@pytest.fixture
+def proxy(argilla_server: EmbeddedServer) -> Iterator[FaultProxy]:
+    with FaultProxy(argilla_server.url) as between:
+        yield between
 
 
 @pytest.fixture
@@ -104,6 +113,34 @@ class TestRegistration:
         assert switch(owner, ours, enabled=True) == 1
         assert ensure_registered(owner, URL, ours).enabled
 
+    def test_one_that_was_paused_is_enabled_and_one_that_an_operator_disabled_is_not(
+        self, owner: Connection, ours: str
+    ) -> None:
+        made = ensure_registered(owner, URL, ours)
+        assert pause(owner, ours, made, alone=True)
+        (paused,) = registered(owner, ours)
+        assert (paused.id, paused.enabled, paused.paused) == (made.id, False, True)
+        assert not pause(owner, ours, made, alone=True)
+        assert ensure_registered(owner, URL, ours) == made
+        for before in (lambda: pause(owner, ours, made, alone=True), lambda: None):
+            before()
+            switch(owner, ours, enabled=False)
+            assert not pause(owner, ours, made, alone=True)
+            assert not ensure_registered(owner, URL, ours).enabled
+            switch(owner, ours, enabled=True)
+        assert registered(owner, ours) == [made]
+
+    def test_who_stood_by_pauses_its_webhook_only_where_the_writer_has_another(
+        self, owner: Connection, ours: str
+    ) -> None:
+        """Two services may be behind one address, or each have its own."""
+        shared = ensure_registered(owner, URL, ours)
+        assert not pause(owner, ours, shared, alone=False)
+        writers = ensure_registered(owner, "http://127.0.0.1:2/", ours)
+        assert pause(owner, ours, shared, alone=False)
+        assert [one.enabled for one in registered(owner, ours)] == [False, True]
+        assert not pause(owner, ours, writers, alone=False)
+
     def test_a_server_that_has_its_ten_says_so(self, owner: Connection, ours: str) -> None:
         others = f"{ours}, others"
         try:
@@ -136,18 +173,18 @@ class World:
         self, server: EmbeddedServer, owner: Connection, config: Path, dataset: str, port: int
     ) -> None:
         self.server, self.owner, self.config = server, owner, config
-        self.url = f"http://127.0.0.1:{port}/"
+        self.port, self.url = port, f"http://127.0.0.1:{port}/"
         self.person = Person(server, dataset)
         self.description = description_of("argilla", dataset)
 
     def daemon(self, key: str | None = None) -> Daemon:
         return Daemon(self.config, key or self.server.credentials.owner.api_key)
 
-    def command(self, action: str, key: str) -> tuple[int, str]:
-        """Run ``argilla-loop webhook``; exit code and all it printed."""
+    def command(self, *command: str, key: str) -> tuple[int, str]:
+        """Run ``argilla-loop``; exit code and all it printed."""
         env = {k: v for k, v in os.environ.items() if not k.startswith("ARGILLA_")}
         done = subprocess.run(
-            [sys.executable, "-m", "argilla_loop", "webhook", action, "-c", str(self.config)],
+            [sys.executable, "-m", "argilla_loop", *command, "-c", str(self.config)],
             env={**env, "ARGILLA_LOOP_API_KEY": key, "COLUMNS": "200"},
             capture_output=True,
             text=True,
@@ -178,16 +215,18 @@ def world(
         config = write_config(
             tmp_path,
             pool,
-            api_url=argilla_server.url,
-            dataset=dataset,
-            labels=list(TOPICS),
-            slice_size=5,
-            auto_validate=False,
-            model=MODEL,
-            cache_dir=str(model_cache),
-            log_level="debug",
-            log_format="json",
-            **settings,
+            **{
+                "api_url": argilla_server.url,
+                "dataset": dataset,
+                "labels": list(TOPICS),
+                "slice_size": 5,
+                "auto_validate": False,
+                "model": MODEL,
+                "cache_dir": str(model_cache),
+                "log_level": "debug",
+                "log_format": "json",
+                **settings,
+            },
         )
         webhook = {
             "public_url": f"http://127.0.0.1:{port}",
@@ -235,12 +274,37 @@ class TestProcess:
             secret = here.webhook().secret
             assert not any(secret in line for line in daemon.lines)
 
-    def test_a_restarted_service_takes_its_webhook_up_again(self, world: Callable[..., World]) -> None:
+    def test_who_holds_every_connection_of_both_ports_keeps_neither_health_nor_events_out(
+        self, world: Callable[..., World]
+    ) -> None:
+        """A byte now and then on forty connections made a service that worked look dead, and deaf."""
+        monitored = free_port()
+        here = world(check_interval=60, poll_interval=600, http=monitored)
+        with here.daemon() as daemon:
+            daemon.wait_for("webhook_ready")
+            daemon.wait_for("batch_logged", batch=0)
+            with Dripping(monitored, 40) as asking, Dripping(here.port, 40) as sending:
+                until(lambda: asking.closed > 0 and sending.closed > 0, what="a connection given up")
+                key = here.server.credentials.owner.api_key
+                for _ in range(3):
+                    code, said = here.command("health", key=key)
+                    assert (code, said.startswith("healthy")) == (0, True), said
+                here.person.answer_all(GOLD)
+                daemon.wait_for("batch_logged", batch=1)
+            assert daemon.terminate() == 0
+
+    def test_a_webhook_is_paused_by_a_stop_and_taken_up_again_by_the_next_start(
+        self, world: Callable[..., World]
+    ) -> None:
+        """What Argilla would send to nobody, and try again and again; `kill -9` leaves it so."""
         here = world(check_interval=60, poll_interval=600)
         with here.daemon() as daemon:
             daemon.wait_for("webhook_ready")
+            before = here.webhook()
             assert daemon.terminate() == 0
-        before = here.webhook()
+            assert daemon.said("webhook_paused", webhook=before.id)
+        stopped = here.webhook()
+        assert (stopped.id, stopped.enabled, stopped.paused) == (before.id, False, True)
         with here.daemon() as daemon:
             daemon.wait_for("webhook_ready")
             assert here.webhook() == before
@@ -249,6 +313,41 @@ class TestProcess:
             daemon.wait_for("batch_logged", batch=1)
             daemon.kill()
         assert here.webhook() == before
+
+    @pytest.mark.parametrize("when", ["while it runs", "while it is stopped"])
+    def test_a_webhook_that_an_operator_disabled_stays_so_over_restarts(
+        self, world: Callable[..., World], when: str
+    ) -> None:
+        here = world(check_interval=60, poll_interval=600)
+        key = here.server.credentials.owner.api_key
+        with here.daemon() as daemon:
+            daemon.wait_for("webhook_ready")
+            if when == "while it runs":
+                assert here.command("webhook", "disable", key=key)[0] == 0
+            assert daemon.terminate() == 0
+        if when == "while it is stopped":
+            assert here.command("webhook", "disable", key=key)[0] == 0
+        for _ in range(2):
+            with here.daemon() as daemon:
+                daemon.wait_for("webhook_disabled")
+                assert daemon.terminate() == 0
+        assert not here.webhook().enabled
+        assert here.command("webhook", "enable", key=key)[0] == 0
+        assert here.webhook().enabled
+
+    def test_a_stop_waits_for_no_argilla_that_does_not_answer(
+        self, world: Callable[..., World], proxy: FaultProxy
+    ) -> None:
+        here = world(check_interval=60, poll_interval=600, api_url=proxy.url)
+        with here.daemon() as daemon:
+            daemon.wait_for("webhook_ready")
+            daemon.wait_for("batch_logged", batch=0)
+            rule = proxy.add(Rule(Silence(applied=False), path="/webhooks"))
+            assert daemon.terminate() == 0
+            assert rule.fired == 1
+            assert daemon.said("service_stopped")
+            assert not daemon.said("stopped_in_the_middle")
+        assert here.webhook().enabled
 
     def test_a_deleted_webhook_comes_back_and_its_new_secret_is_taken_over(
         self, world: Callable[..., World]
@@ -283,15 +382,15 @@ class TestProcess:
         here = world(check_interval=60, poll_interval=600)
         key = here.server.credentials.owner.api_key
         ensure_registered(here.owner, here.url, here.description)
-        code, said = here.command("disable", key)
+        code, said = here.command("webhook", "disable", key=key)
         assert (code, here.webhook().enabled) == (0, False)
         assert "disabled: 1 webhook of dataset" in said
-        assert here.command("enable", key)[0] == 0
+        assert here.command("webhook", "enable", key=key)[0] == 0
         assert here.webhook().enabled
-        code, said = here.command("remove", key)
+        code, said = here.command("webhook", "remove", key=key)
         assert (code, registered(here.owner, here.description)) == (0, [])
         assert "registers it anew" in said
-        assert "nothing to remove" in here.command("remove", key)[1]
-        code, said = here.command("remove", here.server.credentials.loop.api_key)
+        assert "nothing to remove" in here.command("webhook", "remove", key=key)[1]
+        code, said = here.command("webhook", "remove", key=here.server.credentials.loop.api_key)
         assert code == 3
         assert "only an owner" in said

@@ -75,6 +75,7 @@ class Desk:
         self.chosen = page.locator("label.label-active .label-text__text")
         self.score = page.locator("label.label-active .label-text__suggestion__score")
         self.guidelines = page.locator(".annotation-guidelines")
+        self.state = page.locator(".fixed-tooltip")
         self.agent = page.locator(".tooltip:has(label.label-active) .tooltip__text")
 
     def screenshot(self, name: str) -> Path:
@@ -120,6 +121,11 @@ class Desk:
         """Open the panel beside the records that shows the data set's guidelines."""
         self.page.get_by_text("Guidelines").first.click()
         expect(self.guidelines).to_be_visible()
+
+    def show_state(self) -> None:
+        """Press the (i) beside the labels' title, which shows the question's description."""
+        self.page.locator("button[id$=QuestionHeader]").click()
+        expect(self.state).to_be_visible()
 
     def options(self) -> list[str]:
         """The labels on offer."""

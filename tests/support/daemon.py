@@ -68,6 +68,7 @@ class Daemon:
         api_key: its user's.
         env: more environment variables.
         prefix: a command that ends by executing what follows it.
+        log: where its standard error goes instead of into ``lines``; a descriptor.
     """
 
     def __init__(
@@ -77,13 +78,14 @@ class Daemon:
         *,
         env: Mapping[str, str] | None = None,
         prefix: Sequence[str] = (),
+        log: int | None = None,
     ) -> None:
         environment = {k: v for k, v in os.environ.items() if not k.startswith("ARGILLA_")}
         self._process = subprocess.Popen(
             [*prefix, sys.executable, "-m", "argilla_loop", "run", "--config", str(config)],
             env={**environment, **({"ARGILLA_LOOP_API_KEY": api_key} if api_key else {}), **(env or {})},
             stdout=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
+            stderr=subprocess.PIPE if log is None else log,
             text=True,
         )
         self.lines: list[str] = []
@@ -91,7 +93,8 @@ class Daemon:
         self._reader.start()
 
     def _read(self) -> None:
-        assert self._process.stderr is not None
+        if self._process.stderr is None:
+            return
         for line in self._process.stderr:
             self.lines.append(line.rstrip("\n"))
         self._process.stderr.close()
@@ -204,6 +207,8 @@ class Person:
 def held(server: ArgillaServer, dataset: str) -> dict[str, dict[str, Any]]:
     """All that Argilla holds of a dataset's records, by external id, without what no two runs share (ids, times).
 
+    The metadata ``service_user`` is given as a username.
+
     Fails where a record is there twice.
     """
     http = httpx.Client(
@@ -228,7 +233,10 @@ def held(server: ArgillaServer, dataset: str) -> dict[str, dict[str, Any]]:
                 assert item["external_id"] not in records, "a record is there twice"
                 records[item["external_id"]] = {
                     "fields": item["fields"],
-                    "metadata": item["metadata"],
+                    "metadata": {
+                        name: names.get(value, value) if name == "service_user" else value
+                        for name, value in (item["metadata"] or {}).items()
+                    },
                     "status": item["status"],
                     "suggestions": [(s["value"], s["score"], s["agent"]) for s in item["suggestions"]],
                     "responses": sorted(

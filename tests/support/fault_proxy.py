@@ -59,6 +59,27 @@ class Status:
 
 
 @dataclass(frozen=True)
+class Page:
+    """Answer with something of one's own, as a proxy, a firewall or a login page does; the server hears nothing.
+
+    ``garbled``: announce chunks, and send none.
+    """
+
+    code: int
+    body: str = "<html><title>a page</title></html>"
+    kind: str = "text/html"
+    location: str | None = None
+    garbled: bool = False
+
+
+@dataclass(frozen=True)
+class Relabelled:
+    """The server's own answer, called something else than JSON."""
+
+    kind: str = "text/plain"
+
+
+@dataclass(frozen=True)
 class Truncated:
     """Half of the answer's body: shorter than announced, or announced as it is (``honest``) and so broken JSON."""
 
@@ -106,7 +127,7 @@ class Hold:
         return not self._dropped
 
 
-Fault = Reset | Silence | Status | Truncated | Drip | Hold
+Fault = Reset | Silence | Status | Page | Relabelled | Truncated | Drip | Hold
 
 
 @dataclass
@@ -284,7 +305,9 @@ class _Handler(BaseHTTPRequestHandler):
         seen, fault = self.server.proxy.met(self.command, urlsplit(self.path).path)
         if isinstance(fault, Hold) and fault.moment == "before" and not fault.block():
             return
-        unheard = isinstance(fault, Reset | Silence | Status) and not fault.applied
+        unheard = isinstance(fault, Page) or (
+            isinstance(fault, Reset | Silence | Status) and not fault.applied
+        )
         if isinstance(fault, Reset) and fault.after_bytes is not None:
             unheard = False
         status, headers, answer = (0, {}, b"") if unheard else self._forward(body)
@@ -312,6 +335,11 @@ class _Handler(BaseHTTPRequestHandler):
         elif isinstance(fault, Status):
             extra = {} if fault.retry_after is None else {"Retry-After": fault.retry_after}
             self._send(fault.code, {"Content-Type": "text/plain", **extra}, [b"a fault on purpose"])
+        elif isinstance(fault, Page):
+            self._send_page(fault)
+        elif isinstance(fault, Relabelled):
+            kept = {k: v for k, v in headers.items() if k.lower() != "content-type"}
+            self._send(status, {**kept, "Content-Type": fault.kind}, [body])
         elif isinstance(fault, Reset):
             if fault.after_bytes is not None:
                 self._send(status, headers, [body[: fault.after_bytes]], length=len(body) + 1)
@@ -325,6 +353,18 @@ class _Handler(BaseHTTPRequestHandler):
             self._send(status, headers, pieces, pause=fault.pause)
         else:
             self._send(status, headers, [body])
+
+    def _send_page(self, page: Page) -> None:
+        headers = {"Content-Type": page.kind, "Server": "a-proxy"}
+        if page.location is not None:
+            headers["Location"] = page.location
+        if page.garbled:
+            self.send_response_only(page.code)
+            self.send_header("Transfer-Encoding", "chunked")
+            self.end_headers()
+            self.wfile.write(b"no chunk at all\r\n")
+        else:
+            self._send(page.code, headers, [page.body.encode()])
 
     def _send(
         self,

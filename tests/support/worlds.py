@@ -8,9 +8,10 @@ from collections.abc import Collection, Sequence
 import numpy as np
 
 from argilla_loop.argilla.memory import MemoryDataset
-from argilla_loop.domain import Encoder, Example, FloatArray, HeadEvidence, IndexArray, PoolSample
+from argilla_loop.domain import Encoder, Example, FloatArray, HeadEvidence, IndexArray, KeyArray, PoolSample
 from argilla_loop.errors import TrainingError
 from argilla_loop.learning.fake import HashingEncoder
+from argilla_loop.policy.text_keys import keys_of
 
 TOPICS = {
     "Sports": ["match", "goal", "coach", "league", "striker", "final"],
@@ -47,6 +48,12 @@ class ListPool:
 
     def ids(self) -> list[str]:
         return [row[0] for row in self.rows]
+
+    def ids_at(self, positions: Sequence[int] | IndexArray) -> list[str]:
+        return [self.rows[position][0] for position in positions]
+
+    def keys(self) -> KeyArray:
+        return keys_of([row[1] for row in self.rows])
 
     def texts(self, positions: Sequence[int] | IndexArray) -> list[str]:
         return [self.rows[position][1] for position in positions]

@@ -13,10 +13,12 @@ from argilla_loop.domain import Answer, Example, LoggedRecord, Origin, Route
 from argilla_loop.policy.answers import (
     disagree,
     examples_from,
+    human_answers,
     human_label,
     is_discarded,
     is_done,
     outnumbered,
+    validated_by_others,
 )
 
 BOT = "bot"
@@ -29,7 +31,7 @@ def said(user: str, label: str | None, status: str = "submitted") -> Answer:
 
 
 def record(*answers: Answer, route: Route = Route.ASK) -> LoggedRecord:
-    return LoggedRecord("r", "a text", batch=0, route=route, suggestion="A", answers=answers)
+    return LoggedRecord("r", "a text", batch=0, route=route, suggestion="A", prediction="A", answers=answers)
 
 
 @pytest.mark.parametrize(
@@ -153,3 +155,32 @@ def test_a_blank_text_that_somebody_logged_is_no_example() -> None:
     """The learner would refuse it, and one record must not end the loop."""
     blank = LoggedRecord("r", "  ", answers=(said("u", "A"),))
     assert examples_from([blank], daemon_id=BOT, with_model=True) == []
+
+
+@pytest.mark.parametrize("looks", [BOT, "standby", "ann"])
+def test_what_the_model_said_stays_the_models_whoever_runs_the_service(looks: str) -> None:
+    """Another service's user, and a person whose key the service has by now."""
+    accepted = replace(record(said(BOT, "A"), route=Route.ACCEPT), service_user=BOT)
+    assert human_answers(accepted, looks) == []
+    assert examples_from([accepted], daemon_id=looks, with_model=False) == []
+    (example,) = examples_from([accepted], daemon_id=looks, with_model=True)
+    assert (example.label, example.origin) == ("A", Origin.MODEL)
+    assert is_done(accepted, min_submitted=3, daemon_id=looks)
+    confirmed = replace(record(said(BOT, "A"), said("ann", "A"), route=Route.ACCEPT), service_user=BOT)
+    assert [a.user_id for a in human_answers(confirmed, looks)] == ["ann"]
+    corrected = replace(record(said(BOT, "A"), said("ann", "B"), route=Route.ACCEPT), service_user=BOT)
+    assert human_label(corrected, looks) == "B"  # and no tie
+    by_its_account = replace(record(said(BOT, "B"), route=Route.ACCEPT), service_user=BOT)
+    assert human_label(by_its_account, looks) == "B"
+
+
+def test_the_models_answer_is_known_by_what_it_predicted_whatever_is_suggested_by_now() -> None:
+    accepted = replace(record(said(BOT, "A"), route=Route.ACCEPT), suggestion=None)
+    assert human_answers(accepted, BOT) == []
+
+
+def test_validations_of_other_users_services_are_counted_while_they_stand() -> None:
+    ours, theirs = (replace(record(said(u, "A"), route=Route.ACCEPT), service_user=u) for u in (BOT, "other"))
+    gone = replace(record(route=Route.ACCEPT), service_user="other")
+    unknown = record(said(BOT, "A"), route=Route.ACCEPT)
+    assert validated_by_others([ours, theirs, theirs, gone, unknown], BOT) == {"other": 2}

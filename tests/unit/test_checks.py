@@ -77,6 +77,18 @@ def test_a_correction_with_the_daemons_own_account_counts_too() -> None:
     assert [check.right for check in found(corrected)] == [False]
 
 
+@pytest.mark.parametrize("looks", [BOT, "standby", "u0"])
+def test_the_checks_are_the_same_whoever_runs_the_service(looks: str) -> None:
+    """What the model validated confirms nothing, and what corrected it still counts."""
+    records = [
+        replace(logged(Route.ACCEPT, *people, accepted=True, batch=n), service_user=BOT)
+        for n, people in enumerate([(), ("A",), ("B",), (None,)])
+    ]
+    taken_back = replace(logged(Route.ACCEPT, "B", batch=4), service_user=BOT)
+    checks = checks_from([*records, taken_back], daemon_id=looks)
+    assert [check.right for check in checks] == [False, False]
+
+
 def test_several_people_are_waited_for_and_where_they_tie_the_model_is_not_right() -> None:
     assert found(logged(Route.AUDIT, "A"), min_submitted=2) == []
     assert [c.right for c in found(logged(Route.AUDIT, "A", "A"), min_submitted=2)] == [True]

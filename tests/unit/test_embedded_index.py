@@ -47,6 +47,14 @@ def content(db: sqlite3.Connection) -> tuple[list[tuple[str, ...]], list[tuple[o
     return texts, values
 
 
+def test_a_database_with_metadata_passes_sqlites_check(db: sqlite3.Connection) -> None:
+    """Whoever checks a backup finds nothing wrong with it."""
+    ensure_index(db)
+    insert(db, "a", "one", {"idx": 1, "tags": ["x", "y"]})
+    insert(db, "b", "two", {"idx": 1.5})
+    assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
+
+
 def test_records_logged_before_the_index_are_in_it(db: sqlite3.Connection) -> None:
     """Building the index takes in what is there, images and undeclared metadata left out."""
     insert(db, "a", "one", {"idx": 1, "tags": ["x", "y", "x"], "other": 5})

@@ -13,6 +13,7 @@ from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
 from argilla_loop.embedded.index import ensure_index
+from argilla_loop.embedded.slop import register, within
 from argilla_loop.embedded.text_query import MAX_DEPTH, Both, Either, Not, Phrase, TextSql, parse
 
 TABLES = """
@@ -34,6 +35,7 @@ def db() -> Iterator[sqlite3.Connection]:
     connection = sqlite3.connect(":memory:", isolation_level=None)
     connection.executescript(TABLES)
     ensure_index(connection)
+    register(connection)
     for id_, (text, note) in TEXTS.items():
         fields = json.dumps({"text": text, "note": note})
         connection.execute("INSERT INTO records VALUES (?, 'd', ?, NULL, 'pending', '')", (id_, fields))
@@ -78,7 +80,11 @@ def find(
         (r"pre\*", Phrase("pre*")),
         ('"pre*"', Phrase("pre*")),
         ("fuzzy~1", Phrase("fuzzy")),
-        ('"a b"~3', Phrase("a b")),
+        ('"a b"~3', Phrase("a b", slop=3)),
+        ('"a b"~', Phrase("a b")),
+        ('"a b"~0', Phrase("a b")),
+        ('"a"~3', Phrase("a")),
+        (f'"a b"~{"9" * 5000}', Phrase("a b", slop=10_000)),
         (r"\(a\)", Phrase("(a)")),
         ('"unclosed', Phrase("unclosed")),
         ("((a", Phrase("a")),
@@ -120,6 +126,47 @@ def test_words_of_one_field(db: sqlite3.Connection) -> None:
     """With a field named, all words must be in it."""
     assert find(db, "quick brown", field="text") == {"fox"}
     assert find(db, "brown", field="note") == {"both"}
+
+
+# What a real Elasticsearch found (Lucene 8), query by query.
+SONGS = {
+    "a": "what's new in the play about a song",
+    "b": "play a song",
+    "c": "song to play",
+    "d": "Play the very old song now",
+    "e": "play it again and then one long long song",
+    "k": "play play song",
+    "l": "song play song",
+}
+
+
+@pytest.mark.parametrize(
+    ("phrase", "slop", "found"),
+    [
+        ("play song", 0, "kl"),
+        ("play song", 1, "bkl"),
+        ("play song", 2, "abkl"),
+        ("play song", 3, "abcdkl"),
+        ("song play", 1, "cl"),
+        ("song play", 2, "ckl"),
+        ("song play", 3, "bckl"),
+        ("play the song", 5, "ad"),
+        ("play play", 5, "k"),
+    ],
+)
+def test_words_of_a_phrase_may_lie_apart_as_in_elasticsearch(phrase: str, slop: int, found: str) -> None:
+    assert "".join(name for name, text in SONGS.items() if within(text, phrase, slop)) == found
+
+
+def test_a_sloppy_phrase_stands_beside_other_words(db: sqlite3.Connection) -> None:
+    """It is met in one field, combined, and negated."""
+    assert find(db, '"quick fox"~1') == {"fox"}
+    assert find(db, '"quick fox"~1 brown', single_field=True) == {"fox"}
+    assert find(db, '"the fox"~1') == set()
+    assert find(db, '"the fox"~2 | lazy') == {"fox", "dog"}
+    assert find(db, '-"the fox"~2') == {"dog", "both"}
+    assert find(db, '"quick brown"~9') == {"fox"}
+    assert find(db, '"quick fox"~1', "note") == set()
 
 
 texts = st.text(max_size=60) | st.text(alphabet="abq\"'*+-|()~\\:^ \0{}%_;,.é\ud800", max_size=80)

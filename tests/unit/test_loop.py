@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
 
+import pytest
 from worlds import CentroidLearner, FixedSource, ListPool, answer_all, sentences
 
 from argilla_loop.argilla.listener import Search
 from argilla_loop.argilla.memory import MemoryDataset
 from argilla_loop.argilla.query import DONE_IN_BATCH
 from argilla_loop.domain import NewRecord, Origin, Route
-from argilla_loop.loop import Loop, Turn
+from argilla_loop.loop import RESYNC_SECONDS, Loop, Turn
 from argilla_loop.policy.plan import ColdStart, Finished, NextBatch, Wait
 from argilla_loop.selection import Rules
 from argilla_loop.simulate.known import KnownVectors
@@ -182,12 +184,49 @@ def test_two_answers_a_record_are_waited_for_where_two_are_asked_for() -> None:
     world = World(labelled=12, min_submitted=2)
     world.look()
     answer_all(world.dataset, GOLD, user_id="ann")
-    assert world.look()  # looks in earnest: a count alone cannot tell one answer from two
-    assert isinstance(world.turns[-1].step, Wait)
+    assert not world.look()
+    assert isinstance(world.loop.turn().step, Wait)
     for record_id in world.batch(0):
         world.dataset.answer(record_id, GOLD[record_id], user_id="bob")
     assert world.look()
     assert isinstance(world.turns[-1].step, NextBatch)
+
+
+def test_an_answer_that_no_time_tells_of_is_found_within_a_minute(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Answers that a script writes in bulk move no activity time: the open batch is read all the same."""
+    world = World(labelled=12)
+    world.look()
+    world.dataset.revision = lambda: "never moves"  # type: ignore[method-assign]  # as after a write in bulk
+    world.look()
+    answer_all(world.dataset, GOLD)
+    assert not world.look()
+    now = time.monotonic()
+    monkeypatch.setattr(time, "monotonic", lambda: now + RESYNC_SECONDS)
+    assert world.look()
+    assert isinstance(world.turns[-1].step, NextBatch)
+
+
+def test_the_index_has_no_say_in_whether_a_batch_is_done() -> None:
+    """An index that finds nothing any more holds nobody up."""
+    world = World(labelled=12)
+    world.look()
+    world.dataset.count = lambda query: 0  # type: ignore[method-assign]  # noqa: ARG005  an index that lost everything
+    world.dataset.search = lambda query: iter(())  # type: ignore[method-assign]  # noqa: ARG005
+    for _ in range(3):
+        answer_all(world.dataset, GOLD)
+        assert world.look()
+    assert len(world.batch(3)) == 5
+
+
+def test_what_another_service_did_meanwhile_is_seen_at_once() -> None:
+    """While it stood by another has logged a batch, which moves no activity time."""
+    world = World(labelled=12)
+    world.look()
+    world.loop.forget()
+    world.dataset.log([NewRecord(ROWS[40][0], ROWS[40][1], 1, Route.ACCEPT, "Sports", 0.9, "x")])
+    assert world.look()
+    assert world.turns[-1].seen.batch is not None
+    assert world.turns[-1].seen.batch.number == 1
 
 
 def test_an_idle_look_does_no_turn() -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import re
 import socket
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -11,6 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
+from drip import Dripping
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
@@ -21,6 +24,7 @@ from argilla_loop.loop import Turn
 from argilla_loop.measure import measure
 from argilla_loop.monitor import Monitor
 from argilla_loop.observability.heartbeat import Heartbeat
+from argilla_loop.observability.http import CONNECTIONS
 from argilla_loop.observability.metrics import exposition
 from argilla_loop.policy.plan import Batch, NextBatch, Observation, Wait
 from argilla_loop.policy.promise import Check, Verdict
@@ -82,7 +86,9 @@ def test_a_loop_that_hangs_is_not_healthy(
         monkeypatch.setattr(heart, "_beaten_at", heart._beaten_at - 121)
         assert http.get("/healthz").status_code == 503
         assert http.get("/readyz").status_code == 503
-        assert health(settings) == (False, "last heartbeat 121 s ago; starting")
+        healthy, said = health(settings)
+        assert not healthy
+        assert re.fullmatch(r"last heartbeat \d+ s ago; starting", said)
         assert health(settings, max_age=200)[0]
     with running(make(free_port(), poll_interval=60)) as (_, http):
         assert http.get("/healthz").status_code == 200
@@ -155,6 +161,41 @@ def test_health_is_not_taken_in_by_another_service_on_the_port(make: Make) -> No
     healthy, said = health(make(port))
     assert not healthy
     assert "not running" in said
+
+
+def test_health_gets_through_while_others_hold_every_connection(make: Make, heart: Heartbeat) -> None:
+    """Who drips a byte now and then made a container that worked look dead, and be restarted."""
+    settings = make(free_port())
+    with running(settings) as (one, _):
+        heart.looked()
+        assert one.port is not None
+        with Dripping(one.port, CONNECTIONS + 8):
+            assert all(health(settings)[0] for _ in range(5))
+
+
+@pytest.mark.parametrize("drip", ["in the headers", "in the body"])
+def test_health_waits_for_no_program_that_never_finishes(
+    make: Make, monkeypatch: pytest.MonkeyPatch, drip: str
+) -> None:
+    """A byte now and then keeps a time-out of each read from ever coming."""
+    monkeypatch.setattr("argilla_loop.health.SECONDS", 1.0)
+    over = threading.Event()
+    with socket.create_server(("127.0.0.1", 0)) as other:
+
+        def answer() -> None:
+            taken, _ = other.accept()
+            with taken:
+                taken.sendall(b"HTTP/1.0 200 OK\r\nX: " + (b"\r\n\r\n" if drip == "in the body" else b""))
+                while not over.wait(0.1):
+                    taken.sendall(b" ")
+
+        thread = threading.Thread(target=answer, daemon=True)
+        thread.start()
+        healthy, said = health(make(other.getsockname()[1]))
+        over.set()
+        thread.join()
+    assert not healthy
+    assert "no argilla-loop answers" in said
 
 
 @pytest.mark.parametrize("body", ["", "[]", "{}", "<html>", '{"dataset": "argilla/news"}'])

@@ -17,10 +17,14 @@ from models import tiny_model
 from structlog.testing import capture_logs
 
 from argilla_loop.errors import ModelError
+from argilla_loop.identity import Identity
 from argilla_loop.learning.cache import CachedEncoder
 from argilla_loop.learning.fake import HashingEncoder
-from argilla_loop.learning.files import keep_to_oneself
+from argilla_loop.learning.files import keep_to_oneself, written_whole
 from argilla_loop.learning.learner import build_learner
+from argilla_loop.learning.segments import VectorStore
+from argilla_loop.observability.heartbeat import heartbeat
+from argilla_loop.pool.collect import Collector
 
 SOURCES = sorted((Path(__file__).parents[2] / "src").rglob("*.py"))
 MODULES = {"pickle", "cPickle", "_pickle", "shelve", "dill", "cloudpickle", "joblib", "marshal", "jsonpickle"}
@@ -151,6 +155,36 @@ def test_a_model_that_is_not_the_one_that_was_pinned_is_refused(tmp_path: Path) 
     weights.write_bytes(content)
     with pytest.raises(ModelError, match="its files are others than you have tried"):
         build_learner(str(model), "fp32", cache, 1, fingerprint=fingerprint)
+
+
+def test_whoever_makes_the_cache_folder_first_makes_it_our_own(tmp_path: Path) -> None:
+    """Not only ``run``: ``check``, ``pool`` and a service whose cache was deleted under it do, too."""
+
+    def collect(cache: Path) -> None:
+        Collector(cache / "pool").close()
+
+    def write(cache: Path) -> None:
+        with written_whole(cache / "models" / "x.onnx") as unfinished:
+            unfinished.write_bytes(b"x")
+
+    def embed(cache: Path) -> None:
+        CachedEncoder(HashingEncoder(), cache).encode(["a text"])
+
+    def follow(cache: Path) -> None:
+        VectorStore(cache / "vectors", "fingerprint", 4).close()
+
+    def beat(cache: Path) -> None:
+        with heartbeat.kept_in(cache / "heartbeat" / "x"):
+            heartbeat.beat()
+
+    def start(cache: Path) -> None:
+        Identity(cache / "writer" / "x").close()
+
+    for maker in (collect, write, embed, follow, beat, start):
+        cache = tmp_path / maker.__name__ / "above" / "cache"
+        maker(cache)
+        assert cache.stat().st_mode & 0o777 == 0o700, maker
+        assert cache.parent.stat().st_mode & 0o777 == 0o700, maker
 
 
 def test_the_cache_folder_is_our_own_and_one_that_others_can_write_to_is_told(tmp_path: Path) -> None:

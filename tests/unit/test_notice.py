@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argilla_loop.domain import Example, NewRecord, Route
@@ -41,6 +41,14 @@ def test_broken_moved_and_doubled_sections_cost_nobody_a_word(text: str, bodies:
         assert body in edited
         assert put(edited, body) == edited
     assert without(edited) == without(text)
+
+
+@given(PLAIN, BODIES)
+def test_another_gap_is_taken_out_as_it_was_put_in(text: str, body: str) -> None:
+    edited = put(text, body, gap="\n")
+    assert "\n\n<!--" not in edited.removeprefix(text)
+    assert put(edited, body, gap="\n") == edited
+    assert without(edited, gap="\n") == text
 
 
 def test_the_section_stays_where_people_moved_it() -> None:
@@ -83,7 +91,7 @@ def test_a_new_batch_and_the_same_batch_after_a_restart_are_told_in_the_same_wor
     waiting = notice(Wait(Batch(1, 3, 1)), seen(left=6), (), minimum=2)
     assert logged == waiting
     assert logged is not None
-    assert "latest batch is number 1" in logged
+    assert logged.startswith("From argilla-loop: the latest batch is number 1.\n\n")
 
 
 def test_an_answer_does_not_change_it() -> None:
@@ -96,7 +104,7 @@ def test_the_last_batch_promises_no_other() -> None:
     assert logged == notice(Wait(Batch(1, 3, 0)), seen(left=0), (), minimum=2)
     assert logged is not None
     assert "last one" in logged
-    assert "next batch follows" not in logged
+    assert "next one follows" not in logged
 
 
 def test_an_exhausted_pool_is_told_with_the_labels_that_still_lack_examples() -> None:
@@ -126,9 +134,9 @@ def test_a_batch_without_anything_for_people_is_not_worth_a_write(records: list[
 
 def test_a_label_is_shown_as_it_is() -> None:
     assert escaped("<script>") == "&lt;script&gt;"
-    assert escaped("*x* `y` [a](b)") == r"\*x\* \`y\` \[a\]\(b\)"
+    assert escaped('&amp; "*x*"') == "&amp;amp; &quot;*x*&quot;"
     assert escaped(" two\n\nlines ") == "two lines"
-    assert len(escaped("x" * 1000)) == 60
+    assert len(escaped("x" * 1000)) == 40
 
 
 @given(st.text(min_size=1))
@@ -136,3 +144,14 @@ def test_no_label_can_end_or_begin_a_section(label: str) -> None:
     body = notice(Finished({}), seen(labels=(label + BEGIN + END,)), (), minimum=2)
     assert body is not None
     assert without(put("theirs", body)) == "theirs"
+
+
+@given(st.lists(st.text(min_size=1, max_size=200), min_size=200, max_size=200, unique=True))
+@settings(max_examples=20)
+def test_it_fits_beside_a_short_description_whatever_the_labels(labels: list[str]) -> None:
+    """Argilla takes 1,000 characters; the first paragraph and the labels that lack answers come before any hint."""
+    body = notice(NextBatch(999_999, 3), seen(labels=tuple(labels)), ASKED, minimum=1000)
+    assert body is not None
+    state, lacking, *_ = body.split("\n\n")
+    assert len(put("", state, gap="\n")) < 200
+    assert "195 more" in lacking

@@ -131,6 +131,26 @@ def test_class_labels_are_read_by_name(tmp_path: Path) -> None:
         assert [(e.text, e.label) for e in pool.examples()] == [("a", "Sports"), ("b", "World")]
 
 
+def test_columns_of_any_type_may_lie_beside_those_that_are_asked_for(tmp_path: Path) -> None:
+    """Maps, which ``datasets`` does not know, dictionaries, durations, a struct of them; metadata that is nonsense."""
+    maps = pa.array([[("k", 1)], None], pa.map_(pa.string(), pa.int64()))
+    table = pa.table(
+        {
+            "text": pa.array(["a", "b"]).dictionary_encode(),
+            "label": pa.array(["x", None]).dictionary_encode(),
+            "map": maps,
+            "struct": pa.StructArray.from_arrays([maps], ["inner"]),
+            "duration": pa.array([1, 2], pa.duration("s")),
+        }
+    ).replace_schema_metadata({"huggingface": '{"info": {"features": ["text"]}}'})
+    pq.write_table(table, tmp_path / "a.parquet")
+    pool, report = load(tmp_path / "a.parquet", tmp_path, label_column="label")
+    assert [(e.text, e.label) for e in pool.examples()] == [("a", "x")]
+    assert (report.rows, report.taken) == (2, 2)
+    with pytest.raises(PoolError, match="no usable text"):
+        load(tmp_path / "a.parquet", tmp_path, text_column="map")
+
+
 def test_numbers_and_single_item_lists_are_labels_too(tmp_path: Path) -> None:
     pq.write_table(
         pa.table({"text": ["a", "b", "c"], "n": [1, None, 0], "many": [["x"], ["x", "y"], None]}),

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
+from unittest.mock import Mock
 
 import pytest
 from hypothesis import HealthCheck, given, settings
@@ -14,7 +16,8 @@ from hypothesis import strategies as st
 from odd_inputs import values, variables
 
 from argilla_loop.errors import SettingsError
-from argilla_loop.settings import ENV_PREFIX, Settings, load_settings
+from argilla_loop.settings import ENV_PREFIX, Settings, load_settings, unknown_variables
+from argilla_loop.settings_file import FileValues
 
 KEY = "sekret-0123456789"
 
@@ -122,8 +125,14 @@ class TestRefusals:
             "api_key is missing: set it in the settings file or as ARGILLA_LOOP_API_KEY"
         )
 
-    def test_no_pool(self) -> None:
-        assert refusal(api_key=KEY).startswith("pool is missing")
+    def test_no_pool(self, tmp_path: Path) -> None:
+        path = tmp_path / "loop.toml"
+        path.write_text("", encoding="utf-8")
+        assert refusal(path, api_key=KEY).startswith("pool is missing")
+
+    def test_no_file_says_that_one_is_needed_and_how_to_give_it(self) -> None:
+        assert refusal().startswith("a settings file is needed")
+        assert "-c FILE" in refusal()
 
     @pytest.mark.parametrize(
         ("overrides", "expected"),
@@ -139,22 +148,6 @@ class TestRefusals:
         assert refusal(**complete(**overrides)) == expected
 
     @pytest.mark.parametrize(
-        ("variable", "suggestion"),
-        [
-            ("ARGILLA_LOOP_SLICESIZE", "ARGILLA_LOOP_SLICE_SIZE"),
-            ("ARGILLA_LOOP_POOL__PTH", "ARGILLA_LOOP_POOL__PATH"),
-            ("argilla_loop_datset", "ARGILLA_LOOP_DATASET"),
-        ],
-    )
-    def test_an_unknown_variable_is_named_with_a_suggestion(
-        self, variable: str, suggestion: str, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        monkeypatch.setenv(variable, "5")
-        assert refusal(**complete()) == (
-            f"environment variable {variable} is unknown: did you mean {suggestion}?"
-        )
-
-    @pytest.mark.parametrize(
         ("overrides", "key", "hint"),
         [
             ({"certainty_threshold": 0.5}, "certainty_threshold = 0.5", "greater than 0.5"),
@@ -167,6 +160,8 @@ class TestRefusals:
             ({"slice_size": 501}, "slice_size = 501", "less than or equal to 500"),
             ({"strategy": "margins"}, "strategy = 'margins'", "'typical' or 'mixed'"),
             ({"dataset": " "}, "dataset", "blank"),
+            ({"dataset": "d" * 201}, "dataset", "at most 200 characters"),
+            ({"guidelines": "g" * 10_001}, "guidelines", "at most 10000 characters"),
             ({"api_key": ""}, "api_key", "blank"),
             ({"api_key": "with\nline"}, "api_key", "copy it again"),
             ({"api_url": "ftp://host"}, "api_url", "URL scheme should be 'http' or 'https'"),
@@ -205,6 +200,134 @@ class TestRefusals:
         assert load_settings(**complete(dataset="d", pool=pool)).pool.workspace == "other"
 
 
+class TestUnknownVariables:
+    """They are told and done without: an orchestrator sets what it likes."""
+
+    # what Kubernetes sets for a Service called argilla-loop with a port, and for others whose names begin like it
+    INJECTED: ClassVar[dict[str, str]] = {
+        "ARGILLA_LOOP_SERVICE_HOST": "10.0.0.1",
+        "ARGILLA_LOOP_SERVICE_PORT": "9090",
+        "ARGILLA_LOOP_SERVICE_PORT_METRICS": "9090",
+        "ARGILLA_LOOP_PORT": "tcp://10.0.0.1:9090",
+        "ARGILLA_LOOP_PORT_9090_TCP": "tcp://10.0.0.1:9090",
+        "ARGILLA_LOOP_PORT_9090_TCP_PROTO": "tcp",
+        "ARGILLA_LOOP_PORT_9090_TCP_PORT": "9090",
+        "ARGILLA_LOOP_PORT_9090_TCP_ADDR": "10.0.0.1",
+        "ARGILLA_LOOP_HTTP_SERVICE_PORT": "9090",
+        "ARGILLA_LOOP_WEBHOOK_SERVICE_HOST": "10.0.0.3",
+        "ARGILLA_LOOP_HTTP__X_PORT_9090_TCP": "tcp://10.0.0.4:9090",
+        "ARGILLA_LOOP_POOL__X_SERVICE_HOST": "10.0.0.5",
+        "ARGILLA_LOOP__X_SERVICE_HOST": "10.0.0.6",
+    }
+
+    def test_what_kubernetes_injects_changes_nothing(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        before = load_settings(**complete()).model_dump()
+        for name, value in self.INJECTED.items():
+            monkeypatch.setenv(name, value)
+        assert load_settings(**complete()).model_dump() == before
+        assert unknown_variables() == dict.fromkeys(self.INJECTED)
+
+    def test_no_setting_can_be_taken_for_what_kubernetes_injects(self) -> None:
+        for name in Settings.model_fields:
+            assert not re.search(r"(^|_)(service_(host|port)|port)($|_)", name)
+            assert "__" not in name
+
+    @pytest.mark.parametrize(
+        ("variable", "suggestion"),
+        [
+            ("ARGILLA_LOOP_SLICESIZE", "ARGILLA_LOOP_SLICE_SIZE"),
+            ("ARGILLA_LOOP_SLICE_SIZ", "ARGILLA_LOOP_SLICE_SIZE"),
+            ("ARGILLA_LOOP_POOL__PTH", "ARGILLA_LOOP_POOL__PATH"),
+            ("ARGILLA_LOOP_HTTP_PORT", "ARGILLA_LOOP_HTTP__PORT"),
+            ("argilla_loop_datset", "ARGILLA_LOOP_DATASET"),
+            ("ARGILLA_LOOP_LABELS__0", "ARGILLA_LOOP_LABELS"),
+            ("ARGILLA_LOOP_NONSENSE", None),
+        ],
+    )
+    def test_a_near_miss_is_named_with_what_was_meant(
+        self, variable: str, suggestion: str | None, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setenv(variable, "5")
+        assert load_settings(**complete()).dataset
+        assert unknown_variables() == {variable: suggestion}
+
+    def test_what_is_a_setting_is_not_unknown(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        for name in ("CONFIG", "api_key", "HEADERS", "HEADERS__X_A", "POOL__PATH", "HTTP__PORT", "POOL"):
+            monkeypatch.setenv(f"{ENV_PREFIX}{name}", "x")
+        assert unknown_variables() == {}
+
+
+def deep(levels: int) -> dict[str, bytes]:
+    """Files nested so deep, each in another way."""
+    return {
+        "arrays": b"labels = " + b"[" * levels + b"]" * levels,
+        "inline tables": b"pool = " + b"{a = " * levels + b"1" + b"}" * levels,
+        "dotted keys": b"pool." + b".".join([b"a"] * levels) + b" = 1",
+        "table headers": b"[pool." + b".".join([b"a"] * levels) + b"]",
+    }
+
+
+BROKEN: dict[str, bytes] = {
+    **{f"{levels} {how}": content for levels in (90, 3000) for how, content in deep(levels).items()},
+    "no TOML": b"slice_size = = 2",
+    "binary": bytes(range(256)),
+    "not UTF-8": "labels = ['é']".encode("latin-1"),
+    "NUL bytes": b"\0" * 1000,
+    "UTF-16": 'dataset = "d"'.encode("utf-16"),
+    "a number of 5,000 digits": b"slice_size = " + b"9" * 5000,
+    "huge": b"# " + b"x" * (1 << 21),
+    "an unknown key": b"apikey = 1",
+    "a value that is none": b"slice_size = [[" + b"1," * 2000 + b"]]",
+    "the key elsewhere": f'dataset = ["{KEY}"]\nslice_size = "{KEY}"\nlog_level = "{KEY}"'.encode(),
+    "the key in a table": f'[webhook]\npublic_url = "http://{KEY}@x"\n[http]\nport = "{KEY}"'.encode(),
+}
+ODD_VALUES = (f'["{KEY}"]', f'{{a = "{KEY}"}}', f'"{KEY}\\u0007"', f'"{KEY}', f"'''{KEY}")
+
+
+class TestBrokenFiles:
+    @pytest.mark.parametrize("kind", BROKEN)
+    def test_whatever_is_in_it_is_one_short_line_without_the_key(self, kind: str, tmp_path: Path) -> None:
+        path = tmp_path / "loop.toml"
+        path.write_bytes(f'api_key = "{KEY}"\n'.encode() + BROKEN[kind])
+        message = refusal(path)
+        assert "sekret" not in message
+        assert len(message) < 1000
+
+    @pytest.mark.parametrize("name", ["api_key", "headers.X-A"])
+    @pytest.mark.parametrize("value", ODD_VALUES)
+    def test_whatever_the_key_is(self, name: str, value: str, tmp_path: Path) -> None:
+        path = tmp_path / "loop.toml"
+        path.write_text(f'{name} = {value}\n[pool]\npath = "x"\n', encoding="utf-8")
+        assert "sekret" not in refusal(path)
+
+    def test_a_folder_a_pipe_a_device_and_what_is_not_ours_are_one_line(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        """A pipe that nobody writes into keeps nobody waiting."""
+        pipe, itself = tmp_path / "pipe", tmp_path / "itself"
+        os.mkfifo(pipe)
+        itself.symlink_to(itself)
+        assert "is a folder" in refusal(tmp_path)
+        assert "is no regular file" in refusal(pipe)
+        assert "is no regular file" in refusal(Path("/dev/zero"))
+        assert "does not exist" in refusal(tmp_path / "none.toml")
+        assert "cannot be read" in refusal(tmp_path / ("x" * 300))
+        assert "cannot be read" in refusal(Path("nul\0"))
+        assert "cannot be read" in refusal(itself)
+        monkeypatch.setattr(os, "open", Mock(side_effect=PermissionError(13, "Permission denied")))
+        assert "Permission denied" in refusal(tmp_path / "none.toml")
+
+    def test_too_little_memory_is_one_line(self, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+        monkeypatch.setattr("argilla_loop.settings_file.tomllib.loads", Mock(side_effect=MemoryError))
+        assert "memory" in refusal(config)
+
+    def test_no_secret_lies_open_in_what_was_read(self, tmp_path: Path) -> None:
+        """A trace that showed variables would show stars."""
+        path = tmp_path / "loop.toml"
+        path.write_text(f'api_key = "{KEY}"\nheaders = {{ X-A = "{KEY}" }}\n', encoding="utf-8")
+        assert "sekret" not in repr(FileValues(path).values)
+
+
 class TestSecrets:
     def test_no_representation_of_the_settings_shows_a_secret(self) -> None:
         loaded = load_settings(**complete(headers={"Authorization": "Bearer sekret-header"}))
@@ -218,7 +341,6 @@ class TestSecrets:
             ("ARGILLA_LOOP_HEADERS", '["sekret"]'),
             ("ARGILLA_LOOP_HEADERS", '{"Authorization": ["sekret"]}'),
             ("ARGILLA_LOOP_API_KEY", "sekret\x7f"),
-            ("ARGILLA_LOOP_API_KYE", "sekret"),
         ],
     )
     def test_no_refusal_tells_a_secret(

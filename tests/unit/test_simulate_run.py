@@ -198,7 +198,7 @@ def test_labels_that_never_leave_the_cold_start_are_warned_of(tmp_path: Path) ->
 
 
 def test_there_must_be_something_to_simulate_and_a_folder_for_it(tmp_path: Path) -> None:
-    with pytest.raises(SettingsError, match="name a strategy or a baseline"):
+    with pytest.raises(SettingsError, match="give --strategies or --baseline"):
         play(tmp_path, replace(OPTIONS, strategies=[]))
     (tmp_path / "file").touch()
     with pytest.raises(SettingsError, match="cannot make the folder"):

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 from rich.console import Console
 from worlds import CentroidLearner, FixedSource, ListPool, answer_all, sentences
@@ -15,6 +16,7 @@ from argilla_loop.argilla.memory import MemoryDataset
 from argilla_loop.domain import Answer, Example, LoggedRecord, Route
 from argilla_loop.evidence import Evidence
 from argilla_loop.loop import Loop
+from argilla_loop.policy.matching import Match
 from argilla_loop.policy.plan import NextBatch
 from argilla_loop.policy.progress import progress
 from argilla_loop.policy.promise import Verdict
@@ -25,6 +27,7 @@ from argilla_loop.status import render
 
 BOT = "bot"
 LABELS = ("World", "Sports", "Business")
+LEFT = Match(np.arange(3))
 TARGET = Rules(target_precision=0.95)
 
 
@@ -35,7 +38,7 @@ def settings(folder: Path) -> Settings:
 
 
 def taught(count: int = 10, labels: tuple[str, ...] = LABELS) -> list[Example]:
-    return [Example(f"{label}{n}", "t", label) for label in labels for n in range(count)]
+    return [Example(f"{label}{n}", f"text {n} of {label}", label) for label in labels for n in range(count)]
 
 
 def record(number: int, route: Route, person: str | None, label: str = "World") -> LoggedRecord:
@@ -78,7 +81,9 @@ def told(records: list[LoggedRecord], now: Acceptance, folder: Path, known: Evid
     console = Console(width=400)
     found = progress(records, min_submitted=1, daemon_id=BOT)
     with console.capture() as capture:
-        console.print(render(found, now, settings=settings(folder), seeds={}, left=3, known_of_model=known))
+        console.print(
+            render(found, now, settings=settings(folder), seeds={}, match=LEFT, known_of_model=known)
+        )
     return " ".join(capture.get().replace("│", " ").split())
 
 
@@ -227,9 +232,18 @@ def test_it_fits_the_terminal(tmp_path: Path, width: int) -> None:
     records = audits(110)
     found = progress(records, min_submitted=1, daemon_id=BOT)
     with console.capture() as capture:
-        console.print(render(found, seen(records, TARGET), settings=settings(tmp_path), seeds={}, left=3))
+        console.print(render(found, seen(records, TARGET), settings=settings(tmp_path), seeds={}, match=LEFT))
     assert max(map(len, capture.get().splitlines())) <= width
     assert "…" not in capture.get()
+
+
+def test_a_pool_that_changed_under_what_is_logged_is_told(tmp_path: Path) -> None:
+    console = Console(width=120)
+    found = progress([], min_submitted=1, daemon_id=BOT)
+    match = Match(np.arange(3), changed=41, moved=19)
+    with console.capture() as capture:
+        console.print(render(found, seen([], TARGET), settings=settings(tmp_path), seeds={}, match=match))
+    assert "41 of its ids have another text in Argilla, 19 of its texts another id" in capture.get()
 
 
 def test_status_comes_to_the_same_verdict_as_the_turn() -> None:

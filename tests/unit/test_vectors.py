@@ -20,6 +20,7 @@ from argilla_loop.domain import FloatArray, IndexArray
 from argilla_loop.errors import ModelError, RetryableError
 from argilla_loop.learning import vectors
 from argilla_loop.learning.fake import HashingEncoder
+from argilla_loop.learning.segments import VectorsLostError
 from argilla_loop.learning.vectors import PoolVectors
 from argilla_loop.observability.progress import progress
 from argilla_loop.policy.query import shuffled
@@ -119,6 +120,21 @@ def test_a_small_pool_is_complete(opened: Opened) -> None:
     assert [len(block) for block in blocks] == [16, 16, 16, 12]
     assert blocks[0].dtype == np.float32
     assert np.concatenate(blocks).astype(np.float16).tobytes() == ours.rows(positions_of(pool)).tobytes()
+
+
+def test_files_cut_short_under_it_are_told_once_and_their_texts_embedded_again(opened: Opened) -> None:
+    """A mapping of them would end the process."""
+    pool, ours = pool_of(60), opened()
+    ours.ready(pool)
+    for left in (0, 700):
+        (file,) = opened.folder.iterdir()
+        os.truncate(file, left)
+        with capture_logs() as logs:
+            with pytest.raises(VectorsLostError):
+                ours.rows(positions_of(pool))
+            assert ours.ready(pool).tolist() == list(range(60))
+        assert [line["event"] for line in logs if line["log_level"] == "warning"] == ["pool_vectors_lost"]
+        assert_right(ours, pool, positions_of(pool))
 
 
 def test_an_empty_pool_is_ready(opened: Opened) -> None:

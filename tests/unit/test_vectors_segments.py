@@ -13,7 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from structlog.testing import capture_logs
 
-from argilla_loop.learning.segments import HEADER, KeyArray, VectorStore, keys_of
+from argilla_loop.learning import segments
+from argilla_loop.learning.segments import HEADER, KeyArray, VectorsLostError, VectorStore, keys_of
 
 KEYS = keys_of([f"text {number}" for number in range(100)])
 VECTORS = np.random.default_rng(0).standard_normal((100, 8)).astype(np.float16)
@@ -196,3 +197,63 @@ def test_a_disk_that_fills_up_means_memory(stores: Stores, monkeypatch: pytest.M
     assert [entry["event"] for entry in logs] == ["pool_vectors_in_memory"]
     assert_holds(store)
     assert stores.file.stat().st_size == HEADER.size + 50 * ROW
+
+
+@pytest.mark.parametrize("left", [0, HEADER.size, HEADER.size + 40 * ROW + 5])
+def test_a_file_cut_short_while_it_is_read_is_told_and_ends_nothing(stores: Stores, left: int) -> None:
+    """A mapping of it would end the process; what is still there is found by the next store."""
+    store = stores()
+    store.append(KEYS, VECTORS)
+    slots = store.find(KEYS)
+    os.truncate(stores.file, left)
+    with pytest.raises(VectorsLostError, match="were changed while they were used"):
+        store.gather(slots)
+    kept = max(left - HEADER.size, 0) // ROW
+    assert store.gather(slots[:kept]).tobytes() == VECTORS[:kept].tobytes()
+    stores.close()
+    again = stores()
+    assert (again.find(KEYS) >= 0).tolist() == [True] * kept + [False] * (100 - kept)
+    again.append(KEYS[kept:], VECTORS[kept:])
+    assert_holds(again)
+
+
+def test_rows_behind_a_cut_are_not_taken_for_what_was_there(stores: Stores) -> None:
+    """A file that grows again has a hole, or what somebody else has put there: neither is an embedding."""
+    store = stores()
+    store.append(KEYS[:50], VECTORS[:50])
+    slots = store.find(KEYS[:50])
+    content = stores.file.read_bytes()
+    for there in (bytes(len(content)), content[: HEADER.size] + content[HEADER.size :][::-1]):
+        stores.file.write_bytes(there)
+        with pytest.raises(VectorsLostError):
+            store.gather(slots)
+
+
+def test_what_comes_after_a_cut_goes_to_a_file_of_its_own(stores: Stores) -> None:
+    store = stores()
+    store.append(KEYS[:50], VECTORS[:50])
+    os.truncate(stores.file, HEADER.size + 20 * ROW)
+    store.append(KEYS[50:], VECTORS[50:])
+    assert_holds(store, KEYS[50:], VECTORS[50:])
+    stores.close()
+    there = np.r_[:20, 50:100]
+    assert_holds(stores(), KEYS[there], VECTORS[there])
+
+
+def test_rows_are_read_in_any_order_and_as_often_as_asked(
+    stores: Stores, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Few or many, near or far, in blocks of any size."""
+    store = stores()
+    store.append(KEYS, VECTORS)
+    rng = np.random.default_rng(0)
+    for block, gap in ((1, 1), (7, 3), (1000, 50)):
+        monkeypatch.setattr(segments, "READ_ROWS", block)
+        monkeypatch.setattr(segments, "GAP", gap)
+        for wanted in (
+            rng.integers(0, 100, 300),
+            rng.permutation(100)[:20],
+            np.array([5, 5, 7]),
+            np.arange(0),
+        ):
+            assert store.gather(store.find(KEYS[wanted])).tobytes() == VECTORS[wanted].tobytes()

@@ -11,10 +11,12 @@ from typing import Any
 
 import httpx
 from argilla import Argilla
-from argilla._exceptions import ArgillaAPIError, ArgillaCredentialsError, ArgillaError
+from argilla._exceptions import ArgillaError
 
+from argilla_loop.argilla.replies import Foreign, content_of, described, is_refusal
 from argilla_loop.errors import ArgillaLoopError, CredentialsError, FatalError, RetryableError, SettingsError
 
+SHUT_OUT = frozenset({401, 403, 407})  # a proxy that lets us in no longer: our headers may have been rotated
 # 409: somebody else was first, so the world has changed: look again
 RETRYABLE_STATUS = frozenset({408, 409, 425, 429, 500, 502, 503, 504})
 _CAUSES = {408: "timeout", 409: "conflict", 425: "rate_limited", 429: "rate_limited", 504: "timeout"}
@@ -35,6 +37,27 @@ class RejectedError(FatalError):
         self.detail = detail
 
 
+class ForeignReplyError(RetryableError):
+    """Something else than Argilla has answered, such as a proxy: it says nothing of Argilla, so it is waited for."""
+
+    cause = "not_argilla"
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+
+class _Answer(dict[str, Any]):
+    """An answer of Argilla; a key that it lacks means that it is none."""
+
+    def __init__(self, content: dict[str, Any], where: str) -> None:
+        super().__init__(content)
+        self._where = where
+
+    def __missing__(self, key: str) -> Any:
+        raise ForeignReplyError(f"what answers to {self._where} is not Argilla: its JSON has no {key!r}", 200)
+
+
 def _one_line(text: object) -> str:
     return " ".join(str(text).split())
 
@@ -44,21 +67,45 @@ def _seconds(retry_after: str) -> float:
     return float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
 
 
-def _from_status(status: int, detail: str, where: str) -> ArgillaLoopError:
-    said = _one_line(detail)[:MAX_DETAIL]
-    if status == httpx.codes.UNAUTHORIZED:
-        return CredentialsError("Argilla refuses the API key: set api_key to the key of an existing user")
-    if status == httpx.codes.FORBIDDEN:
-        return CredentialsError(
-            f"the API key's user may not do this ({where}): use an owner, or an admin who is in the workspace"
-        )
-    if status == httpx.codes.NOT_FOUND:
-        return GoneError(f"Argilla knows nothing of {where}")
+def _foreign(response: httpx.Response, where: str) -> ForeignReplyError:
+    return ForeignReplyError(
+        f"what answers to {where} is not Argilla ({_one_line(described(response))})", response.status_code
+    )
+
+
+def _from_response(response: httpx.Response, where: str) -> ArgillaLoopError:
+    """What an answer that is no success means for us: only Argilla's own refusals are final."""
+    status, detail = response.status_code, response.text
     if status in RETRYABLE_STATUS or status >= httpx.codes.INTERNAL_SERVER_ERROR:
-        return RetryableError(f"Argilla answers {status} to {where}").because(
+        error: ArgillaLoopError = RetryableError(f"Argilla answers {status} to {where}").because(
             _CAUSES.get(status, "server_error")
         )
-    return RejectedError(f"Argilla rejects {where} ({status}): {said}", detail)
+    elif not is_refusal(status, detail):
+        error = _foreign(response, where)
+    elif status == httpx.codes.UNAUTHORIZED:
+        error = CredentialsError("Argilla refuses the API key: set api_key to the key of an existing user")
+    elif status == httpx.codes.FORBIDDEN:
+        error = CredentialsError(
+            f"the API key's user may not do this ({where}): use an owner, or an admin who is in the workspace"
+        )
+    elif status == httpx.codes.NOT_FOUND:
+        error = GoneError(f"Argilla knows nothing of {where}")
+    else:
+        said = _one_line(detail)[:MAX_DETAIL]
+        error = RejectedError(f"Argilla rejects {where} ({status}): {said}", detail)
+    if isinstance(error, RetryableError):
+        error.retry_after = _seconds(response.headers.get("Retry-After", ""))
+    return error
+
+
+def _response_of(error: BaseException) -> httpx.Response | None:
+    """The answer that an error of the SDK was made from: it keeps the status and the text only."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, httpx.HTTPStatusError):
+            return cause.response
+        cause = cause.__cause__ or cause.__context__
+    return None
 
 
 def _unreached(error: httpx.HTTPError, where: str) -> RetryableError:
@@ -77,19 +124,15 @@ def translated(where: str) -> Iterator[None]:
     except ArgillaLoopError:
         raise
     except httpx.HTTPStatusError as error:
-        raised = _from_status(error.response.status_code, error.response.text, where)
-        if isinstance(raised, RetryableError):
-            raised.retry_after = _seconds(error.response.headers.get("Retry-After", ""))
-        raise raised from None
-    except ArgillaCredentialsError:
-        raise _from_status(401, "", where) from None
-    except ArgillaAPIError as error:
-        raise _from_status(error.status_code, str(error), where) from None
+        raise _from_response(error.response, where) from None
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
         raise FatalError(f"api_url is not an address that can be called: {_one_line(error)}") from None
     except httpx.HTTPError as error:  # refused, reset, time-out, TLS, broken body
         raise _unreached(error, where) from None
     except ArgillaError as error:
+        response = _response_of(error)
+        if response is not None:
+            raise _from_response(response, where) from None
         raise RetryableError(f"Argilla's client failed on {where}: {_one_line(error)}") from None
     except ValueError as error:  # a truncated body is no JSON
         raise RetryableError(f"Argilla's answer to {where} cannot be read: {_one_line(error)}").because(
@@ -108,7 +151,7 @@ class Connection:
     server_version: str
 
     def call(self, method: str, path: str, *, where: str, **kwargs: Any) -> Any:
-        """Send one request and return the decoded answer (``None`` where there is no body).
+        """Send one request and return the decoded answer (``None`` where the server sends none on purpose, 204).
 
         The SDK's own HTTP client is used below its models where the SDK has no word for a thing (sorting, counting,
         one atomic upsert) or costs four times as long for it.
@@ -118,12 +161,27 @@ class Connection:
         """
         with translated(where):
             response = self.client.http_client.request(method, f"/api/v1{path}", **kwargs)
-            response.raise_for_status()
-            return response.json() if response.content else None
+            return _content(response, where)
 
     def close(self) -> None:
         """Close its sockets."""
         self.client.http_client.close()
+
+
+def _content(response: httpx.Response, where: str) -> _Answer | None:
+    """What Argilla answers.
+
+    Raises:
+        httpx.HTTPStatusError: no success; redirects are not followed, as the key would go with them.
+        ForeignReplyError: something else has answered.
+        ValueError: it was cut short.
+    """
+    response.raise_for_status()
+    try:
+        content = content_of(response)
+    except Foreign:
+        raise _foreign(response, where) from None
+    return None if content is None else _Answer(content, where)
 
 
 def connect(
@@ -146,18 +204,22 @@ def connect(
     Raises:
         SettingsError: ``ca_file`` cannot be read.
         RetryableError: the server cannot be reached.
-        CredentialsError: it refuses the key.
-        FatalError: there is something else at that address.
+        ForeignReplyError: something else answers at that address: the wrong address, or a proxy for a moment.
+        CredentialsError: Argilla refuses the key.
+        FatalError: it is no address.
     """
     where = f"its status at {api_url}"
     trusted: Any = _trusting(ca_file) if ca_file else True
     base, extra = api_url.rstrip("/"), dict(headers or {})
     with translated(where):
-        version = _version(base, extra, timeout, trusted)
+        # without a key: whatever else is at that address must not get it
+        answer = httpx.get(f"{base}/api/v1/version", headers=extra, timeout=timeout, verify=trusted)
+        version = str(_known(answer, where)["version"])
         # asked before there is a client: the SDK's leaves its socket open where the key is refused
         who = {**extra, "X-Argilla-Api-Key": api_key}
         me = httpx.get(f"{base}/api/v1/me", headers=who, timeout=timeout, verify=trusted)
-        user = me.raise_for_status().json()
+        user = _known(me, where)
+        user_id, username, role = str(user["id"]), str(user["username"]), str(user["role"])
         client = Argilla(
             api_url=base,
             api_key=api_key,
@@ -166,7 +228,7 @@ def connect(
             verify=trusted,
             retries=0,  # trying again is the listener's business: it can be stopped, and it says so
         )
-        return Connection(client, user["id"], user["username"], user["role"], version)
+        return Connection(client, user_id, username, role, version)
 
 
 def _trusting(ca_file: Path) -> ssl.SSLContext:
@@ -179,23 +241,8 @@ def _trusting(ca_file: Path) -> ssl.SSLContext:
         ) from None
 
 
-def _version(base: str, headers: dict[str, str], timeout: float, trusted: Any) -> str:
-    """Version of the server, asked for without a key: what is no Argilla 2 server is found before the SDK trips."""
-    answer = httpx.get(f"{base}/api/v1/version", headers=headers, timeout=timeout, verify=trusted)
-    if answer.is_redirect:
-        raise FatalError(
-            f"{base} redirects to {answer.headers.get('location', 'elsewhere')}: set api_url to where it leads"
-        )
-    if answer.status_code in (httpx.codes.UNAUTHORIZED, httpx.codes.FORBIDDEN):
-        raise CredentialsError(
-            f"what stands in front of {base} lets nobody in ({answer.status_code}): set headers "
-            "(a private Hugging Face Space wants Authorization)"
-        )
-    if answer.status_code != httpx.codes.NOT_FOUND:
-        answer.raise_for_status()
-    try:
-        return str(answer.json()["version"])
-    except (ValueError, KeyError, TypeError) as error:
-        if isinstance(error, ValueError) and "json" in answer.headers.get("Content-Type", ""):
-            raise RetryableError(f"Argilla's answer at {base} was cut short").because("unreadable") from None
-        raise FatalError(f"what answers at {base} is not an Argilla 2 server: check api_url") from None
+def _known(response: httpx.Response, where: str) -> _Answer:
+    content = _content(response, where)
+    if content is None:
+        raise _foreign(response, where)
+    return content

@@ -1,4 +1,4 @@
-"""Our section of the dataset's guidelines, which belong to people."""
+"""The section that earlier versions kept in the dataset's guidelines, which belong to people: taken out, once."""
 
 from __future__ import annotations
 
@@ -6,14 +6,7 @@ from collections.abc import Callable
 
 from argilla_loop.argilla.connection import Connection
 from argilla_loop.argilla.schema import DatasetInfo
-from argilla_loop.errors import RetryableError
-from argilla_loop.policy.section import put
-
-MAX_LENGTH = 10_000  # characters that Argilla takes (DATASET_GUIDELINES_MAX_LENGTH)
-
-
-class NoRoomError(RetryableError):
-    """People's guidelines leave no room for ours."""
+from argilla_loop.policy.section import without
 
 
 class Guidelines:
@@ -35,32 +28,21 @@ class Guidelines:
         self._connection, self._name, self._path = connection, info.name, f"/datasets/{info.id}"
         self._before_write = before_write
 
-    def read(self) -> str:
-        """All of them; empty where there are none."""
-        dataset = self._connection.call("GET", self._path, where=f"dataset {self._name!r}")
-        return dataset["guidelines"] or ""
+    def remove_section(self) -> bool:
+        """Take our section out, where there is one; whether that took a write.
 
-    def show(self, body: str) -> bool:
-        """Make ``body`` our section; whether that took a write.
-
-        Argilla has no conditional write: what somebody saves between our read and our write, two requests apart, is
-        lost. What is saved later is safe, and found by reading again.
+        The write is dear: at any change of a dataset the server goes through all of its answered records. So it is done
+        once, and never where nothing of ours is there.
 
         Raises:
-            NoRoomError: they would become longer than Argilla takes; nothing was written.
-            RetryableError: somebody else has written meanwhile, or Argilla is away.
+            RetryableError: Argilla is away.
         """
-        before = self.read()
-        after = put(before, body)
+        before = self._connection.call("GET", self._path, where=f"dataset {self._name!r}")["guidelines"] or ""
+        after = without(before)
         if after == before:
             return False
-        if len(after) > MAX_LENGTH:
-            raise NoRoomError(
-                f"the guidelines of dataset {self._name!r} leave no room for a notice ({len(after)} characters, "
-                f"{MAX_LENGTH} at most): shorten them, or set notices = false"
-            )
         self._before_write()
-        self._connection.call("PATCH", self._path, where="the guidelines", json={"guidelines": after})
-        if self.read() != after:
-            raise RetryableError("the guidelines were changed by somebody else at the same moment")
+        # Argilla takes no empty text; null is none at all
+        body = {"guidelines": after or None}
+        self._connection.call("PATCH", self._path, where="the guidelines", json=body)
         return True

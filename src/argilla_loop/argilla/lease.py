@@ -43,11 +43,17 @@ class Writer:
     token: str
     seconds: float  # without a sign of life, after which somebody else may take its place
     seen_at: str  # the server's time of the last sign of life
+    user_id: str | None = None  # whose key the service has; None: an earlier version did not say
+    username: str | None = None
 
     @property
     def told(self) -> str:
         """For people."""
         return f"{self.title}, at {self.seen_at[:19].replace('T', ' ')} UTC; given up for lost after {self.seconds:g} s"
+
+    def other_user(self, user_id: str) -> str | None:
+        """Name of the user as whom it runs where that is not ``user_id``; ``None`` where it is, or is not known."""
+        return self.username if self.user_id not in (None, user_id) else None
 
 
 def monotonic() -> float:
@@ -66,8 +72,18 @@ def writer_of(connection: Connection, dataset_id: str) -> Writer | None:
     path = f"/me/datasets/{dataset_id}/metadata-properties"
     for item in _items(connection, path):
         if item["name"] == NAME:
-            token, _, seconds = str((item["settings"].get("values") or [""])[0]).partition(" ")
-            return Writer(str(item["id"]), item["title"], token, _number(seconds), str(item["updated_at"]))
+            values = [str(value) for value in item["settings"].get("values") or ("",)]
+            token, _, seconds = values[0].partition(" ")
+            user_id, _, username = "".join(values[1:2]).partition(" ")
+            return Writer(
+                str(item["id"]),
+                item["title"],
+                token,
+                _number(seconds),
+                str(item["updated_at"]),
+                user_id or None,
+                username or None,
+            )
     return None
 
 
@@ -95,6 +111,7 @@ class Lease:
     ) -> None:
         self._connection, self._info = connection, info
         self._holder, self._token, self._seconds, self._clock = holder, token, seconds, clock
+        self._user = f"{connection.user_id} {connection.username}"
         self._held: tuple[str, str] | None = None  # id and title as we wrote it last
         self._sign_at = 0.0  # when we began to write that
         self._signs = 0
@@ -146,14 +163,15 @@ class Lease:
                     return
 
     def release(self) -> None:
-        """Give it up, so that another need not wait; a lease that is not ours stays."""
+        """Give it up, so that another need not wait; a lease that is not ours stays. Never raises."""
         with self._lock:
             held, self._held = self._held, None
             if held is not None:
                 try:
                     self._connection.call("DELETE", f"/metadata-properties/{held[0]}", where="the lease")
-                except ArgillaLoopError as error:
-                    log.info("lease_not_released", why=str(error), free_in_seconds=self._seconds)
+                except Exception as error:  # noqa: BLE001  called on the way out, where it must not hide what ended us
+                    why = str(error) if isinstance(error, ArgillaLoopError) else type(error).__name__
+                    log.info("lease_not_released", why=why, free_in_seconds=self._seconds)
 
     def _verify(self) -> None:
         """Still ours? Then give a sign of life if the last is old.
@@ -217,7 +235,7 @@ class Lease:
                 json={
                     "name": NAME,
                     "title": title,
-                    "settings": {"type": "terms", "values": [f"{self._token} {self._seconds:g}"]},
+                    "settings": {"type": "terms", "values": [f"{self._token} {self._seconds:g}", self._user]},
                     "visible_for_annotators": False,
                 },
             )
@@ -238,7 +256,13 @@ class Lease:
         now = self._clock()
         if self._other != (there.id, there.title):
             if self._other is None or self._other[0] != there.id:
-                log.info("standing_by", written_by=there.title, takes_over_after_silent_seconds=there.seconds)
+                other = there.other_user(self._connection.user_id)
+                log.info(
+                    "standing_by",
+                    written_by=there.title,
+                    takes_over_after_silent_seconds=there.seconds,
+                    **({"as_another_user": other, "we_are": self._connection.username} if other else {}),
+                )
             self._other, self._other_since = (there.id, there.title), now
             return False
         return now - self._other_since > there.seconds

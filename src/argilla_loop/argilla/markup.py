@@ -10,18 +10,15 @@ from __future__ import annotations
 
 import re
 
-WORD_JOINER = "\u2060"
+from argilla_loop.policy.text_keys import GUARD, unguarded
+
+__all__ = ["guarded", "unguarded"]
+
 _TAG = re.compile(
     r"<(?=[A-Za-z/!?])"
 )  # what a browser takes for the beginning of one (HTML standard, 13.2.5.6)
-_GUARDED = re.compile(rf"<{WORD_JOINER}(?=[A-Za-z/!?])")
 
 
 def guarded(text: str) -> str:
     """``text`` as it is logged."""
-    return _TAG.sub(f"<{WORD_JOINER}", text)
-
-
-def unguarded(text: str) -> str:
-    """The text that was logged as ``text``."""
-    return _GUARDED.sub("<", text)
+    return _TAG.sub(GUARD, text)

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
 
+from argilla_loop.argilla.observer import Page
 from argilla_loop.argilla.query import Query
 from argilla_loop.argilla.schema import DatasetInfo
 from argilla_loop.domain import Answer, LoggedRecord, NewRecord, Route
 from argilla_loop.policy.answers import is_the_daemons
+from argilla_loop.policy.text_keys import kept_of
 
 
 class MemoryDataset:
@@ -31,6 +34,7 @@ class MemoryDataset:
         self.daemon_id = daemon_id
         self._records: dict[str, LoggedRecord] = {}
         self._ticks = 0
+        self.edits = 0
         self._last_activity = self._now()
 
     def revision(self) -> str:
@@ -49,6 +53,17 @@ class MemoryDataset:
         """All records."""
         return iter(list(self._records.values()))
 
+    def page(self, offset: int, limit: int) -> Page:
+        """Some records, in the order in which they were added."""
+        return Page(list(self._records.values())[offset : offset + limit], len(self._records))
+
+    def fetch(self, ids: Collection[str]) -> list[LoggedRecord]:
+        """Records by id."""
+        return [self._records[one] for one in ids if one in self._records]
+
+    def reindex(self, ids: Collection[str]) -> None:
+        """Nothing to do: there is no index apart from the records."""
+
     def log(self, records: Sequence[NewRecord]) -> list[str]:
         """Upsert by id; people's answers stay."""
         for new in records:
@@ -65,12 +80,14 @@ class MemoryDataset:
             self._records[new.id] = LoggedRecord(
                 id=new.id, text=new.text, batch=new.batch, route=new.route, certainty=new.certainty,
                 model=new.model, suggestion=new.suggestion, prediction=new.label, threshold=new.threshold,
-                held_back=new.held_back, answers=kept + ours,
+                held_back=new.held_back, answers=kept + ours, service_user=self._author(new),
+                text_key=kept_of(new.text),
             )  # fmt: skip
         return []
 
     def withdraw_own(self, ids: Collection[str]) -> list[LoggedRecord]:
-        """Take back the daemon's own answers; the records as they were before."""
+        """Take back what services have answered; the records as they were before."""
+        self.edits += 1
         seen = [self._records[one] for one in ids if one in self._records]
         for record in seen:
             kept = tuple(a for a in record.answers if not is_the_daemons(a, record, self.daemon_id))
@@ -81,13 +98,21 @@ class MemoryDataset:
 
     def put_back(self, records: Sequence[NewRecord]) -> None:
         """Route records anew; answers stay."""
+        self.edits += 1
         for new in records:
             if new.id in self._records:
                 self._records[new.id] = replace(
                     self._records[new.id], batch=new.batch, route=new.route, certainty=new.certainty,
                     model=new.model, suggestion=new.suggestion, prediction=new.label, threshold=new.threshold,
-                    held_back=new.held_back,
+                    held_back=new.held_back, service_user=self._author(new),
                 )  # fmt: skip
+
+    def make_plain(self, ids: Collection[str]) -> None:
+        """Make plain questions of audits and held-back records."""
+        self.edits += 1
+        for one in ids:
+            if one in self._records:
+                self._records[one] = replace(self._records[one], route=Route.ASK, held_back=False)
 
     def answer(
         self,
@@ -112,9 +137,18 @@ class MemoryDataset:
         )
         self._last_activity = self._now()
 
+    def seen_by(self, user_id: str) -> MemoryDataset:
+        """The same records, as the service of another user sees them; times of either are its own."""
+        other = copy(self)
+        other.daemon_id = user_id
+        return other
+
     def delete(self, record_id: str) -> None:
         """Delete a record, as an owner may in the UI."""
         del self._records[record_id]
+
+    def _author(self, new: NewRecord) -> str | None:
+        return self.daemon_id if new.route is Route.ACCEPT else None
 
     def _before(self, record_id: str) -> tuple[Answer, ...]:
         record = self._records.get(record_id)
@@ -132,7 +166,14 @@ def _matches(record: LoggedRecord, name: str, operator: str, value: Any) -> bool
         present = {record.batch}
     else:
         raise ValueError(f"the in-memory dataset does not know {name!r}: use a real server")
-    wanted = set(value) if operator == "in" else {value}
-    if operator not in ("in", "=="):
+    if operator not in _HOLDS:
         raise ValueError(f"the in-memory dataset does not know {operator!r}: use a real server")
-    return bool(present & wanted)
+    return any(one is not None and _HOLDS[operator](one, value) for one in present)
+
+
+_HOLDS: dict[str, Callable[[Any, Any], bool]] = {
+    "==": lambda one, value: bool(one == value),
+    "in": lambda one, value: one in value,
+    ">=": lambda one, value: bool(one >= value),
+    "<=": lambda one, value: bool(one <= value),
+}

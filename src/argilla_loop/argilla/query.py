@@ -27,6 +27,10 @@ class Query:
         """
         return Query(tuple((name, operator, _filled(value, params)) for name, operator, value in self.where))
 
+    def __add__(self, other: Query) -> Query:
+        """Both must hold."""
+        return Query((*self.where, *other.where))
+
 
 def evaluated(params: Mapping[str, Any]) -> dict[str, Any]:
     """Parameters as they are now: a callable is called, anything else stands for itself."""
@@ -41,6 +45,10 @@ def _filled(value: Any, params: Mapping[str, Any]) -> Any:
 
 ALL = Query()
 IN_BATCH = Query((("metadata.idx", "==", "{idx}"),))
-DONE_IN_BATCH = Query(
-    (("response.status", "in", ("submitted", "discarded")), ("metadata.idx", "==", "{idx}"))
-)
+ANSWERED = Query((("response.status", "in", ("submitted", "discarded")),))
+DONE_IN_BATCH = ANSWERED + IN_BATCH
+
+
+def between(first: int, last: int) -> Query:
+    """The records of the batches from number ``first`` to number ``last``, both included."""
+    return Query((("metadata.idx", ">=", first), ("metadata.idx", "<=", last)))

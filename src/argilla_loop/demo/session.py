@@ -14,7 +14,6 @@ from rich.text import Text
 from argilla_loop.argilla.connection import Connection
 from argilla_loop.argilla.dataset import ArgillaDataset
 from argilla_loop.argilla.query import IN_BATCH
-from argilla_loop.argilla.schema import ensure_dataset
 from argilla_loop.demo.annotator import SimulatedAnnotator
 from argilla_loop.demo.curve import draw_curve
 from argilla_loop.demo.rows import Row, summarise
@@ -26,6 +25,7 @@ from argilla_loop.policy.plan import Finished
 from argilla_loop.policy.progress import progress
 from argilla_loop.service import Service
 from argilla_loop.settings import Settings
+from argilla_loop.wiring import dataset_of, existing_dataset
 
 STOP_SECONDS = (
     10.0  # that a turn may go on when all is to end; what it has not logged is done again next time
@@ -157,7 +157,9 @@ class Session:
 
     def _close(self, row: Row) -> None:
         """Read from Argilla what people made of the batch."""
-        dataset = self._dataset = self._dataset or _working_dataset(self._connection, self._settings)
+        dataset = self._dataset = self._dataset or dataset_of(
+            self._settings, self._connection, existing_dataset(self._settings, self._connection)
+        )
         records = dataset.search(IN_BATCH.bind({"idx": row.batch}))
         (batch,) = progress(
             records, min_submitted=dataset.info.min_submitted, daemon_id=dataset.daemon_id
@@ -173,10 +175,3 @@ class Session:
         columns = model.predict_proba([one.text for one in held_back]).argmax(axis=1)
         right: int = sum(model.labels[c] == one.topic for c, one in zip(columns, held_back, strict=True))
         return right / len(held_back)
-
-
-def _working_dataset(connection: Connection, settings: Settings) -> ArgillaDataset:
-    info = ensure_dataset(
-        connection, workspace=settings.workspace, name=settings.dataset, labels=settings.labels
-    )
-    return ArgillaDataset(connection, info)

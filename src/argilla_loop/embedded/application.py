@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import os
 import socket
 import warnings
 from collections.abc import Callable, Sequence
 from typing import Any
 
+import structlog
 import uvicorn
 from argilla_server import app
 from argilla_server.database import async_engine, sync_engine
@@ -15,8 +17,11 @@ from sqlalchemy import event
 from sqlalchemy.exc import SAWarning
 
 from argilla_loop.embedded import engine, speed
+from argilla_loop.embedded.home import INDEX_FAULTS_VARIABLE
 from argilla_loop.embedded.jobs import Jobs, stale_datasets
 from argilla_loop.errors import FatalError
+
+log = structlog.get_logger(__name__)
 
 # What is being answered, and jobs, may take this long once told to stop.
 GRACE_SECONDS = 5
@@ -26,6 +31,15 @@ def tune_connections() -> None:
     """Spare an fsync for each commit: with the write-ahead log only a power cut can take back the last ones."""
     for engine_ in (async_engine.sync_engine, sync_engine):
         event.listen(engine_, "connect", _tune)
+
+
+def prepare_search() -> None:
+    """Register the engine whose index may fail, where tests ask for it."""
+    if INDEX_FAULTS_VARIABLE in os.environ:
+        from argilla_loop.embedded import index_faults  # noqa: PLC0415 - only tests need it
+
+        index_faults.faulty_index()
+        log.warning("index_faults_for_tests", variable=INDEX_FAULTS_VARIABLE)
 
 
 # argilla_server warns of itself whenever a user's queue is read.
@@ -42,6 +56,7 @@ def run(listener: socket.socket, *, webhook_retries: Sequence[float], on_ready: 
     jobs.install()
     speed.install()
     tune_connections()
+    prepare_search()
     config = uvicorn.Config(
         app,
         access_log=False,

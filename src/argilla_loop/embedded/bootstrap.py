@@ -17,8 +17,9 @@ from argilla_loop.embedded.credentials import (
     load_credentials,
     save_credentials,
 )
-from argilla_loop.embedded.home import Home
+from argilla_loop.embedded.home import INDEX_FAULTS_VARIABLE, Home
 from argilla_loop.embedded.index import ensure_index
+from argilla_loop.errors import FatalError
 
 log = structlog.get_logger(__name__)
 
@@ -33,12 +34,21 @@ def ensure_credentials(home: Home) -> tuple[Credentials, bool]:
 
 
 def configure_environment(home: Home, credentials: Credentials) -> None:
-    """Tell argilla_server, which reads its settings when first imported, where and how to run."""
+    """Tell argilla_server, which reads its settings when first imported, where and how to run.
+
+    Raises:
+        FatalError: the switch for tests names no folder.
+    """
+    faults = os.environ.get(INDEX_FAULTS_VARIABLE)
+    if faults is not None and not Path(faults).is_dir():
+        raise FatalError(
+            f"{INDEX_FAULTS_VARIABLE} is for tests only and must name an existing folder: unset it."
+        )
     os.environ.update(
         {
             "ARGILLA_HOME_PATH": str(home.path),
             "ARGILLA_DATABASE_URL": f"sqlite+aiosqlite:///{home.database}?check_same_thread=False",
-            "ARGILLA_SEARCH_ENGINE": "embedded",
+            "ARGILLA_SEARCH_ENGINE": "embedded" if faults is None else "embedded-with-faults",
             "ARGILLA_AUTH_SECRET_KEY": credentials.auth_secret_key,
             "ARGILLA_AUTH_OAUTH_CFG": str(home.path / "oauth.yaml"),
             "HF_HUB_DISABLE_TELEMETRY": "1",

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 from uuid import UUID
 
 import numpy as np
@@ -49,6 +49,8 @@ from argilla_loop.embedded.reader import Reader
 
 NAME = "embedded"
 
+Result = TypeVar("Result")
+
 # A condition met by more records than this is not worth leading a search with while another meets fewer.
 PROBE = 1_000
 
@@ -81,6 +83,10 @@ class EmbeddedSearchEngine(SearchEngine):  # type: ignore[misc]  # argilla_serve
     async def info(self) -> dict[str, Any]:
         """Name and version, as the server's status page shows them."""
         return {"name": NAME, "version": {"number": f"SQLite {sqlite3.sqlite_version}"}}
+
+    async def read_index(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
+        """What ``work`` makes of a connection to the index, which is the server's own database."""
+        return await reader().read(work)
 
     async def create_index(self, dataset: Dataset) -> None:
         """Nothing: the tables serve every data set."""
@@ -151,6 +157,7 @@ class EmbeddedSearchEngine(SearchEngine):  # type: ignore[misc]  # argilla_serve
 
         Raises:
             ValueError: a filter or a sort order that makes no sense (the server answers 422).
+            NotSortableError: a sort order that Elasticsearch refuses (500).
         """
         sql = _search_sql(dataset, query, filter)
         scores = None if sort else sql.scores()
@@ -158,6 +165,7 @@ class EmbeddedSearchEngine(SearchEngine):  # type: ignore[misc]  # argilla_serve
         source = f"records r LEFT JOIN {scores} s ON s.record_id = r.id" if scores else "records r"
 
         def work(db: sqlite3.Connection) -> SearchResponses:
+            sql.check_sort(db)
             where = sql.where(_lead(db, sql))
             (total,) = db.execute(f"SELECT count(*) FROM records r WHERE {where}", sql.parameters).fetchone()
             rows: Iterable[tuple[str, float | None]] = ()
@@ -172,7 +180,7 @@ class EmbeddedSearchEngine(SearchEngine):  # type: ignore[misc]  # argilla_serve
                 total=total,
             )
 
-        return await reader().read(work)
+        return await self.read_index(work)
 
     @override
     async def similarity_search(
@@ -224,14 +232,14 @@ class EmbeddedSearchEngine(SearchEngine):  # type: ignore[misc]  # argilla_serve
             ]
             return SearchResponses(items=items, total=len(items))
 
-        return await reader().read(work)
+        return await self.read_index(work)
 
     async def compute_metrics_for(self, metadata_property: MetadataProperty) -> MetadataMetrics:
         """Terms by count, or the smallest and largest number."""
         of = f"FROM {METADATA_TABLE} WHERE dataset_id = ? AND name = ?"
         parameters = (metadata_property.dataset_id.hex, metadata_property.name)
         if metadata_property.type == MetadataPropertyType.terms:
-            rows = await reader().read(
+            rows = await self.read_index(
                 lambda db: db.execute(
                     f"SELECT value, count(*) {of} GROUP BY 1 ORDER BY 2 DESC, 1",
                     parameters,
@@ -242,7 +250,7 @@ class EmbeddedSearchEngine(SearchEngine):  # type: ignore[misc]  # argilla_serve
                 values=[TermsMetrics.TermCount(term=str(term), count=count) for term, count in rows],
             )
         # Two subqueries, for SQLite answers one min or one max by the index but not both at once.
-        low, high = await reader().read(
+        low, high = await self.read_index(
             lambda db: db.execute(
                 f"SELECT (SELECT min(value) {of}), (SELECT max(value) {of})",
                 parameters * 2,
@@ -253,7 +261,7 @@ class EmbeddedSearchEngine(SearchEngine):  # type: ignore[misc]  # argilla_serve
         return FloatMetadataMetrics(min=low, max=high)
 
     async def _count(self, sql: str, *ids: UUID) -> dict[str, int]:
-        rows = await reader().read(lambda db: db.execute(sql, [id_.hex for id_ in ids]).fetchall())
+        rows = await self.read_index(lambda db: db.execute(sql, [id_.hex for id_ in ids]).fetchall())
         return {"total": sum(count for _, count in rows), **dict(rows)}
 
 

@@ -25,6 +25,7 @@ async def main() -> None:
     jobs.install()
     speed.install()
     application.tune_connections()
+    application.prepare_search()
     await getattr(hub_jobs, call["name"])(**arguments)
     await jobs.finish()
     await async_engine.dispose()

@@ -9,6 +9,8 @@ remain the only truth and nothing can be out of step, whoever writes and wheneve
 from __future__ import annotations
 
 import sqlite3
+from contextlib import closing
+from pathlib import Path
 
 from argilla_loop.embedded.text_query import FTS_TABLE, TEXT_TABLE
 
@@ -56,9 +58,10 @@ _OBJECTS = {
         INSERT INTO {FTS_TABLE} (rowid, text) VALUES (NEW.id, NEW.text); END""",
     f"{TEXT_TABLE}_delete": f"""CREATE TRIGGER {TEXT_TABLE}_delete AFTER DELETE ON {TEXT_TABLE} BEGIN
         INSERT INTO {FTS_TABLE} ({FTS_TABLE}, rowid, text) VALUES ('delete', OLD.id, OLD.text); END""",
-    # No declared type: numbers stay numbers, texts stay texts.
+    # No declared type: numbers stay numbers, texts stay texts. The key's columns come first: SQLite's integrity_check
+    # takes one column for another where they do not (seen in 3.40), and reports values as NULL that are there.
     METADATA_TABLE: f"""CREATE TABLE {METADATA_TABLE} (
-        record_id TEXT NOT NULL, dataset_id TEXT NOT NULL, name TEXT NOT NULL, value NOT NULL,
+        record_id TEXT NOT NULL, name TEXT NOT NULL, value NOT NULL, dataset_id TEXT NOT NULL,
         PRIMARY KEY (record_id, name, value)) WITHOUT ROWID""",
     f"{METADATA_TABLE}_value": f"""CREATE INDEX {METADATA_TABLE}_value
         ON {METADATA_TABLE} (dataset_id, name, value, record_id)""",
@@ -118,6 +121,16 @@ def ensure_index(connection: sqlite3.Connection) -> bool:
         connection.execute("ROLLBACK")
         raise
     return True
+
+
+def has_index(database: Path) -> bool:
+    """Whether the file is a database in which this index was ever made; touches nothing."""
+    try:
+        with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
+            found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (TEXT_TABLE,)).fetchone()
+    except sqlite3.Error:
+        return False
+    return found is not None
 
 
 def _drop(connection: sqlite3.Connection) -> None:

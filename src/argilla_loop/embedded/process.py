@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -28,6 +28,7 @@ class EmbeddedServer:
         port: port to listen on; 0 lets the system choose one, which stays the same over restarts of this object.
         webhook_retries: seconds to wait before each further attempt at a webhook; the server's own if None.
         start_timeout: seconds after which a server that is not ready is given up.
+        environment: further environment variables of the server's process.
     """
 
     def __init__(
@@ -38,12 +39,14 @@ class EmbeddedServer:
         port: int = 0,
         webhook_retries: Sequence[float] | None = None,
         start_timeout: float = 120.0,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         self.home = home
         self._host = host
         self._port = port
         self._webhook_retries = webhook_retries
         self._start_timeout = start_timeout
+        self._environment = dict(environment or {})
         self._process: subprocess.Popen[bytes] | None = None
         self._url: str | None = None
 
@@ -70,10 +73,11 @@ class EmbeddedServer:
         """Start the server and wait until it answers.
 
         Raises:
-            FatalError: it ended, or was not ready in time; the message holds its last line.
+            FatalError: the folder is another's, or the server ended or was not ready in time; the message holds its
+                last line.
         """
         home = Home(self.home.absolute())
-        home.path.mkdir(parents=True, exist_ok=True)
+        home.claim()
         command = [sys.executable, "-m", "argilla_loop.embedded", "--home", str(home.path), "--quiet"]
         command += ["--host", self._host, "--port", str(self._port), "--until-input-closes"]
         if self._webhook_retries is not None:
@@ -88,7 +92,7 @@ class EmbeddedServer:
                 stderr=subprocess.STDOUT,
                 # Ctrl-C is for the process that started it, which then stops it in its own order.
                 start_new_session=True,
-                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+                env={**os.environ, "PYTHONUNBUFFERED": "1", **self._environment},
             )
         deadline = time.monotonic() + self._start_timeout
         while True:

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import random
 import re
+import sqlite3
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta, timezone
@@ -35,8 +36,15 @@ from argilla_loop.embedded.text_query import TextSql, parse
 
 Value = str | float | None
 
+SORTABLE_RESPONSES = ("rating",)
+SORTABLE_SUGGESTIONS = ("rating", "label_selection", "multi_label_selection")
+
 # The prime below 2**31: products of two remainders still fit SQLite's 64-bit integers.
 _PRIME = 2_147_483_647
+
+
+class NotSortableError(Exception):
+    """Elasticsearch refuses to sort by this, and Argilla answers 500; so it does here, that nobody relies on it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +72,7 @@ class SearchSql:
         self._checks: list[str] = []
         self._candidates: list[Candidates] = []
         self._text: TextSql | None = None
+        self._sorted: list[tuple[str, tuple[str, ...]]] = []
 
     def bind(self, value: Any) -> str:
         """Take ``value`` as a parameter; returns its placeholder."""
@@ -112,6 +121,22 @@ class SearchSql:
         """A subquery (record_id, score) of how well texts match; None without a text to look for."""
         return self._text.scores() if self._text else None
 
+    def check_sort(self, db: sqlite3.Connection) -> None:
+        """See that the questions to sort by are of a type that can be sorted.
+
+        Raises:
+            NotSortableError: one is not.
+        """
+        for name, types in self._sorted:
+            found = db.execute(
+                "SELECT json_extract(settings, '$.type') FROM questions WHERE dataset_id = ? AND name = ?",
+                (self.parameters["dataset"], name),
+            ).fetchone()
+            if found is not None and found[0] not in types:
+                raise NotSortableError(
+                    f"Question {name!r} is a {found[0]}: only {', '.join(types)} can be sorted."
+                )
+
     def order(self, orders: Iterable[Order], *, shuffle_for: UUID | None, scored: bool) -> str:
         """The ORDER BY clause: always total, so that pages never overlap.
 
@@ -119,6 +144,9 @@ class SearchSql:
             orders: what to sort by first.
             shuffle_for: this user's own random order, the same at every call, instead of the order of insertion.
             scored: the query joins ``scores()`` as ``s``.
+
+        Raises:
+            NotSortableError: the status of responses (see also ``check_sort``).
         """
         parts = [
             f"{self._sort_value(order.scope, descending=order.order == 'desc')} "
@@ -218,6 +246,8 @@ class SearchSql:
                 f" WHERE m.record_id = r.id AND m.name = {self.bind(scope.metadata_property)})"
             )
         if isinstance(scope, SuggestionFilterScope):
+            if scope.property not in ("score", "agent", "type"):
+                self._sorted.append((scope.question, SORTABLE_SUGGESTIONS))
             return (
                 f"(SELECT {pick}(v.atom) FROM suggestions s{_suggested(scope)}"
                 f" WHERE s.record_id = r.id AND s.question_id = {self._question(scope.question)})"
@@ -225,13 +255,14 @@ class SearchSql:
         if isinstance(scope, ResponseFilterScope):
             of_user = f" AND x.user_id = {self.bind(scope.user.id.hex)}" if scope.user else ""
             if scope.question is not None:
-                # Ratings sort by their mean over users, as in Elasticsearch; labels have none.
+                # By the mean over users, which texts have none of.
+                self._sorted.append((scope.question, SORTABLE_RESPONSES))
                 return (
-                    f"(SELECT CASE WHEN max(typeof(v.atom)) = 'text' THEN {pick}(v.atom) ELSE avg(v.atom) END"
-                    f" FROM responses x{self._answer(scope.question)} AND x.record_id = r.id{of_user})"
+                    f"(SELECT avg(v.atom) FROM responses x{self._answer(scope.question)}"
+                    f" AND x.record_id = r.id{of_user})"
                 )
             if scope.property == "status":
-                return f"(SELECT {pick}(x.status) FROM responses x WHERE x.record_id = r.id{of_user})"
+                raise NotSortableError("The status of responses cannot be sorted by.")
         raise ValueError(f"Cannot sort by {scope}")
 
     def _answer(self, question: str) -> str:

@@ -10,6 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TypeVar
 
+from argilla_loop.embedded import slop
+
 Result = TypeVar("Result")
 
 THREADS = 4
@@ -33,6 +35,7 @@ class Reader:
             connection = sqlite3.connect(self._database, isolation_level=None, timeout=15)
             # Not mode=ro, which cannot open a write-ahead log that nobody else has open.
             connection.execute("PRAGMA query_only = ON")
+            slop.register(connection)
             self._local.connection = connection
         connection.execute("BEGIN")
         try:

@@ -58,7 +58,8 @@ def serve(
             f"The embedded server needs {' and '.join(missing)}: pip install 'argilla-loop[embedded]'."
         )
     place = Home(home.expanduser().absolute())
-    with _stopped_by_signals(), place.hold(), _listen(host, port) as listener:
+    place.refuse_if_held()  # says more than that the port is taken
+    with _stopped_by_signals(), _listen(host, port) as listener, _private_files(), place.hold():
         credentials, new = ensure_credentials(place)
         configure_environment(place, credentials)
         prepare_database(place.database)
@@ -75,6 +76,16 @@ def serve(
             _say(f"Argilla is ready at {url}")
 
         application.run(listener, webhook_retries=webhook_retries, on_ready=on_ready)
+
+
+@contextmanager
+def _private_files() -> Iterator[None]:
+    """Close what the block makes to others, in a folder that others may look into."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
 
 
 @contextmanager

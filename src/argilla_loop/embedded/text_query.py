@@ -2,8 +2,9 @@
 
 The syntax is that of Lucene's SimpleQueryParser, which Argilla's own engines use with AND between words:
 ``word``, ``pre*``, ``"a phrase"``, ``+`` (and), ``|`` (or), ``-word`` (not), parentheses, backslash to escape;
-operators bind from left to right, and nothing is ever a syntax error. Fuzziness (``word~1``) is read as the
-plain word. A word that holds punctuation (``e-mail``) is a phrase of its parts.
+operators bind from left to right, and nothing is ever a syntax error. The words of ``"a phrase"~3`` may lie apart
+(see ``slop``). Fuzziness (``word~1``) is read as the plain word. A word that holds punctuation (``e-mail``) is a
+phrase of its parts.
 """
 
 # ruff: noqa: S608 - values are bound; what is put into the SQL are names of ours
@@ -16,22 +17,28 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TypeAlias
 
+from argilla_loop.embedded.slop import FUNCTION, words_of
+
 TEXT_TABLE = "argilla_loop_text"
 FTS_TABLE = "argilla_loop_text_fts"
 
 MAX_WORDS = 200  # more would make the statement too large for SQLite
+MAX_SLOP, MAX_SLOP_DIGITS = 10_000, 6
 MAX_DEPTH = 15  # SQLite's parser stack holds 100 entries, and a level takes a few
 
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """Consecutive words; the last may be a prefix."""
+    """Consecutive words; the last may be a prefix. With ``slop``, words that lie up to so many places apart."""
 
     text: str
     prefix: bool = False
+    slop: int = 0
 
     def fts(self) -> str:
-        """As FTS5 query: quoted, so that no character of the user's is an operator."""
+        """As FTS5 query: quoted, so that no character of the user's is an operator; with slop, just its words."""
+        if self.slop:
+            return "(" + " AND ".join(f'"{word}"' for word in words_of(self.text)) + ")"
         quoted = self.text.replace('"', '""')
         return f'"{quoted}"*' if self.prefix else f'"{quoted}"'
 
@@ -63,7 +70,7 @@ EVERYTHING = Both(())
 NOTHING = Either(())
 
 _PIECE = re.compile(
-    r"""\s+ | "(?P<phrase>(?:\\.|[^"\\])*)"(?:~\d*)? | (?P<mark>[()+|"]) | (?P<not>-)(?=[^\s]) |
+    r"""\s+ | "(?P<phrase>(?:\\.|[^"\\])*)"(?:~(?P<slop>\d*))? | (?P<mark>[()+|"]) | (?P<not>-)(?=[^\s]) |
         (?P<word>(?:\\.|[^\s()+|"\\])+|\\)""",
     re.VERBOSE | re.DOTALL,
 )
@@ -119,7 +126,7 @@ class _Parser:
             text = piece["phrase"] if piece["phrase"] is not None else piece["word"]
             if text is not None and words < MAX_WORDS:
                 words += 1
-                self._add(_phrase(text, may_be_prefix=piece["word"] is not None))
+                self._add(_phrase(text, may_be_prefix=piece["word"] is not None, slop=piece["slop"] or "0"))
             self._negated = False
         while len(self._open) > 1:
             self._close()
@@ -149,7 +156,7 @@ class _Parser:
         self._open[-1][0].add(node)
 
 
-def _phrase(text: str, *, may_be_prefix: bool) -> Phrase | None:
+def _phrase(text: str, *, may_be_prefix: bool, slop: str) -> Phrase | None:
     """The phrase ``text`` stands for; None where it holds no letter or digit."""
     prefix = may_be_prefix and text.endswith("*") and not text.endswith("\\*")
     if may_be_prefix:
@@ -158,7 +165,9 @@ def _phrase(text: str, *, may_be_prefix: bool) -> Phrase | None:
     if not any(_is_token_character(character) for character in text):
         return None
     # A prefix must end in a letter or digit, else FTS5 would look for the prefix of an empty word.
-    return Phrase(text, prefix=prefix and _is_token_character(text[-1]))
+    # One word cannot lie apart; a word of words that we would cut otherwise than FTS5 is looked for as it is.
+    apart = min(int(slop[:MAX_SLOP_DIGITS]), MAX_SLOP) if 1 < len(words_of(text)) <= MAX_WORDS else 0
+    return Phrase(text, prefix=prefix and _is_token_character(text[-1]), slop=apart)
 
 
 def _is_token_character(character: str) -> bool:
@@ -203,23 +212,26 @@ class TextSql:
 
     def _condition(self, node: Node) -> str:
         if isinstance(node, Phrase):
-            return self._match(node.fts())
+            return self._match(node.fts(), node)
         if isinstance(node, Not):
             return f"NOT ({self._condition(node.node)})"
         nodes = list(node.nodes)
-        phrases = [each for each in nodes if isinstance(each, Phrase)]
+        phrases = [each for each in nodes if isinstance(each, Phrase) and not each.slop]
         parts = []
         if len(phrases) > 1 and (self._together or isinstance(node, Either)):
-            nodes = [each for each in nodes if not isinstance(each, Phrase)]
+            nodes = [each for each in nodes if each not in phrases]
             word = " AND " if isinstance(node, Both) else " OR "
             parts.append(self._match(word.join(phrase.fts() for phrase in phrases)))
         parts += [self._condition(each) for each in nodes]
         return _balanced(parts, "AND", "1") if isinstance(node, Both) else _balanced(parts, "OR", "0")
 
-    def _match(self, query: str) -> str:
+    def _match(self, query: str, apart: Phrase | None = None) -> str:
+        near = ""
+        if apart is not None and apart.slop:
+            near = f" AND {FUNCTION}(t.text, {self._bind(apart.text)}, {self._bind(apart.slop)})"
         return (
             f"r.id IN (SELECT t.record_id FROM {FTS_TABLE} f JOIN {TEXT_TABLE} t ON t.id = f.rowid"
-            f" WHERE f.{FTS_TABLE} MATCH {self._bind(query)}{self._of_field})"
+            f" WHERE f.{FTS_TABLE} MATCH {self._bind(query)}{self._of_field}{near})"
         )
 
 

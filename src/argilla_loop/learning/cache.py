@@ -18,6 +18,7 @@ import numpy as np
 import structlog
 
 from argilla_loop.domain import Encoder, FloatArray
+from argilla_loop.folders import make_own_folder
 from argilla_loop.observability.progress import progress as shown_progress
 
 log = structlog.get_logger(__name__)
@@ -117,7 +118,7 @@ class CachedEncoder:
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
         """A connection for one use: nothing is held open while people annotate, and the file may go meanwhile."""
-        self.folder.mkdir(parents=True, exist_ok=True)
+        make_own_folder(self.folder)
         with closing(sqlite3.connect(self.path, timeout=LOCK_TIMEOUT_SECONDS)) as connection:
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(SCHEMA)

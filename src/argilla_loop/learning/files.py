@@ -12,6 +12,8 @@ from pathlib import Path
 
 import structlog
 
+from argilla_loop.folders import make_own_folder
+
 log = structlog.get_logger(__name__)
 
 
@@ -24,7 +26,7 @@ def written_whole(target: Path) -> Iterator[Path]:
     Raises:
         OSError: the folder cannot be written.
     """
-    target.parent.mkdir(parents=True, exist_ok=True)
+    make_own_folder(target.parent)
     handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
     os.close(handle)
     temporary = Path(name)
@@ -56,7 +58,7 @@ def keep_to_oneself(folder: Path) -> None:
     write to it can decide what the service answers (though not what it runs: nothing in it is code or a pickle).
     """
     try:
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        make_own_folder(folder)
         mode = folder.stat().st_mode
     except OSError:  # whoever needs it says so, and does without
         return

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 
 from argilla_loop.domain import Encoder, FloatArray, IndexArray, Pool
 from argilla_loop.errors import RetryableError
-from argilla_loop.learning.segments import ABSENT, KeyArray, VectorStore, keys_of
+from argilla_loop.learning.segments import ABSENT, KeyArray, VectorsLostError, VectorStore, keys_of
 from argilla_loop.observability.progress import LOG_EVERY_SECONDS
 from argilla_loop.observability.progress import progress as shown_progress
 from argilla_loop.policy.query import shuffled
@@ -68,6 +68,7 @@ class PoolVectors:
         self._changed = threading.Condition()
         self._work: _Work | None = None
         self._store: VectorStore | None = None
+        self._lost: VectorStore | None = None  # one whose files were changed, not to be used again
 
     def follow(self, pool: Pool) -> None:
         """Start (or go on) embedding ``pool`` in the background; returns at once; stops following another."""
@@ -122,6 +123,7 @@ class PoolVectors:
 
         Raises:
             ValueError: one of them is not there yet; take positions that ``ready`` gave.
+            VectorsLostError: somebody changed the files meanwhile; the next ``ready`` embeds what is lost.
         """
         with self._changed:
             work, store = self._following(), self._store
@@ -132,7 +134,13 @@ class PoolVectors:
             )
         if store is None:  # nothing was looked up yet, so positions is empty
             return np.asarray(self._encoder.encode([]), dtype=np.float16)
-        return store.gather(slots)
+        try:
+            return store.gather(slots)
+        except VectorsLostError as error:
+            log.warning("pool_vectors_lost", folder=str(self._folder), then="embedding these texts again")
+            with self._changed:
+                self._lost, work.failure = store, error  # so that the next follow() begins anew
+            raise
 
     def chunks(self, positions: IndexArray) -> Iterator[FloatArray]:
         """Embeddings at ``positions``, in that order, as float32 blocks of at most ``ROWS`` rows.
@@ -180,6 +188,9 @@ class PoolVectors:
         try:
             if before is not None and before.thread is not None:
                 before.thread.join()  # one writer at a time
+            if self._store is not None and self._store is self._lost:
+                self._store.close()
+                self._store = None
             if self._store is None:
                 dimension = self._encoder.encode([]).shape[1]
                 self._store = VectorStore(self._folder, self._encoder.fingerprint, dimension)

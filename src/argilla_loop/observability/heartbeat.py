@@ -14,6 +14,7 @@ from pathlib import Path
 
 import structlog
 
+from argilla_loop.folders import make_own_folder
 from argilla_loop.observability import systemd
 from argilla_loop.observability.metrics import LAST_LOOK
 from argilla_loop.settings import Settings
@@ -90,7 +91,7 @@ class Heartbeat:
         if file is None:
             return
         try:
-            file.parent.mkdir(parents=True, exist_ok=True)
+            make_own_folder(file.parent)
             file.touch()
             self._failed = False
         except OSError as error:

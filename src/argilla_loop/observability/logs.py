@@ -1,6 +1,7 @@
 """Logs: coloured lines on a terminal, JSON elsewhere; every event passes one filter that hides secrets.
 
 Each has the run (of this process) and the turn it belongs to, so that one run or one turn can be picked out of a year.
+The log is best effort: a line that cannot be written is counted, and the next that can be says how many were lost.
 """
 
 from __future__ import annotations
@@ -8,11 +9,16 @@ from __future__ import annotations
 import logging
 import secrets as chance
 import sys
-from collections.abc import Iterable
-from typing import Any, Literal, TextIO
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any, Literal, TextIO, cast
 
 import structlog
 from structlog.stdlib import ProcessorFormatter
+
+from argilla_loop.observability.streams import BestEffort
 
 HIDDEN = "**********"
 Level = Literal["debug", "info", "warning", "error"]
@@ -78,8 +84,15 @@ def configure_logs(
     stream: TextIO | None = None,
 ) -> None:
     """Set up structlog for the whole process; logs go to ``stream`` (standard error), those of libraries too."""
-    stream = stream or sys.stderr
-    pretty = form == "console" or (form == "auto" and stream.isatty())
+
+    def returned(lines: int) -> str:
+        event: Any = {"event": "log_lines_lost", "lines": lines, "why": "the log could not be written"}
+        for step in every + rendered:
+            event = step(None, "warning", event)
+        return f"{event}\n"
+
+    sink = BestEffort(stream or sys.stderr, returned=returned, count=_count_lost)
+    pretty = form == "console" or (form == "auto" and sink.isatty())
     global _hide  # noqa: PLW0603  structlog's configuration is the process's too
     hide = _hide = HideSecrets(secrets)
     every: list[Any] = [
@@ -92,21 +105,22 @@ def configure_logs(
     if pretty:
         # plain traces: rich ones show local variables, texts and keys among them
         plain = structlog.dev.plain_traceback
-        rendered = [structlog.dev.ConsoleRenderer(colors=stream.isatty(), exception_formatter=plain), hide]
+        rendered = [structlog.dev.ConsoleRenderer(colors=sink.isatty(), exception_formatter=plain), hide]
     else:
         rendered = [
             structlog.processors.format_exc_info,
             hide,  # before the renderer escapes anything
             structlog.processors.JSONRenderer(default=str, ensure_ascii=False),
         ]
+
     structlog.configure(
         processors=every + rendered,
         wrapper_class=structlog.make_filtering_bound_logger(logging.getLevelName(level.upper())),
-        logger_factory=structlog.WriteLoggerFactory(stream),
+        logger_factory=structlog.WriteLoggerFactory(cast("TextIO", sink)),
         cache_logger_on_first_use=False,
     )
     # Libraries log by the standard module: in the same form and through the same filter, but only what is wrong.
-    library = logging.StreamHandler(stream)
+    library = _LibraryHandler(sink)
     library.setFormatter(
         ProcessorFormatter(
             processors=[ProcessorFormatter.remove_processors_meta, *rendered],
@@ -119,3 +133,51 @@ def configure_logs(
     logging.captureWarnings(capture=True)
     for noisy in ("httpx", "httpcore", "urllib3", "filelock", "fsspec", "asyncio"):
         logging.getLogger(noisy).setLevel(logging.WARNING)
+
+
+class _LibraryHandler(logging.StreamHandler[Any]):
+    """The standard one prints what it cannot format or write, arguments and all, past every filter."""
+
+    def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802  logging's signature and name
+        _count_lost(1)
+
+
+def _count_lost(lines: int) -> None:
+    # prometheus_client takes as long to import as the rest of `--help`'s log set-up
+    from argilla_loop.observability.metrics import LOG_LINES_LOST  # noqa: PLC0415
+
+    LOG_LINES_LOST.inc(lines)
+
+
+@contextmanager
+def crashes_logged() -> Iterator[None]:
+    """Inside, what nobody catches, in a thread or in a finaliser, goes through the log and so through its filter."""
+
+    def in_main(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        _tell_crash(kind, error, trace)
+
+    def in_thread(args: threading.ExceptHookArgs) -> None:
+        if args.exc_type is not SystemExit:
+            name = args.thread.name if args.thread is not None else None
+            _tell_crash(args.exc_type, args.exc_value, args.exc_traceback, thread=name)
+
+    def in_finaliser(args: sys.UnraisableHookArgs) -> None:
+        _tell_crash(args.exc_type, args.exc_value, args.exc_traceback, thread="finaliser")
+
+    before = sys.excepthook, threading.excepthook, sys.unraisablehook
+    sys.excepthook, threading.excepthook, sys.unraisablehook = in_main, in_thread, in_finaliser
+    try:
+        yield
+    finally:
+        sys.excepthook, threading.excepthook, sys.unraisablehook = before
+
+
+def _tell_crash(
+    kind: type[BaseException],
+    error: BaseException | None,
+    trace: TracebackType | None,
+    **where: str | None,
+) -> None:
+    structlog.get_logger(__name__).error(
+        "unexpected_error", exc_info=(kind, error or kind(), trace), **where, then="please report it"
+    )

@@ -33,6 +33,7 @@ CAUSES = (
     "server_error",
     "conflict",
     "unreadable",
+    "not_argilla",
     "gone",
     "lease_lost",
     "unexpected",
@@ -63,6 +64,16 @@ WEBHOOK_EVENTS = Counter(
     f"{PREFIX}webhook_events_total",
     "Requests to the webhook's address, by verdict.",
     ["verdict"],
+    registry=REGISTRY,
+)
+INDEX_BEHIND = Gauge(
+    f"{PREFIX}index_behind_records",
+    "Records that Argilla's search index lacks, or knows with other answers than its database.",
+    registry=REGISTRY,
+)
+INDEX_HEALED = Counter(
+    f"{PREFIX}index_healed_records_total",
+    "Records that were indexed again because Argilla's search index lacked something of them.",
     registry=REGISTRY,
 )
 TURNS = Counter(
@@ -117,6 +128,11 @@ LABELS = Gauge(
     f"{PREFIX}labels",
     "Labels, by whether records may be accepted as them: granted, waiting, stopped.",
     ["state"],
+    registry=REGISTRY,
+)
+LOG_LINES_LOST = Counter(
+    f"{PREFIX}log_lines_lost_total",
+    "Lines of the log that could not be written: its reader is gone or reads nothing, or its disk is full.",
     registry=REGISTRY,
 )
 

@@ -13,26 +13,45 @@ from argilla_loop.domain import Answer, Example, LoggedRecord, Origin, Route
 LabelRule = Literal["majority", "latest"]
 
 
-def is_the_daemons(answer: Answer, record: LoggedRecord, daemon_id: str) -> bool:
-    """Whether the daemon gave ``answer`` by itself: on the accept route, submitted, with the label it suggested.
+def service_user(record: LoggedRecord, daemon_id: str) -> str:
+    """Id of the user whose service accepted ``record``: whoever runs the service by now, it stays that user.
 
-    Anything else by that user is a person's, who labels with the daemon's account or corrects it there.
+    Where it is not known, as nothing was written down and no answer is as old as the record (see
+    ``argilla.validation``), it is taken to be the service that looks.
+    """
+    return record.service_user or daemon_id
+
+
+def is_the_daemons(answer: Answer, record: LoggedRecord, daemon_id: str) -> bool:
+    """Whether a service gave ``answer`` by itself: on the accept route, submitted, with the label that the model said.
+
+    Anything else by that user is a person's, who labels with the service's account or corrects it there.
     """
     return (
-        answer.user_id == daemon_id
-        and record.route is Route.ACCEPT
+        record.route is Route.ACCEPT
+        and answer.user_id == service_user(record, daemon_id)
         and answer.status == "submitted"
-        and answer.label == record.suggestion
+        and answer.label == record.prediction
     )
 
 
+def is_answered_by_service_user(record: LoggedRecord, daemon_id: str) -> bool:
+    """Whether the user whose service accepted ``record`` has an answer on it, its own or a person's in its place."""
+    author = service_user(record, daemon_id)
+    return any(answer.user_id == author for answer in record.answers)
+
+
 def accepted_by_model(record: LoggedRecord, daemon_id: str) -> bool:
-    """Whether the daemon has validated ``record``."""
+    """Whether a service has validated ``record``, and its answer still stands."""
     return any(is_the_daemons(answer, record, daemon_id) for answer in record.answers)
 
 
 def human_answers(record: LoggedRecord, daemon_id: str) -> list[Answer]:
     """The submitted and discarded answers that people gave, drafts left out."""
+    if not record.answers:
+        return []
+    if record.route is not Route.ACCEPT:  # nobody but people answers there
+        return [a for a in record.answers if a.settles]
     return [a for a in record.answers if a.settles and not is_the_daemons(a, record, daemon_id)]
 
 
@@ -41,7 +60,7 @@ def human_label(record: LoggedRecord, daemon_id: str, rule: LabelRule = "majorit
 
     ``None`` without an answer, where the discards win, or where a majority is demanded and answers tie.
     """
-    return _settled(record, daemon_id, rule)[0]
+    return _settled(human_answers(record, daemon_id), rule)[0]
 
 
 def is_done(record: LoggedRecord, *, min_submitted: int, daemon_id: str) -> bool:
@@ -55,13 +74,22 @@ def is_done(record: LoggedRecord, *, min_submitted: int, daemon_id: str) -> bool
 
 def is_discarded(record: LoggedRecord, daemon_id: str, rule: LabelRule = "majority") -> bool:
     """Whether people's answers make ``record`` no example for anyone."""
-    label, discarded = _settled(record, daemon_id, rule)
+    label, discarded = _settled(human_answers(record, daemon_id), rule)
     return label is None and discarded
 
 
 def disagree(record: LoggedRecord, daemon_id: str) -> bool:
     """Whether people gave ``record`` different answers; a discard is one, the daemon's is none."""
     return len({_vote(answer) for answer in human_answers(record, daemon_id)}) > 1
+
+
+def validated_by_others(records: Iterable[LoggedRecord], daemon_id: str) -> Counter[str]:
+    """How many records stand validated by services of other users than ``daemon_id``, by user id."""
+    return Counter(
+        record.service_user
+        for record in records
+        if record.service_user not in (None, daemon_id) and accepted_by_model(record, daemon_id)
+    )
 
 
 def examples_from(
@@ -76,8 +104,8 @@ def examples_from(
 
     Args:
         records: records of the working dataset.
-        daemon_id: user id of the service.
-        with_model: whether what the daemon validated counts as an example where no person answered.
+        daemon_id: user id of the service that looks.
+        with_model: whether what a service validated counts as an example where no person answered.
         rule: how several answers make one label.
         min_submitted: answers that a record needs; with fewer it is no example yet.
     """
@@ -87,11 +115,11 @@ def examples_from(
         if not record.text.strip() or record.held_back:
             continue
         if answers := human_answers(record, daemon_id):
-            label = human_label(record, daemon_id, rule)
+            label, _ = _settled(answers, rule)
             if label is not None and len(answers) >= min_submitted:
                 found.append(Example(record.id, record.text, label, Origin.HUMAN))
-        elif with_model and accepted_by_model(record, daemon_id) and record.suggestion is not None:
-            found.append(Example(record.id, record.text, record.suggestion, Origin.MODEL))
+        elif with_model and accepted_by_model(record, daemon_id) and record.prediction is not None:
+            found.append(Example(record.id, record.text, record.prediction, Origin.MODEL))
     return found
 
 
@@ -111,11 +139,13 @@ def outnumbered(examples: Sequence[Example], most: float) -> list[Example]:
     return [example for example in examples if example.id in kept]
 
 
-def _settled(record: LoggedRecord, daemon_id: str, rule: LabelRule) -> tuple[str | None, bool]:
-    """The label, and whether it is a discard that stands in its place."""
-    answers = [a for a in human_answers(record, daemon_id) if a.status == "discarded" or a.label is not None]
+def _settled(answers: Sequence[Answer], rule: LabelRule) -> tuple[str | None, bool]:
+    """The label that people's answers make, and whether it is a discard that stands in its place."""
+    answers = [a for a in answers if a.status == "discarded" or a.label is not None]
     if not answers:
         return None, False
+    if len(answers) == 1:  # nearly always: there is nothing to count
+        return _vote(answers[0]), answers[0].status == "discarded"
     if rule == "latest":
         latest = max(answers, key=lambda answer: (answer.updated_at, answer.user_id))
         return _vote(latest), _vote(latest) is None

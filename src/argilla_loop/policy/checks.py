@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Iterable
 
 from argilla_loop.domain import LoggedRecord, Route
-from argilla_loop.policy.answers import LabelRule, human_answers, human_label
+from argilla_loop.policy.answers import LabelRule, human_answers, human_label, is_answered_by_service_user
 from argilla_loop.policy.promise import Check
 
 WHOLE = 2**64
@@ -33,6 +33,8 @@ def checks_from(
     for record in records:
         if record.prediction is None or record.certainty is None or record.batch is None:
             continue
+        if not record.held_back and record.route not in (Route.ACCEPT, Route.AUDIT):
+            continue
         answers = human_answers(record, daemon_id)
         if not answers or len(answers) < min_submitted:
             continue
@@ -41,12 +43,10 @@ def checks_from(
         above = record.threshold or 0.0
         if record.held_back:
             above = 0.0
-        elif record.route is Route.ACCEPT:
-            # the daemon's answer is there, or somebody has changed it with the daemon's own account
-            ours = any(answer.user_id == daemon_id for answer in record.answers)
-            if right or not ours:
-                continue
-        elif record.route is not Route.AUDIT:
+        elif record.route is Route.ACCEPT and (
+            # where the service's answer is gone it was taken back
+            right or not is_answered_by_service_user(record, daemon_id)
+        ):
             continue
         found.append((record.batch, record.id, Check(record.prediction, record.certainty, right, above)))
     return [check for *_, check in sorted(found, key=lambda one: one[:2])]

@@ -1,4 +1,4 @@
-"""What annotators are told in the dataset's guidelines: a pure function of what a turn saw and did.
+"""What annotators are told beside the labels: a pure function of what a turn saw and did.
 
 It is read long after it was written, maybe when the service is not even running. So it says what stays true, or says
 that it was so when it was written; and it changes with a batch, not with an answer, as every change is a write.
@@ -6,20 +6,28 @@ that it was so when it was written; and it changes with a batch, not with an ans
 
 from __future__ import annotations
 
-import re
+import html
 from collections.abc import Mapping, Sequence
 
 from argilla_loop.domain import NewRecord, Route
 from argilla_loop.policy.plan import Finished, Observation, Step, Wait, missing_examples
 
-TITLE = "### From argilla-loop"
 NAMED = 5  # labels that are named one by one
-LONGEST = 60  # characters of a label's name
-_PUNCTUATION = re.compile(r"([!-/:-@\[-`{-~])")
+LONGEST = 40  # characters of a label's name
+NEXT = (
+    "When all of its texts are done, the next one follows after a moment: go to Home and open the dataset again. "
+    "If none comes for minutes, others still have texts of this one, or argilla-loop is not running: ask whoever "
+    "runs it."
+)
+LAST = "No text was left for another when it was put here. Your queue shows what is left of it."
+FINISHED = "No further batch comes unless texts are added to the pool. You may still change answers."
+AS_LOADED = "This is as it was when the page was loaded: reload it to see the latest."
 
 
 def notice(step: Step, seen: Observation, records: Sequence[NewRecord], *, minimum: int) -> str | None:
-    """Markdown for annotators; None where the turn has nothing to tell them.
+    """Paragraphs for annotators, the weightiest first; None where the turn has nothing to tell them.
+
+    Plain text, of which Argilla's UI makes HTML.
 
     Args:
         step: what was planned.
@@ -27,40 +35,26 @@ def notice(step: Step, seen: Observation, records: Sequence[NewRecord], *, minim
         records: what was logged of it.
         minimum: human examples each label needs.
     """
-    lines = [TITLE]
     if isinstance(step, Finished):
-        lines.append(
-            "**All texts have been dealt with.** No further batch comes unless texts are added to the pool. "
-            "You may still change answers."
-        )
+        state, hint = "All texts have been dealt with.", FINISHED
     elif isinstance(step, Wait):
-        lines += _open(step.batch.number, last=seen.pool_left == 0)
+        state, hint = _open(step.batch.number, last=seen.pool_left == 0)
     elif any(record.route is not Route.ACCEPT for record in records):
-        lines += _open(step.number, last=seen.pool_left <= len(records))
+        state, hint = _open(step.number, last=seen.pool_left <= len(records))
     else:
         return None  # nothing in it for people: the next turn comes at once
+    paragraphs = [f"From argilla-loop: {state}"]
     lacking = missing_examples(seen.examples, seen.labels, minimum)
     if lacking:
-        lines.append(_lacking(lacking, minimum))
-    return "\n\n".join(lines)
+        paragraphs.append(_lacking(lacking, minimum))
+    return "\n\n".join([*paragraphs, hint, AS_LOADED])
 
 
-def _open(number: int, *, last: bool) -> list[str]:
+def _open(number: int, *, last: bool) -> tuple[str, str]:
+    """What is so, and what follows from it."""
     if last:
-        return [
-            (
-                f"**Batch {number} is the last one**: no text was left for another when it was put here. Your queue "
-                "shows what is left of it."
-            )
-        ]
-    return [
-        f"**The latest batch is number {number}.** Your queue shows what is left of it.",
-        (
-            "When all of its texts are done, the model learns from your answers, and the next batch follows after a "
-            "moment: go to Home and open the dataset again. If your queue stays empty for minutes, others still have "
-            "texts of this batch to answer, or argilla-loop is not running: ask whoever runs it."
-        ),
-    ]
+        return f"batch {number} is the last one.", LAST
+    return f"the latest batch is number {number}.", NEXT
 
 
 def _lacking(lacking: Mapping[str, int], minimum: int) -> str:
@@ -72,8 +66,6 @@ def _lacking(lacking: Mapping[str, int], minimum: int) -> str:
 
 
 def escaped(name: str) -> str:
-    """``name`` on one line, as Markdown that shows it as it is."""
+    """``name`` on one line, as HTML that shows it as it is."""
     line = " ".join(name.split())
-    line = line if len(line) <= LONGEST else line[: LONGEST - 1] + "…"
-    entities = {"&": "&amp;", "<": "&lt;", ">": "&gt;"}  # a sanitizer may come before Markdown is read
-    return _PUNCTUATION.sub(lambda found: entities.get(found[0], "\\" + found[0]), line)
+    return html.escape(line if len(line) <= LONGEST else line[: LONGEST - 1] + "…")

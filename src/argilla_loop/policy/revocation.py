@@ -6,7 +6,13 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass
 
 from argilla_loop.domain import LoggedRecord, NewRecord, Route
-from argilla_loop.policy.answers import LabelRule, accepted_by_model, human_answers, human_label
+from argilla_loop.policy.answers import (
+    LabelRule,
+    accepted_by_model,
+    human_answers,
+    human_label,
+    is_answered_by_service_user,
+)
 from argilla_loop.policy.promise import Verdict
 
 
@@ -28,12 +34,12 @@ class Which:
 
 
 def is_half_revoked(record: LoggedRecord, daemon_id: str) -> bool:
-    """Whether the daemon's answer is gone and the record is not yet put back: an interrupted revocation left it so."""
-    return record.route is Route.ACCEPT and all(answer.user_id != daemon_id for answer in record.answers)
+    """Whether the service's answer is gone and the record is not yet put back: an interrupted revocation left it so."""
+    return record.route is Route.ACCEPT and not is_answered_by_service_user(record, daemon_id)
 
 
 def revocable(records: Iterable[LoggedRecord], which: Which, daemon_id: str) -> list[LoggedRecord]:
-    """The records that the daemon has validated, or whose revocation was interrupted, of those that ``which`` takes."""
+    """The records that a service has validated, or whose revocation was interrupted, of those that ``which`` takes."""
     return [
         record
         for record in records

@@ -13,33 +13,35 @@ import re
 _SECTION = re.compile(
     r"<!-- argilla-loop ([0-9a-f]{8}) -->((?:(?!<!-- /?argilla-loop).)*)<!-- /argilla-loop -->", re.DOTALL
 )
-_GAP = "\n\n"  # ends whatever block of Markdown comes before
+GAP = "\n\n"  # ends whatever block of Markdown comes before
 
 
-def put(text: str, body: str) -> str:
+def put(text: str, body: str, *, gap: str = GAP) -> str:
     """``text`` with ``body`` as our section: in its place wherever the section is, else at the end.
+
+    ``gap`` parts the section from what comes before it, and the markers from ``body``.
 
     A section that is there several times is replaced everywhere. What only looks like one (a marker is missing, or
     somebody wrote between them) stays as it is.
     """
-    section = _section(body)
+    section = _section(body, gap)
     if not any(_is_ours(found) for found in _SECTION.finditer(text)):
-        return f"{text}{_GAP}{section}" if text else section
+        return f"{text}{gap}{section}" if text else section
     return _SECTION.sub(lambda found: section if _is_ours(found) else found[0], text)
 
 
-def without(text: str) -> str:
-    """``text`` as people wrote it: without our section, and without the gap that ``put`` made before it."""
+def without(text: str, *, gap: str = GAP) -> str:
+    """``text`` as people wrote it: without our section, and without the ``gap`` that ``put`` made before it."""
     kept, end = [], 0
     for found in _SECTION.finditer(text):
         if _is_ours(found):
-            kept.append(text[end : found.start()].removesuffix(_GAP))
+            kept.append(text[end : found.start()].removesuffix(gap))
             end = found.end()
     return "".join([*kept, text[end:]])
 
 
-def _section(body: str) -> str:
-    return f"<!-- argilla-loop {_digest(body)} -->{_GAP}{body}{_GAP}<!-- /argilla-loop -->"
+def _section(body: str, gap: str) -> str:
+    return f"<!-- argilla-loop {_digest(body)} -->{gap}{body}{gap}<!-- /argilla-loop -->"
 
 
 def _is_ours(found: re.Match[str]) -> bool:

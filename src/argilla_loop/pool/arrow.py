@@ -10,7 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from argilla_loop.domain import Example, IndexArray
+from argilla_loop.domain import Example, IndexArray, KeyArray
 from argilla_loop.pool.values import STRING
 
 
@@ -58,13 +58,14 @@ class ArrowStrings(Sequence[str]):
 
 
 class ArrowPool:
-    """A ``domain.Pool`` over Arrow: what it holds in memory is some 12 bytes a record."""
+    """A ``domain.Pool`` over Arrow: what it holds in memory is some 20 bytes a record."""
 
     def __init__(
         self,
         *,
         batches: Sequence[Any],
         rows: IndexArray,
+        keys: KeyArray,
         labels: NDArray[np.int32],
         label_names: Sequence[str],
         fingerprint: str,
@@ -74,12 +75,14 @@ class ArrowPool:
         Args:
             batches: record batches with the columns ``id`` and ``text``.
             rows: the row of each position, ascending, counted over all batches; shape (n,).
+            keys: of the text at each position, see ``policy.text_keys``; shape (n,).
             labels: index into ``label_names`` for each position, -1 for none; shape (n,).
             label_names: the labels.
             fingerprint: digest of ids, texts and labels.
         """
         self._ids = ArrowStrings([batch.column("id") for batch in batches], rows)
         self._texts = ArrowStrings([batch.column("text") for batch in batches], rows)
+        self._keys = keys
         self._labels = labels
         self._label_names = tuple(label_names)
         self._fingerprint = fingerprint
@@ -95,6 +98,14 @@ class ArrowPool:
     def ids(self) -> Sequence[str]:
         """Ids of all records, in pool order: a view, no list."""
         return self._ids
+
+    def ids_at(self, positions: Sequence[int] | IndexArray) -> list[str]:
+        """Ids at ``positions``, in that order."""
+        return self._ids.at(positions)
+
+    def keys(self) -> KeyArray:
+        """What each text is known by, in pool order; shape (n,)."""
+        return self._keys
 
     def texts(self, positions: Sequence[int] | IndexArray) -> list[str]:
         """Texts at ``positions``, in that order."""

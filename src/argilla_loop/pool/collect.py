@@ -20,14 +20,15 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from argilla_loop.domain import IndexArray
+from argilla_loop.domain import IndexArray, KeyArray
 from argilla_loop.errors import PoolError
+from argilla_loop.folders import make_own_folder
+from argilla_loop.policy.text_keys import DIGEST_BYTES, GUARD
 from argilla_loop.pool.layout import LabelProblem, Problem, Rows
 from argilla_loop.pool.values import STRING
 
 Digests = NDArray[np.uint64]  # shape (n, 2): 128 bits a string
 
-DIGEST_BYTES = 16
 NAMED_ROWS = 20  # rows named in one log event
 MAX_LABELS = 1000  # a column with more different values is no label column
 SCHEMA = pa.schema([("id", STRING), ("text", STRING)])
@@ -42,7 +43,7 @@ class Collector:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         with self._room():
-            folder.mkdir(parents=True, exist_ok=True)
+            make_own_folder(folder)
             self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  close() closes it
             self._writer = pa.ipc.new_file(self._file, SCHEMA)
         self._codes_by_label: dict[str, int] = {}
@@ -75,7 +76,7 @@ class Collector:
             return
         mask = pa.array(usable)
         texts = rows.texts.filter(mask)
-        digests = digests_of(texts)
+        digests = digests_of(_unguarded(texts))
         hashes = hex_of(digests)
         ids = pc.coalesce(rows.ids.filter(mask), hashes)
         with self._room():
@@ -173,6 +174,11 @@ def digests_of(strings: Any) -> Digests:
     return np.frombuffer(hashed, np.uint64).reshape(-1, 2)
 
 
+def keys_in(digests: Digests) -> KeyArray:
+    """The keys that ``policy.text_keys.keys_of`` gives the same texts."""
+    return digests[:, 0].copy()
+
+
 def hex_of(digests: Digests) -> Any:
     """The digests written in hexadecimal: a large_string array, built without a Python string for each."""
     length = len(digests)
@@ -191,6 +197,13 @@ def first_equal(digests: Digests) -> IndexArray:
     first = np.empty(len(order), np.int64)
     first[order] = leaders[np.cumsum(starts) - 1]
     return first
+
+
+def _unguarded(texts: Any) -> Any:
+    """As ``policy.text_keys.unguarded``: what Argilla gives back for these texts, by which they are told apart."""
+    if not pc.any(pc.match_substring(texts, GUARD)).as_py():
+        return texts
+    return pc.replace_substring_regex(texts, f"{GUARD}([A-Za-z/!?])", r"<\1")
 
 
 def _joined(parts: list[Any], empty_shape: tuple[int, ...], dtype: Any) -> Any:

@@ -161,7 +161,27 @@ def _read_saved(settings: PoolSettings, path: Path, batch_size: int) -> Iterator
 
 
 def _read_parquet(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:
-    return _stream(settings, "parquet", path, batch_size, pq.read_schema(path).names)
+    """By pyarrow, where ``datasets`` would refuse a file for a column of a type it does not know, asked for or not."""
+    with pq.ParquetFile(path) as file:
+        schema = file.schema_arrow
+        columns = resolve(settings, schema.names, str(path), _class_labels(schema))
+        wanted = columns.wanted()
+        for batch in file.iter_batches(batch_size, columns=wanted):
+            yield columns, {name: batch.column(name) for name in wanted}
+
+
+def _class_labels(schema: Any) -> dict[str, list[str]]:
+    """What the integers of a column stand for, by column, where ``datasets`` wrote it into the file."""
+    try:
+        features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
+        kinds = {name: kind for name, kind in features.items() if kind.get("_type") == "ClassLabel"}
+        return {
+            name: [str(label) for label in kind["names"]]
+            for name, kind in kinds.items()
+            if pa.types.is_integer(schema.field(name).type)
+        }
+    except (TypeError, ValueError, KeyError, AttributeError):  # not written by datasets
+        return {}
 
 
 def _read_csv(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:
@@ -191,25 +211,14 @@ def _read_csv(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[t
 
 
 def _read_text(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:
-    # Each line is a row; the byte order mark that some editors write is not part of the first.
-    return _stream(settings, "text", path, batch_size, ["text"], encoding="utf-8-sig")
+    from datasets import load_dataset  # noqa: PLC0415  as above
 
-
-def _stream(
-    settings: PoolSettings, builder: str, path: Path, batch_size: int, available: list[str], **options: Any
-) -> Iterator[tuple[Columns, RawBatch]]:
-    from datasets import ClassLabel, load_dataset  # noqa: PLC0415  as above
-
-    # Streaming reads the file itself, instead of a copy of it that would be left in a cache.
-    stream = load_dataset(builder, data_files=[str(path)], split="train", streaming=True, **options)
-    features = stream.features or {}
-    names = {name: kind.names for name, kind in features.items() if isinstance(kind, ClassLabel)}
-    columns = resolve(settings, available, str(path), names)
-    wanted = columns.wanted()
-    if builder == "parquet":  # read no column that is not needed
-        stream = load_dataset(builder, data_files=[str(path)], split="train", streaming=True, columns=wanted)
+    # Streaming reads the file itself, instead of a copy of it that would be left in a cache. Each line is a row; the
+    # byte order mark that some editors write is not part of the first.
+    stream = load_dataset("text", data_files=[str(path)], split="train", streaming=True, encoding="utf-8-sig")
+    columns = resolve(settings, ["text"], str(path))
     for table in stream.with_format("arrow").iter(batch_size=batch_size):
-        yield columns, {name: table.column(name).combine_chunks() for name in wanted}
+        yield columns, {name: table.column(name).combine_chunks() for name in columns.wanted()}
 
 
 def _read_json(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:

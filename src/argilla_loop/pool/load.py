@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from argilla_loop.domain import IndexArray
 from argilla_loop.errors import PoolError
 from argilla_loop.pool.arrow import ArrowPool, ArrowStrings
-from argilla_loop.pool.collect import NAMED_ROWS, Collected, Collector, first_equal
+from argilla_loop.pool.collect import NAMED_ROWS, Collected, Collector, first_equal, keys_in
 from argilla_loop.pool.files import files_revision
 from argilla_loop.pool.layout import Problem, read_rows
 from argilla_loop.pool.read import ArgillaRows, describe, read
@@ -81,6 +81,7 @@ def load_pool(
     pool = ArrowPool(
         batches=collected.batches,
         rows=taken.rows,
+        keys=keys_in(collected.text_digests[taken.rows]),
         labels=taken.labels,
         label_names=collected.label_names,
         fingerprint=_fingerprint(collected, taken),

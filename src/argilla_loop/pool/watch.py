@@ -44,6 +44,17 @@ class WatchedPool:
         self._tried: str | None = None  # the one last read, or tried to
         self._glimpsed: str | None = None  # the one of the last look
 
+    def fall_back_on(self, earlier: WatchedPool | None) -> None:
+        """Keep what ``earlier`` has read, where its labels fit, until this one can be read.
+
+        A service that starts over has had its start, so a pool that is away for a moment does not end it.
+        """
+        if earlier is None or earlier._loaded is None:  # noqa: SLF001  of the same class
+            return
+        labels = earlier._loaded[1].labels  # noqa: SLF001  as above
+        if not self._labels or set(labels) <= set(self._labels):
+            self._loaded, self._revision = earlier._loaded, earlier._revision  # noqa: SLF001  as above
+
     def revision(self) -> str:
         """Changes when the pool may have, once two looks in a row agree: files being written to are left alone.
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
 from rich.console import Console
 
+from argilla_loop.errors import FatalError, SettingsError
 from argilla_loop.learning.learner import build_learner
 from argilla_loop.policy.query import Strategy
 from argilla_loop.simulate.data import read_labelled
@@ -16,6 +20,21 @@ from argilla_loop.simulate.run import Options, default, simulate, strategies_of
 from argilla_loop.simulate.show import conclude
 
 RANDOM: Strategy = "random"
+# What reads the file, the model and the rules speaks of settings; on this command line they have these names.
+OPTION_OF = {
+    "pool.path": "--data",
+    "pool.text_column": "--text-column",
+    "pool.label_column": "--label-column",
+    "cache_dir": "--cache-dir",
+    "certainty_threshold": "--threshold",
+    "target_precision": "--target-precision",
+    "min_examples_per_label": "--min-examples-per-label",
+    "min_accept_examples": "--min-accept-examples",
+    "audit_rate": "--audit-rate",
+    "slice_size": "--slice-size",
+    "train_on": "--train-on",
+}
+SETTING = re.compile(rf"(?<![\w./-])({'|'.join(map(re.escape, OPTION_OF))})(?![\w/])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,6 +67,21 @@ class Request:
     out: Path
 
 
+@contextmanager
+def options_named() -> Iterator[None]:
+    """Inside, an error names the command's options in place of settings.
+
+    Raises:
+        FatalError: of the same class as the error it comes from.
+    """
+    try:
+        yield
+    except FatalError as error:
+        error.args = (SETTING.sub(lambda found: OPTION_OF[found[0]], str(error)), *error.args[1:])
+        raise
+
+
+@options_named()
 def run_simulation(request: Request, console: Console) -> bool:
     """Simulate and tell; returns whether all runs are finished.
 
@@ -83,6 +117,12 @@ def run_simulation(request: Request, console: Console) -> bool:
         pool_size=request.pool_size,
     )
     encoder = build_learner(request.model, "fp32", request.cache_dir, seed=0).encoder
-    outcome = simulate(data, encoder, options, request.out, jobs=request.jobs)
-    conclude(console, outcome, request.out)
+    try:
+        outcome = simulate(data, encoder, options, request.out, jobs=request.jobs)
+        conclude(console, outcome, request.out)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot write into {request.out} ({error.strerror or error}): make room, or choose another folder by "
+            "--out; what is done is kept"
+        ) from None
     return outcome.finished == outcome.planned

@@ -13,8 +13,9 @@ from typing import NamedTuple
 import numpy as np
 import structlog
 
-from argilla_loop.domain import Example, IndexArray
+from argilla_loop.domain import Example, IndexArray, KeyArray
 from argilla_loop.errors import PoolError
+from argilla_loop.policy.text_keys import keys_of
 from argilla_loop.pool.layout import Problem, read_rows
 from argilla_loop.pool.read import read
 from argilla_loop.settings import PoolSettings
@@ -73,6 +74,7 @@ class SimulatedPool:
         self.fingerprint = fingerprint
         self._ids = [row.id for row in rows]
         self._texts = [row.text for row in rows]
+        self._keys = keys_of(self._texts)
 
     def __len__(self) -> int:
         return len(self._ids)
@@ -80,6 +82,14 @@ class SimulatedPool:
     def ids(self) -> list[str]:
         """Ids of all records."""
         return self._ids
+
+    def ids_at(self, positions: Sequence[int] | IndexArray) -> list[str]:
+        """Ids at ``positions``."""
+        return [self._ids[position] for position in positions]
+
+    def keys(self) -> KeyArray:
+        """What each text is known by."""
+        return self._keys
 
     def texts(self, positions: Sequence[int] | IndexArray) -> list[str]:
         """Texts at ``positions``."""
@@ -140,7 +150,7 @@ def read_labelled(  # one argument for each option of the command
     splits = _splits(settings, split_column)
     rows, parts = _usable(texts, labels, splits)
     if len(found := {row.label for row in rows}) > MOST_LABELS:
-        raise PoolError(f"{path} has {len(found)} labels: is {label_column!r} the column of the labels?")
+        raise PoolError(f"{path} has {len(found)} labels: is {label_column!r} (--label-column) the one?")
     rng = np.random.default_rng(seed)
     if splits is None:
         apart = _draw(rows, round(held_back * len(rows)), rng)
@@ -156,7 +166,8 @@ def read_labelled(  # one argument for each option of the command
     if len(known) < 2 or not back:  # noqa: PLR2004 - a classifier needs two
         raise PoolError(
             f"{path} gives {len(known)} labels in {len(pool)} texts to label and {len(back)} texts to measure on: "
-            "two labels and one text to measure on are the least; look at label column, split column and sizes"
+            "two labels and one text to measure on are the least; look at --label-column, "
+            "--split-column, --held-back and --pool-size"
         )
     log.info(
         "labelled_file_read", rows=len(texts), pool=len(pool), held_back=len(back), labels=len(known),
@@ -180,9 +191,9 @@ def _splits(settings: PoolSettings, column: str | None) -> list[str] | None:
     """What the split column says of each row; ``None`` where there is none to go by."""
     try:
         _, values = _columns(settings.model_copy(update={"label_column": column or SPLIT_COLUMN}))
-    except PoolError:  # the file was read just now: it is the column that is not there
+    except PoolError as error:  # the file was read just now: it is the column that is not there
         if column is not None:
-            raise
+            raise PoolError(str(error).replace("pool.label_column", "--split-column")) from None
         return None
     splits = [(value or "").strip().casefold() for value in values]
     there = set(splits)
@@ -191,7 +202,7 @@ def _splits(settings: PoolSettings, column: str | None) -> list[str] | None:
     if column is not None:
         raise PoolError(
             f"column {column!r} does not say which rows are 'train' and which are 'test' (it says "
-            f"{', '.join(sorted(there)[:5])}): name another split column, or leave it out to hold back a share"
+            f"{', '.join(sorted(there)[:5])}): name another by --split-column, or leave it out to hold back a share"
         )
     return None
 

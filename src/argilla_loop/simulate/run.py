@@ -19,7 +19,7 @@ from argilla_loop.settings import Settings
 from argilla_loop.simulate.data import LabelledSet, rare_labels
 from argilla_loop.simulate.known import KnownEncoder
 from argilla_loop.simulate.replay import Baseline, Row, Run, learner_of, tutorial_rules
-from argilla_loop.simulate.store import about, play, read_run, run_file
+from argilla_loop.simulate.store import about, play, read_run, run_file, to_oneself
 
 log = structlog.get_logger(__name__)
 
@@ -136,10 +136,10 @@ def simulate(
         make_learner: the learner of a run; the service's unless given. Part of no key: give it another ``folder``.
 
     Raises:
-        SettingsError: there is nothing to simulate, or ``folder`` cannot be written.
+        SettingsError: there is nothing to simulate, ``folder`` cannot be written, or another simulation works in it.
     """
     if not (runs := options.runs()):
-        raise SettingsError("there is nothing to simulate: name a strategy or a baseline, and a seed")
+        raise SettingsError("there is nothing to simulate: give --strategies or --baseline, and --seeds")
     if rare := rare_labels(data.pool, options.min_examples_per_label):
         log.warning("labels_too_rare", labels=len(rare), minimum=options.min_examples_per_label,
                     then="the cold start never ends")  # fmt: skip
@@ -147,11 +147,15 @@ def simulate(
     try:
         (folder / "runs").mkdir(parents=True, exist_ok=True)
     except OSError as error:
-        raise SettingsError(f"cannot make the folder {folder} ({error.strerror}): choose another") from None
-    missing = [run for run in runs if not files[run].exists()]
+        raise SettingsError(
+            f"cannot make the folder {folder} ({error.strerror}): choose another by --out"
+        ) from None
     try:
-        if missing:
-            _play_all(missing, files, data, embed(data, encoder), jobs, make_learner)
+        if any(not file.exists() for file in files.values()):
+            with to_oneself(folder):
+                missing = [run for run in runs if not files[run].exists()]
+                if missing:  # another simulation may have just finished them
+                    _play_all(missing, files, data, embed(data, encoder), jobs, make_learner)
     except KeyboardInterrupt:
         log.warning(
             "simulation_interrupted", finished=sum(file.exists() for file in files.values()), of=len(runs)

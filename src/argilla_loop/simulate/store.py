@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import cache
 from importlib.metadata import version
@@ -12,6 +14,7 @@ from pathlib import Path
 
 import argilla_loop
 from argilla_loop.domain import Encoder, Learner
+from argilla_loop.errors import SettingsError
 from argilla_loop.simulate.data import LabelledSet
 from argilla_loop.simulate.replay import Row, Run, replay
 
@@ -22,6 +25,7 @@ CODE = (
     "simulate/annotator.py", "simulate/data.py", "simulate/known.py", "simulate/replay.py", "simulate/stock.py",
 )  # fmt: skip
 UNFINISHED = ".part.jsonl"
+LOCK = ".lock"
 
 
 def play(
@@ -45,6 +49,31 @@ def play(
             spent = int(row["human_labels"] or 0)
     part.replace(file)
     yield run.budget - spent
+
+
+@contextmanager
+def to_oneself(folder: Path) -> Iterator[None]:
+    """Keep other simulations out of ``folder``: two would write the same unfinished file. It ends with the process.
+
+    Raises:
+        SettingsError: another one works in it, or it cannot be written.
+    """
+    try:
+        file = (folder / LOCK).open("a", encoding="utf-8")
+    except OSError as error:
+        raise SettingsError(
+            f"the folder {folder} cannot be written ({error.strerror}): choose another by --out"
+        ) from None
+    with file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise SettingsError(
+                f"another simulation works in {folder}: wait until it is done, or choose another folder by --out"
+            ) from None
+        except OSError:  # a file system without locks
+            pass
+        yield
 
 
 def run_file(folder: Path, run: Run, data: LabelledSet, encoder: Encoder) -> Path:
