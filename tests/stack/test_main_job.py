@@ -72,6 +72,7 @@ def test_the_main_job_runs_to_its_end(
     dataset = "news"
     person = PatientPerson(stack, dataset)
     with Daemon(settings(configured, dataset), stack.credentials.loop.api_key) as daemon:
+        daemon.wait_for("batch_logged", batch=0)
         with Labelling(person, answers()):
             records = to_the_end(stack, dataset, daemon, person, ROWS, slice_size=2 * SLICE)
         assert daemon.terminate() == 0

@@ -102,6 +102,8 @@ class Part:
         process.send_signal(self.stop_signal)
         if not self._gone(STOP_SECONDS):
             self.kill()
+        if self._child is not None:
+            self._child.wait(STOP_SECONDS)  # buries it
         self.memory.unlink(missing_ok=True)
 
     def kill(self) -> None:
