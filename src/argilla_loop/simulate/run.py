@@ -94,9 +94,7 @@ def strategies_of(text: str) -> list[Strategy]:
     known = get_args(Strategy)
     names = list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))
     if unknown := [name for name in names if name not in known]:
-        raise SettingsError(
-            f"there is no strategy {unknown[0]!r}: choose among {', '.join(known)}"
-        )
+        raise SettingsError(f"there is no strategy {unknown[0]!r}: choose among {', '.join(known)}")
     return [name for name in known if name in names]
 
 
