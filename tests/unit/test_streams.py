@@ -42,7 +42,7 @@ class Failing(io.StringIO):
 
 
 def lost() -> float:
-    return LOG_LINES_LOST._value.get()
+    return float(LOG_LINES_LOST._value.get())
 
 
 def test_what_cannot_be_logged_is_counted_and_told_once_it_can_again() -> None:
