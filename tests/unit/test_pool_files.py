@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gzip
 import json
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -167,6 +169,39 @@ def test_a_saved_folder_of_several_splits_needs_the_right_one(tmp_path: Path) ->
     assert found(load(tmp_path / "saved", tmp_path, split="test")[0]) == ["b"]
     with pytest.raises(PoolError, match=r"no split 'dev': set pool\.split to one of train, test"):
         load(tmp_path / "saved", tmp_path, split="dev")
+
+
+CUT_SHORT = """
+import os, sys
+from pathlib import Path
+from argilla_loop.errors import PoolError
+from argilla_loop.pool.files import read_files
+from argilla_loop.settings import PoolSettings
+saved = Path(sys.argv[1])
+batches = read_files(PoolSettings.model_validate({"source": "files", "path": saved}), 100)
+next(batches)
+for file in saved.glob("*.arrow"):
+    os.truncate(file, file.stat().st_size // 2)
+try:
+    for _ in batches:
+        pass
+except PoolError as error:
+    print(error)
+"""
+
+
+def test_a_saved_folder_that_is_cut_short_while_it_is_read_is_one_line(tmp_path: Path) -> None:
+    """As when it is saved again; were its files mapped, that would end the process (SIGBUS)."""
+    texts = [f"text {number} " + "and so on " * 20 for number in range(20_000)]
+    Dataset.from_dict({"text": texts}).save_to_disk(tmp_path / "saved", num_shards=2)
+    done = subprocess.run(
+        [sys.executable, "-c", CUT_SHORT, str(tmp_path / "saved")],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert "cannot be read" in done.stdout
 
 
 def test_folders_globs_and_lists_are_read_in_order_each_file_once(tmp_path: Path) -> None:
