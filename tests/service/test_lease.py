@@ -338,6 +338,7 @@ def pair(
         folder.mkdir()
         cache = folder / "cache"
         cache.mkdir()
+        (model_cache / "models").mkdir(exist_ok=True)  # where this is the first test that needs one
         (cache / "models").symlink_to(model_cache / "models")  # the export alone: identities lie apart
         pool = [(i, text, label if n < 15 else None) for n, (i, text, label) in enumerate(sentences(60))]
         configs.append(

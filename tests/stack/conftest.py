@@ -65,6 +65,7 @@ def configured(stack: TeamStack, tmp_path: Path, model_cache: Path) -> Callable[
         folder = tmp_path / f"{dataset}-{machine}"
         cache = folder / "cache"
         cache.mkdir(parents=True)
+        (model_cache / "models").mkdir(exist_ok=True)  # the first service exports into it
         (cache / "models").symlink_to(
             model_cache / "models"
         )  # the export alone: each machine has its own identity

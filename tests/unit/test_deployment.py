@@ -8,7 +8,9 @@ import shutil
 import subprocess
 import sys
 from importlib.metadata import version
+from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import click
@@ -16,6 +18,8 @@ import jsonschema
 import pytest
 import typer.main
 import yaml
+from argilla_server.jobs.queues import DEFAULT_QUEUE, HIGH_QUEUE
+from argilla_server.search_engine.commons import es_index_name_for_dataset
 
 from argilla_loop import __version__, errors
 from argilla_loop.cli import INTERRUPTED, TRY_AGAIN, app
@@ -171,6 +175,32 @@ class TestCompose:
         assert {mount.split(":")[0] for mount in mounts} == set(COMPOSE["volumes"])
         used = {network for service in SERVICES.values() for network in service["networks"]}
         assert used == set(COMPOSE["networks"])
+
+    def test_the_index_is_neither_made_read_only_nor_made_again_with_guessed_types(self) -> None:
+        environment = SERVICES["elasticsearch"]["environment"]
+        assert environment["cluster.routing.allocation.disk.threshold_enabled"] == "false"
+        patterns = environment["action.auto_create_index"].split(",")  # the first that fits decides
+        assert patterns == ["-rg.*", "+*"]
+        assert es_index_name_for_dataset(SimpleNamespace(id="1")).startswith("rg.")
+
+    @pytest.mark.parametrize("name", ["ES_JAVA_OPTS", "CLI_JAVA_OPTS"])
+    def test_options_for_newer_arm_processors_are_no_error_elsewhere(self, name: str) -> None:
+        options = SERVICES["elasticsearch"]["environment"][name].split()
+        assert options.index("-XX:+IgnoreUnrecognizedVMOptions") < options.index("-XX:UseSVE=0")
+
+    def test_webhooks_do_not_wait_behind_long_jobs(self) -> None:
+        command = SERVICES["worker"]["command"]
+        queues = [value for option, value in pairwise(command) if option == "--queues"]
+        assert queues == [HIGH_QUEUE.name, DEFAULT_QUEUE.name]  # the first one named comes first
+
+    def test_the_index_is_made_anew_only_where_that_is_asked_for(self) -> None:
+        assert SERVICES["argilla"]["environment"]["REINDEX_DATASETS"] == "${REINDEX_DATASETS:-0}"
+        assert "REINDEX_DATASETS" not in SERVICES["worker"]["environment"]
+
+    def test_who_fills_in_the_example_is_told_what_the_start_script_of_argilla_cannot_take(self) -> None:
+        lines = ENV_EXAMPLE.read_text(encoding="utf-8").splitlines()
+        above = lines[: lines.index("ARGILLA_OWNER_USERNAME=owner")]
+        assert "blanks" in " ".join(above[-2:])
 
     def test_its_health_check_is_a_command(self) -> None:
         kind, program, *arguments = OURS["healthcheck"]["test"]
@@ -358,6 +388,16 @@ class TestGuide:
         for word, rest in instructions():
             if word == "ARG":
                 assert f"* `{rest.partition('=')[0]}`:" in self.TEXT
+
+    def test_the_runbook_of_a_lost_index_names_what_the_service_says_and_the_cure(self) -> None:
+        runbook = self.TEXT.partition("## The index is lost, or lags behind")[2].partition("\n## ")[0]
+        source = (ROOT / "src/argilla_loop/argilla/index_watch.py").read_text(encoding="utf-8")
+        for event in ("index_behind", "index_healed", "index_recovered"):
+            assert f"`{event}`" in runbook
+            assert f'"{event}"' in source
+        assert "argilla_loop_index_behind_records" in runbook
+        assert "python -m argilla_server search-engine reindex" in runbook
+        assert "REINDEX_DATASETS=1" in runbook
 
     def test_the_files_it_names_exist(self) -> None:
         for name in re.findall(r"config/[\w@.-]+\w|\.env\.example|docker-compose\.yml", self.TEXT):
