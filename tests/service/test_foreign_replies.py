@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,13 @@ pytestmark = pytest.mark.slow
 
 ELSEWHERE = "http://127.0.0.1:9/login?ticket=secret-ticket"
 JSON = "application/json"
+
+
+def has_fired(rule: Rule, often: int) -> bool:
+    """Whether that was answered so often in Argilla's place."""
+    return rule.fired >= often
+
+
 PAGES: dict[str, Page] = {
     **{f"{code} as a page": Page(code) for code in (400, 401, 403, 404, 405, 407, 410, 413, 421, 423, 451)},
     **{f"{code} elsewhere": Page(code, "", location=ELSEWHERE) for code in (301, 302, 307)},
@@ -117,11 +125,7 @@ def test_what_is_not_argillas_is_waited_for_and_leaves_what_an_undisturbed_run_l
                 rule = proxy.add(Rule(PAGES[name], method=method, path=path, times=None))
                 person.answer_all(GOLD)
                 often = 1 if kind == "the guidelines" else 3  # they are tried once a turn
-                until(
-                    lambda rule=rule, often=often: rule.fired >= often,
-                    what=f"{name} at {kind}",
-                    daemons=[daemon],
-                )  # type: ignore[misc]  # binds the loop's value
+                until(partial(has_fired, rule, often), what=f"{name} at {kind}", daemons=[daemon])
                 assert daemon.is_running, "\n".join(daemon.lines[-5:])
                 proxy.clear()
                 until(

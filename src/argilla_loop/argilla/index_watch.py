@@ -27,7 +27,7 @@ log = structlog.get_logger(__name__)
 CHECK_SECONDS = (
     5.0  # between two comparisons; an index is up to date a second after a write (Elasticsearch's default)
 )
-WHOLE_SECONDS = 60.0  # between two comparisons of everything, the batches before the open one among it
+WHOLE_SECONDS = 60.0  # between two comparisons of everything, batches of long ago among it
 LONGEST_PAUSE = 300.0  # seconds between two tries to mend what would not be mended
 ONE_TURN = 100  # records mended at a time: 1.5 s on a team's server, so that the loop is not held up
 CURE = (
@@ -68,11 +68,11 @@ class IndexWatch:
         self._failures = 0
         self.trouble: str | None = None  # in a line, for people; None while all is well
 
-    def compare(self, waiting: Sequence[LoggedRecord], records: Sequence[LoggedRecord]) -> list[LoggedRecord]:
+    def compare(self, recent: Sequence[LoggedRecord], records: Sequence[LoggedRecord]) -> list[LoggedRecord]:
         """Compare, and mend what has differed twice in a row.
 
         Args:
-            waiting: the records of the open batch, as the database holds them.
+            recent: whole batches that people have just been at work in, as the database holds them.
             records: all of the dataset, as they were last seen.
 
         Returns:
@@ -88,7 +88,7 @@ class IndexWatch:
             return []
         self._due = now + CHECK_SECONDS
         try:
-            return self._compare(waiting, records, whole=now >= self._whole_due)
+            return self._compare(recent, records, whole=now >= self._whole_due)
         except (GoneError, LeaseLostError):
             raise
         except RetryableError as error:
@@ -96,9 +96,9 @@ class IndexWatch:
             return []
 
     def _compare(
-        self, waiting: Sequence[LoggedRecord], records: Sequence[LoggedRecord], *, whole: bool
+        self, recent: Sequence[LoggedRecord], records: Sequence[LoggedRecord], *, whole: bool
     ) -> list[LoggedRecord]:
-        differing = set() if self._agrees(waiting) else self._differing(waiting)
+        differing = set() if self._agrees(recent) else self._differing(recent)
         if whole:
             for batch in islice(self._disagreeing(_batches(records)), ONE_TURN):
                 differing |= self._differing(batch)
