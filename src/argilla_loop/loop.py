@@ -81,11 +81,12 @@ class Loop:
         rules: Rules,
         *,
         on_turn: Callable[[Turn], object] = lambda _: None,
+        observer: Observer | None = None,
     ) -> None:
         self._dataset, self._pool, self._learner = dataset, pool, learner
         self._selection = Selection(vectors, rules)
         self._rules, self._on_turn = rules, on_turn
-        self._observer = Observer(dataset)
+        self._observer = observer or Observer(dataset)
         self._index = IndexWatch(dataset)
         self.batch_number = 0  # a hint for where to look; every turn reads it anew
         self._looked_at: object = None
