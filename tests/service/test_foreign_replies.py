@@ -58,7 +58,7 @@ KINDS = {
     "a write": ("PUT", r"/records/bulk$"),
     "the lease": ("GET", r"/metadata-properties$"),
     "a sign of life": ("PATCH", r"/metadata-properties/[^/]+$"),
-    "the guidelines": ("PATCH", r"/datasets/[^/]+$"),
+    "the notice": ("PATCH", r"/questions/[^/]+$"),
 }
 SOME = ("401 as a page", "404 as a page", "200 with another's JSON")
 CASES: list[tuple[str, str, tuple[str | None, str]]] = [(name, "all", (None, "")) for name in PAGES]
@@ -124,7 +124,7 @@ def test_what_is_not_argillas_is_waited_for_and_leaves_what_an_undisturbed_run_l
             for batch, (name, kind, (method, path)) in enumerate(cases):
                 rule = proxy.add(Rule(PAGES[name], method=method, path=path, times=None))
                 person.answer_all(GOLD)
-                often = 1 if kind == "the guidelines" else 3  # they are tried once a turn
+                often = 1 if kind in ("the notice", "a look") else 3  # these are asked more seldom
                 until(partial(has_fired, rule, often), what=f"{name} at {kind}", daemons=[daemon])
                 assert daemon.is_running, "\n".join(daemon.lines[-5:])
                 proxy.clear()

@@ -54,12 +54,14 @@ class Determined(Person):
 
     def answer_stored(self) -> int:
         """Answer them; returns how many there were."""
-        records = self.open_records()
-        for record in records:
-            with suppress(httpx.HTTPError):  # 500, or the connection is closed
-                self.answer(record, GOLD[record["external_id"]])
-            self.answers[record["external_id"]] = ("submitted", GOLD[record["external_id"]])
-        return len(records)
+        count = 0
+        while records := self.open_records():  # again, where the server had closed the connection after a 500
+            for record in records:
+                with suppress(httpx.HTTPError):
+                    self.answer(record, GOLD[record["external_id"]])
+                self.answers[record["external_id"]] = ("submitted", GOLD[record["external_id"]])
+            count += len(records)
+        return count
 
     def close(self) -> None:
         super().close()
