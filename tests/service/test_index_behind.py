@@ -42,6 +42,9 @@ class Determined(Person):
 
     def __init__(self, server: EmbeddedServer, dataset: str) -> None:
         super().__init__(server, dataset)
+        self._http.close()
+        person = Api(server, server.credentials.annotator)  # the server closes a connection after each 500
+        self._http = person.http
         self._all = Api(server, server.credentials.owner)
 
     def open_records(self) -> list[dict[str, Any]]:
