@@ -263,7 +263,9 @@ class Days(RuleBasedStateMachine):
         self.as_owner = not self.as_owner
         self.restart()
 
-    @precondition(lambda self: self.index_is not in REFUSING)  # it ends in the middle there, to be called again
+    @precondition(
+        lambda self: self.index_is not in REFUSING
+    )  # it ends in the middle there, to be called again
     @rule(count=st.integers(1, 3))
     def take_back_what_was_accepted(self, count: int) -> None:
         """As `revoke` does, with the key of whoever runs the service now, and whoever accepted it."""

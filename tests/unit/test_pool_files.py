@@ -231,7 +231,11 @@ def test_the_limit_leaves_later_files_unread(tmp_path: Path) -> None:
         ("half.jsonl", b'{"text": "a"}\n{"text": "half', r"half\.jsonl line 2 is not JSON"),
         ("half.json", b'[{"text": "a"}, {"te', r"half\.json cannot be read"),
         ("half.parquet", b"PAR1 and then nothing", r"half\.parquet cannot be read"),
-        ("half.csv.gz", gzip.compress(b"text\n" + b"abc\n" * 99, mtime=0)[:-9], r"half\.csv\.gz cannot be read"),
+        (
+            "half.csv.gz",
+            gzip.compress(b"text\n" + b"abc\n" * 99, mtime=0)[:-9],
+            r"half\.csv\.gz cannot be read",
+        ),
         (
             "ragged.csv",
             b'text,label\n"a",1\n"b",2,3,4\n',

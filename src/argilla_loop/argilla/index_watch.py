@@ -1,8 +1,9 @@
 """Notices where Argilla's search index lacks what its database holds, and has it indexed again.
 
 Argilla stores first and indexes then. Where the second step fails, people's queue, which comes from the index, lacks
-records or shows what is answered already, for ever. An upsert that changes nothing makes Argilla index the record anew,
-with its answers. The index decides nothing for the loop: it is compared only so that people see what is there.
+records or shows what is answered already, for ever. The same where a user is deleted: the answers go, and the records
+are still taken for completed. An upsert that changes nothing makes Argilla look at the record anew, and index it with
+its answers. The index decides nothing for the loop: it is compared only so that people see what is there.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import structlog
 
 from argilla_loop.argilla.connection import GoneError
 from argilla_loop.argilla.lease import LeaseLostError
-from argilla_loop.argilla.query import ANSWERED, Query, between
+from argilla_loop.argilla.query import ANSWERED, PENDING, Query, between
+from argilla_loop.argilla.schema import DatasetInfo
 from argilla_loop.domain import LoggedRecord
 from argilla_loop.errors import RetryableError
 from argilla_loop.observability.metrics import INDEX_BEHIND, INDEX_HEALED
@@ -38,6 +40,8 @@ CURE = (
 
 class Indexed(Protocol):
     """What the watch needs of a dataset."""
+
+    info: DatasetInfo
 
     def count(self, query: Query) -> int:
         """How many records the index finds."""
@@ -154,10 +158,11 @@ class IndexWatch:
         if not numbers:
             return True
         batches = between(min(numbers), max(numbers))
-        answered = sum(_is_answered(record) for record in records)
+        count = self._dataset.count
         return (
-            self._dataset.count(batches) == len(numbers)
-            and self._dataset.count(ANSWERED + batches) == answered
+            count(batches) == len(numbers)
+            and count(ANSWERED + batches) == sum(_is_answered(record) for record in records)
+            and count(PENDING + batches) == sum(self._is_pending(record) for record in records)
         )
 
     def _disagreeing(self, batches: Sequence[Sequence[LoggedRecord]]) -> Iterator[Sequence[LoggedRecord]]:
@@ -178,8 +183,20 @@ class IndexWatch:
             number = batch[0].batch or 0
             there = {record.id for record in self._dataset.search(between(number, number))}
             answered = {record.id for record in self._dataset.search(ANSWERED + between(number, number))}
-            found |= {r.id for r in batch if r.id not in there or _is_answered(r) != (r.id in answered)}
+            pending = {record.id for record in self._dataset.search(PENDING + between(number, number))}
+            found |= {
+                r.id
+                for r in batch
+                if r.id not in there
+                or _is_answered(r) != (r.id in answered)
+                or self._is_pending(r) != (r.id in pending)
+            }
         return found
+
+    def _is_pending(self, record: LoggedRecord) -> bool:
+        """Whether Argilla should put ``record`` before people: submitted answers of whoever it may be are missing."""
+        submitted = sum(answer.status == "submitted" for answer in record.answers)
+        return submitted < self._dataset.info.min_submitted
 
 
 def _batches(records: Sequence[LoggedRecord]) -> list[list[LoggedRecord]]:
