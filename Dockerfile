@@ -12,7 +12,9 @@ ENV PATH=/opt/argilla-loop/bin:$PATH
 # A CPU build of torch, from an index that is asked for nothing else: the default one brings several GB of CUDA.
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 COPY constraints.txt ./
-RUN pip install --no-deps --index-url "$TORCH_INDEX" --constraint constraints.txt torch
+# Only the embedded server's search client, which is not in the image, holds urllib3 below 2 (docs/security.md).
+RUN sed -i 's/^urllib3==.*/urllib3==2.8.0/' constraints.txt \
+ && pip install --no-deps --index-url "$TORCH_INDEX" --constraint constraints.txt torch
 # Dependencies before the source, so that a change of the source rebuilds the last layer only. onnx converts models that
 # are mounted without an ONNX file, and makes int8 of fp32.
 COPY pyproject.toml README.md LICENSE ./

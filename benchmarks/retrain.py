@@ -5,6 +5,7 @@ Run ``python benchmarks/retrain.py``; it writes ``benchmarks/retrain.md``. Needs
 
 from __future__ import annotations
 
+import argparse
 import hashlib
 import importlib.metadata
 import importlib.util
@@ -60,6 +61,7 @@ def seconds(work: Callable[[], object], repeats: int) -> float:
 
 def main() -> None:
     """Measure, print and write the table."""
+    argparse.ArgumentParser(description=__doc__).parse_args()
     structlog.configure(processors=[], logger_factory=structlog.ReturnLoggerFactory())
     # scikit-learn announces the end of SVC(probability=True), which the stock class uses.
     warnings.simplefilter("ignore", FutureWarning)

@@ -26,6 +26,7 @@ import argilla_loop
 from argilla_loop.demo.texts import read_articles
 from argilla_loop.learning.learner import build_learner
 from argilla_loop.policy.query import Strategy
+from argilla_loop.simulate.curve import percent
 from argilla_loop.simulate.data import read_labelled
 from argilla_loop.simulate.replay import Baseline, Row
 from argilla_loop.simulate.results import (
@@ -261,7 +262,7 @@ def picture(path: Path, sets: Mapping[str, Found]) -> None:
         axes.set_title(name, loc="left")
         axes.set_xlabel("labels given by people")
         axes.set_ylim(0, 1)
-        axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+        axes.yaxis.set_major_formatter(lambda value, _: percent(value))
         axes.grid(alpha=0.25)
         axes.spines[["top", "right"]].set_visible(False)
     figure.axes[0].set_ylabel("accuracy on held-back texts")

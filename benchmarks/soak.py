@@ -5,8 +5,9 @@
 A real embedded server, the real service as one process that lives throughout, a proxy between them that goes wrong for
 a share of the requests, and a person who answers through the real API. The service labels the same pool again and
 again: where it is exhausted the dataset is compared with what the first cycle left, which met no fault, and is deleted,
-and the service starts over by itself. In between it is suspended (SIGSTOP), and the server is killed and started again.
-With ``--kill`` the service itself is killed (-9) too, six times a cycle, at any moment, and started again.
+and the service starts over by itself. In between it is suspended (SIGSTOP), the server is killed and started again, and
+for some seconds the search index leaves out what Argilla stores, refuses it, lags behind or cannot be searched. With
+``--kill`` the service itself is killed (-9) too, six times a cycle, at any moment, and started again.
 """
 
 from __future__ import annotations
@@ -37,8 +38,7 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 
 from daemon import Daemon, Person, held, write_config
 from fault_proxy import Drip, FaultProxy, Reset, Rule, Silence, Status, Truncated
-
-from argilla_loop.embedded import EmbeddedServer
+from index_faults import server_with_index_faults
 
 TEXTS = 240
 LABELLED = 20
@@ -58,6 +58,7 @@ FAULTS: dict[str, Any] = {
     "broken JSON of the right length": Truncated(honest=True),
     "answer in drips": Drip(pieces=4),
 }
+INDEX_FAULTS = ("drop", "refuse", "delay", "make_read_only", "break_search")
 PACKAGES = ("argilla", "argilla-server", "classy-classification", "onnxruntime", "scikit-learn", "numpy")
 
 
@@ -110,8 +111,8 @@ class Soak:
         """Run it all."""
         with tempfile.TemporaryDirectory() as folder:
             root = Path(folder)
-            with EmbeddedServer(root / "server") as server, FaultProxy(server.url) as proxy:
-                self._server, self._proxy = server, proxy
+            with server_with_index_faults(root) as (server, faults), FaultProxy(server.url) as proxy:
+                self._server, self._proxy, self._faults = server, proxy, faults
                 config = write_config(
                     root,
                     [
@@ -161,6 +162,8 @@ class Soak:
         label = {i: label for i, _, label in self._rows}
         wanted = TEXTS - LABELLED
         disturb_at = {wanted // 4: self._suspend, wanted // 2: self._kill_server} if self.cycles else {}
+        if self.cycles:
+            disturb_at[wanted // 8] = self._index_fails
         if self.kill and self.cycles:
             disturb_at |= {wanted * n // 14: self._kill_service for n in (1, 3, 5, 9, 11, 13)}
         answered = 0
@@ -189,6 +192,15 @@ class Soak:
         time.sleep(self._chance.uniform(0.5, 3))
         os.kill(self._daemon.pid, signal.SIGCONT)
         self.done["service suspended (SIGSTOP) for up to 3 s"] += 1
+
+    def _index_fails(self) -> None:
+        fault = self._chance.choice(INDEX_FAULTS)
+        getattr(self._faults, fault)()
+        # by time: people see nothing new meanwhile, so nothing else would end it
+        recovery = threading.Timer(self._chance.uniform(1, 6), self._faults.release)
+        recovery.daemon = True
+        recovery.start()
+        self.done[f"search index for up to 6 s: {fault.replace('_', ' ')}"] += 1
 
     def _kill_server(self) -> None:
         self._server.kill()

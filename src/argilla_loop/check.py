@@ -37,16 +37,23 @@ def check(settings: Settings) -> Iterator[Finding]:
     )
 
     connection: Connection | None = None
+    refused: str | None = None
     try:
         connection = connect_with(settings)
         yield Finding(
             "connection", ok=True, said=f"Argilla {connection.server_version} at {settings.api_url}"
         )
+    except CredentialsError as error:  # it was reached, and answers that it does not know us
+        refused = redacted(str(error))
+        yield Finding("connection", ok=True, said=f"there is an answer at {settings.api_url}")
     except ArgillaLoopError as error:
         yield Finding("connection", ok=False, said=redacted(str(error)))
 
     labels: tuple[str, ...] = tuple(settings.labels)
-    if connection is None:
+    if refused is not None:
+        yield Finding("credentials", ok=False, said=refused)
+        yield Finding("dataset", ok=None, said="not tried: no credentials")
+    elif connection is None:
         for what in ("credentials", "dataset"):
             yield Finding(what, ok=None, said="not tried: no connection")
     else:
@@ -66,7 +73,8 @@ def check(settings: Settings) -> Iterator[Finding]:
             yield Finding("dataset", ok=False, said=redacted(str(error)))
 
     if connection is None and settings.pool.source == "argilla":
-        yield Finding("pool", ok=None, said="not tried: no connection")
+        lacking = "credentials" if refused is not None else "connection"
+        yield Finding("pool", ok=None, said=f"not tried: no {lacking}")
     else:
         yield _tried("pool", lambda: _pool(settings, labels, connection))
     yield _tried("model", lambda: _model(settings))

@@ -412,6 +412,22 @@ def version() -> None:
     out.print(f"argilla-loop {__version__}")
 
 
+def _print_version(wanted: bool) -> None:  # noqa: FBT001  typer calls it
+    if wanted:
+        version()
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    _version: Annotated[  # noqa: FBT002  a flag
+        bool,
+        typer.Option("--version", callback=_print_version, is_eager=True, help="Print the version and exit."),
+    ] = False,
+) -> None:
+    """Take what goes before every command."""
+
+
 def main() -> int:
     """Run a command; an expected error is one line on standard error and an exit code, never a trace."""
     with standard_streams(), crashes_logged():

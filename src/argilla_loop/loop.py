@@ -30,6 +30,7 @@ from argilla_loop.policy.plan import (
     drawn_above,
     head_of_latest,
     latest_batch,
+    latest_batches,
     plan,
 )
 from argilla_loop.policy.progress import suggestions_kept
@@ -38,6 +39,9 @@ from argilla_loop.selection import Rules, Selection
 
 log = structlog.get_logger(__name__)
 
+COMPARED = (
+    2  # latest batches that are often compared with the search index: the open one, and the one just answered
+)
 RESYNC_SECONDS = 60.0  # writes in bulk move no activity time: look through everything this often all the same
 
 
@@ -77,17 +81,19 @@ class Loop:
         rules: Rules,
         *,
         on_turn: Callable[[Turn], object] = lambda _: None,
+        observer: Observer | None = None,
     ) -> None:
         self._dataset, self._pool, self._learner = dataset, pool, learner
         self._selection = Selection(vectors, rules)
         self._rules, self._on_turn = rules, on_turn
-        self._observer = Observer(dataset)
+        self._observer = observer or Observer(dataset)
         self._index = IndexWatch(dataset)
         self.batch_number = 0  # a hint for where to look; every turn reads it anew
         self._looked_at: object = None
         self._acted_on: object = None  # the state of affairs that the last turn has dealt with
         self._read_at: object = None  # the state of affairs at which the open batch was read
         self._waiting: list[LoggedRecord] = []  # the open batch; empty where nobody has to answer anything
+        self._recent: list[LoggedRecord] = []  # the latest batches, in which people have just been at work
         self._matcher = Matcher()
         self._told_of: str | None = None  # the pool of which was said that it does not fit what is logged
         self._refused: set[int] = set()  # keys of the texts that the server does not take as they are
@@ -103,11 +109,12 @@ class Loop:
         if self._acted_on is None:
             return True  # just started: what happened before is unknown
         if self._looked_at != self._read_at:
-            self._waiting = self._open_batch(self._observer.look())
+            records = self._observer.look()
+            self._waiting, self._recent = self._open_batch(records), latest_batches(records, COMPARED)
             self._read_at = self._looked_at
         due = self._looked_at != self._acted_on and not self._waiting
         if not due:
-            self._observer.replace(self._index.compare(self._waiting, self._observer.records))
+            self._observer.replace(self._index.compare(self._recent, self._observer.records))
             self._observer.read_again(activity)
         return due
 

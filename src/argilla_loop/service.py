@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import queue
 import signal
 import threading
@@ -360,7 +361,9 @@ class Service:
 
 
 def run_until_signalled(service: Service) -> None:
-    """Run ``service`` until SIGTERM or SIGINT; SIGHUP reloads its secrets. To be called from the main thread.
+    """Run ``service`` until SIGTERM or SIGINT. To be called from the main thread.
+
+    SIGHUP reloads its secrets. Where it was started at a terminal, SIGHUP says that this was closed, and ends it.
 
     The service works in a thread and the main thread waits for signals, so that one is answered at once whatever is
     being computed. A second signal, or ``STOP_GRACE`` seconds, ends the process in the middle of a turn: that is safe,
@@ -378,12 +381,13 @@ def run_until_signalled(service: Service) -> None:
             failure.append(error)
 
     worker = threading.Thread(target=work, name="service", daemon=True)
+    on_terminal = os.isatty(0)  # then SIGHUP says that it was closed, and nobody would see what goes on
     with _signals() as signalled:
         worker.start()
         number = None
         while worker.is_alive() and number is None:
             number = signalled(0.2)
-            if number == signal.SIGHUP:
+            if number == signal.SIGHUP and not on_terminal:
                 service.reload()
                 number = None
         if number is not None:

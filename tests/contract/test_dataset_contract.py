@@ -11,7 +11,7 @@ import pytest
 from argilla_loop.argilla.connection import connect
 from argilla_loop.argilla.dataset import ArgillaDataset, WorkingDataset
 from argilla_loop.argilla.memory import MemoryDataset
-from argilla_loop.argilla.query import ALL, DONE_IN_BATCH, IN_BATCH, Query
+from argilla_loop.argilla.query import ALL, DONE_IN_BATCH, IN_BATCH, PENDING, Query, between
 from argilla_loop.argilla.schema import ensure_dataset
 from argilla_loop.domain import LoggedRecord, NewRecord, Route
 from argilla_loop.embedded import EmbeddedServer
@@ -183,6 +183,9 @@ def test_counts_follow_answers_and_batches(working: tuple[WorkingDataset, Annota
     assert dataset.count(DONE_IN_BATCH.bind({"idx": 0})) == 2
     assert dataset.count(DONE_IN_BATCH.bind({"idx": 1})) == 1
     assert {r.id for r in dataset.search(DONE_IN_BATCH.bind({"idx": 0}))} == {"a", "b"}
+    # a record with nothing but a discard stays before people
+    assert {r.id for r in dataset.search(PENDING + between(0, 1))} == {"b", "c"}
+    assert dataset.count(between(1, 5)) == 1
 
 
 def test_a_draft_is_not_done(working: tuple[WorkingDataset, Annotator]) -> None:

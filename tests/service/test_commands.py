@@ -59,8 +59,17 @@ def test_help_names_every_command() -> None:
         assert f" {name} " in told.stdout
 
 
-def test_version() -> None:
-    assert command("version").stdout.strip() == f"argilla-loop {__version__}"
+@pytest.mark.parametrize("how", ["version", "--version"])
+def test_version(how: str) -> None:
+    told = command(how)
+    assert (told.returncode, told.stdout.strip()) == (0, f"argilla-loop {__version__}")
+
+
+def test_run_without_a_settings_file_says_that_it_needs_one() -> None:
+    told = command("run")
+    assert told.returncode == 2
+    assert told.stderr.startswith("error: a settings file is needed")
+    assert "-c FILE" in told.stderr
 
 
 def test_an_unknown_option_is_one_line_of_advice() -> None:
@@ -93,8 +102,11 @@ def test_check_says_what_is_wrong_and_goes_on(argilla_server: EmbeddedServer, co
     """A wrong key is found, and the pool and the model are tried all the same."""
     told = command("check", "-c", str(config), key="wrong.key")
     assert told.returncode == 1
-    assert "refuses the API key" in told.stdout
-    assert told.stdout.count("right") == 3
+    rows = {line.split("│")[1].strip(): line for line in told.stdout.splitlines() if line.count("│") > 2}
+    assert "right" in rows["connection"]
+    assert "wrong" in rows["credentials"]
+    assert "refuses the API key" in rows["credentials"]
+    assert told.stdout.count("right") == 4
     assert "wrong.key" not in told.stdout + told.stderr
     annotator = command("check", "-c", str(config), key=argilla_server.credentials.annotator.api_key)
     assert annotator.returncode == 1

@@ -144,6 +144,7 @@ def test_any_fault_at_any_request_leaves_what_an_undisturbed_run_leaves(
     assert disturbed == undisturbed
 
 
+@pytest.mark.timeout(900)  # two starts for each kind of request
 def test_killed_at_every_request_of_a_turn_it_goes_on_where_it_was(
     argilla_server: EmbeddedServer,
     proxy: FaultProxy,

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime
 import pytest
-from models import FOLDER, NAME, model_cache, news, tiny_model  # noqa: F401 - model_cache is a fixture
+from models import FOLDER, NAME, describe_model, model_cache, news, tiny_model  # noqa: F401 - model_cache is a fixture
 
 from argilla_loop.errors import ModelError
 from argilla_loop.learning.encoder import OnnxEncoder
@@ -247,3 +247,37 @@ def test_an_onnx_file_of_another_kind_is_one_clear_line(tiny: Path, tmp_path: Pa
     onnxruntime.InferenceSession(str(tiny / "model.onnx"))  # sound by itself
     with pytest.raises(ModelError, match="not those of a sentence encoder"):
         fp32(tiny, tmp_path).encode(TEXTS)
+
+
+CUT_SHORT = """
+import os, sys
+from pathlib import Path
+from argilla_loop.learning.encoder import OnnxEncoder
+from argilla_loop.learning.weights import resolve_model
+files = resolve_model(sys.argv[1], precision="fp32", cache_dir=Path(sys.argv[1]) / "cache")
+encoder = OnnxEncoder(files)
+before = encoder.encode(["goal match goal", "bank money"])
+assert len(files.weight_files) == 2
+for path in (*files.weight_files, files.tokenizer):
+    os.truncate(path, 0)
+assert (encoder.encode(["goal match goal", "bank money"]) == before).all()
+print("the same")
+"""
+
+
+def test_a_loaded_model_outlives_its_files(tmp_path: Path, model_cache: Path) -> None:  # noqa: F811 - the fixture
+    """Weights beside the ONNX file, as large models have them, would be mapped: cut short, they end the process."""
+    import onnx  # noqa: PLC0415 - a second, and only for this test
+
+    files = resolve_model(NAME, precision="fp32", cache_dir=model_cache)
+    describe_model(tmp_path)
+    for name in ("config.json", "tokenizer.json"):
+        shutil.copy(FOLDER / name, tmp_path)
+    (tmp_path / "onnx").mkdir()
+    onnx.save_model(
+        onnx.load(str(files.onnx)),
+        str(tmp_path / "onnx" / "model.onnx"),
+        save_as_external_data=True,
+        location="model.onnx_data",
+    )
+    assert run(CUT_SHORT, str(tmp_path))[:2] == ["the", "same"]

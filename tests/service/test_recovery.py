@@ -10,6 +10,7 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import httpx
 import pytest
 from daemon import Daemon, Person, held, until, write_config
 from fault_proxy import FaultProxy, Reset, Rule
@@ -30,6 +31,7 @@ ROWS = sentences(45)
 GOLD: dict[str, str | None] = {record_id: label for record_id, _, label in ROWS}
 TEXTS = {record_id: text for record_id, text, _ in ROWS[LABELLED:]}
 NAME = "recovered"
+TOPIC = next(iter(TOPICS))
 
 
 @pytest.fixture
@@ -268,3 +270,37 @@ def test_of_two_services_that_make_the_dataset_at_the_same_moment_none_ends(
         assert ensure_dataset(slow, workspace="argilla", name=name, labels=labels) == first
         slow.close()
         quick.close()
+
+
+def test_an_annotator_who_is_deleted_leaves_no_record_behind_that_nobody_can_see(
+    argilla_server: EmbeddedServer, configured: Callable[..., Path], fresh_name: Callable[[str], str]
+) -> None:
+    """Argilla deletes the answers, and takes their records for completed still: people get them again."""
+    name = fresh_name("deleted-user")
+    owner = Api(argilla_server, argilla_server.credentials.owner)
+    (workspace,) = [w["id"] for w in owner.call("GET", "/me/workspaces")["items"] if w["name"] == "argilla"]
+    made = {"username": name, "first_name": name, "role": "annotator", "password": secrets.token_hex(8)}
+    leaver = owner.call("POST", "/users", made)
+    owner.call("POST", f"/workspaces/{workspace}/users", {"user_id": leaver["id"]})
+    with Daemon(
+        configured(argilla_server.url, dataset=name), argilla_server.credentials.loop.api_key
+    ) as daemon:
+        daemon.wait_for("batch_logged", batch=0)
+        person = Person(argilla_server, name)
+        waiting = person.waiting()
+        values = {"label": {"value": TOPIC}}
+        as_leaver = httpx.Client(
+            base_url=f"{argilla_server.url}/api/v1", headers={"X-Argilla-Api-Key": leaver["api_key"]}
+        )
+        with as_leaver:
+            for record in waiting[:2]:
+                body = {"status": "submitted", "values": values}
+                as_leaver.post(f"/records/{record['id']}/responses", json=body).raise_for_status()
+        owner.call("DELETE", f"/users/{leaver['id']}")
+        assert len(person.waiting()) == len(waiting) - 2
+        until(lambda: len(person.waiting()) == len(waiting), what="all of the batch", daemons=[daemon])
+        to_the_end(daemon, person)
+        assert daemon.terminate() == 0
+    check(argilla_server, person, name)
+    person.close()
+    owner.http.close()

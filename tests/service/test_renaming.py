@@ -249,7 +249,8 @@ def test_the_webhook_of_a_renamed_dataset_is_found_again(desk: Desk) -> None:
             if desk.name in desk.datasets():
                 desk.change(desk.name, name=f"{desk.name}-renamed")
         webhooks = [one for one in desk.owner.call("GET", "/webhooks")["items"] if one["url"] == url]
-        assert [one["description"] for one in webhooks] == [description_of("argilla", desk.name)]
+        (description,) = [one["description"] for one in webhooks]
+        assert description.startswith(description_of("argilla", desk.name))  # and that it is paused by now
         assert list(desk.datasets()) == [f"{desk.name}-renamed"]
     finally:
         for one in desk.owner.call("GET", "/webhooks")["items"]:

@@ -530,6 +530,28 @@ def test_a_pool_file_that_is_away_while_it_starts_over_does_not_end_it(
     assert not any("Traceback" in line for line in daemon.lines)
 
 
+def test_a_service_whose_terminal_is_closed_ends(configured: Callable[..., Path]) -> None:
+    """Nobody would see what goes on there, and it would keep the lease from the next one."""
+    ours, its = os.openpty()
+    process = subprocess.Popen(
+        [sys.executable, "-m", "argilla_loop", "run", "-c", str(configured(api_url="http://127.0.0.1:9"))],
+        env={**os.environ, "ARGILLA_LOOP_API_KEY": "some.apikey"},
+        stdin=its,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    os.close(its)
+    with process:
+        assert process.stderr is not None
+        lines = iter(process.stderr.readline, "")
+        assert any("start_failed" in line for line in lines)
+        process.send_signal(signal.SIGHUP)
+        assert any("service_stopped" in line for line in lines)
+        assert process.wait(60) == 0
+    os.close(ours)
+
+
 def test_sigterm_while_it_is_still_importing_ends_it_well(tmp_path: Path) -> None:
     """Nothing has begun, so nothing failed: exit code 0. A SIGHUP meanwhile passes."""
     for name in (

@@ -115,7 +115,7 @@ class Daemon:
             assert self.said(event, **fields) or self._process.poll() is None, "\n".join(self.lines[-20:])
             return self.said(event, **fields)
 
-        until(there, what=event)
+        until(there, what=event, daemons=[self])
 
     def finish(self) -> tuple[int, list[str]]:
         """Wait until it ends by itself; exit code and lines."""

@@ -87,7 +87,9 @@ class CentroidModel:
         self.head = "centroid"
         self.evidence: tuple[HeadEvidence, ...] = ()
         self.labels = tuple(sorted({example.label for example in examples}))
-        digits = hashlib.sha256(repr(sorted((e.id, e.label) for e in examples)).encode()).hexdigest()[:12]
+        digits = hashlib.sha256(repr(sorted((e.id, e.text, e.label) for e in examples)).encode()).hexdigest()[
+            :12
+        ]
         self.version = f"centroid-{digits}"
         self._centroids = np.stack(
             [

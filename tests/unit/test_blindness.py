@@ -1,10 +1,17 @@
-"""Which checks lose their worth once annotators could see the model's label; pure."""
+"""Which checks lose their worth once annotators could see the model's label, and in which order what follows."""
 
 from __future__ import annotations
 
-import pytest
+from typing import Any, cast
 
-from argilla_loop.domain import Answer, LoggedRecord, Route
+import pytest
+from structlog.testing import capture_logs
+
+from argilla_loop.argilla.connection import Connection
+from argilla_loop.argilla.memory import MemoryDataset
+from argilla_loop.blindness import EVERY, Blindness
+from argilla_loop.domain import Answer, LoggedRecord, NewRecord, Route
+from argilla_loop.errors import RetryableError
 from argilla_loop.policy.blindness import seen_through
 
 BEFORE, SINCE, AFTER = "2026-01-01T10:00:00", "2026-01-01T10:00:00.5", "2026-01-01T11:00:00.25"
@@ -59,3 +66,57 @@ def test_a_draft_is_no_answer() -> None:
     draft = Answer("ann", "draft", "World", AFTER)
     one = LoggedRecord("r", "text", 0, Route.AUDIT, prediction="Sports", answers=(draft,))
     assert is_seen_through(one)
+
+
+class Properties:
+    """A connection to a server where a property is visible, that may refuse to hide it."""
+
+    def __init__(self) -> None:
+        self.visible, self.refuses, self.reads = True, False, 0
+
+    def call(self, method: str, path: str, *, where: str, json: Any = None) -> Any:
+        del path, where
+        if method == "GET":
+            self.reads += 1
+            return {"items": [self._property("prediction", visible=self.visible), self._property("mine")]}
+        if self.refuses:
+            raise RetryableError("Argilla answers 503")
+        self.visible = json["visible_for_annotators"]
+        return None
+
+    def _property(self, name: str, *, visible: bool = True) -> dict[str, Any]:
+        return {"id": name, "name": name, "updated_at": SINCE, "visible_for_annotators": visible}
+
+
+def test_checks_are_made_plain_before_the_property_is_hidden_and_it_is_said_once() -> None:
+    """Hiding it moves the only memory of since when it was visible."""
+    server, dataset = Properties(), MemoryDataset(["Sports", "World"])
+    dataset.log([NewRecord("a", "text", 0, Route.AUDIT, "Sports", 0.9, "m", 0.5)])
+    blindness = Blindness(cast("Connection", server), dataset, "majority")
+    server.refuses = True
+    with capture_logs() as logs:
+        for _ in range(3):
+            with pytest.raises(RetryableError):
+                blindness.look()
+        assert [one.route for one in dataset.scan()] == [Route.ASK]
+        assert [one["event"] for one in logs] == ["metadata_visible_to_annotators"]
+        server.refuses = False
+        blindness.look()
+    assert not server.visible
+    assert [one["event"] for one in logs] == ["metadata_visible_to_annotators", "metadata_hidden_again"]
+
+
+def test_looks_are_rare_and_a_turns_own_is_not_left_out() -> None:
+    server, now = Properties(), [0.0]
+    server.visible = False
+    blindness = Blindness(
+        cast("Connection", server), MemoryDataset(["Sports", "World"]), "majority", clock=lambda: now[0]
+    )
+    for _ in range(3):
+        blindness.look()
+    assert server.reads == 1
+    blindness.restore()
+    assert server.reads == 2
+    now[0] += EVERY
+    blindness.look()
+    assert server.reads == 3

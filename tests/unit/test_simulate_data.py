@@ -109,13 +109,13 @@ def test_labels_that_cannot_be_learnt_are_not_measured(tmp_path: Path) -> None:
 
 
 def test_too_little_is_refused_with_advice(tmp_path: Path) -> None:
-    with pytest.raises(PoolError, match=r"1 labels in .* look at label column"):
+    with pytest.raises(PoolError, match=r"1 labels in .* look at --label-column"):
         read_labelled(write(tmp_path, ".csv", [{**r, "label": "a"} for r in ROWS]))
 
 
 def test_a_column_of_texts_is_no_label_column(tmp_path: Path) -> None:
     rows = [{"text": f"text {n}", "label": f"label {n}"} for n in range(1200)]
-    with pytest.raises(PoolError, match="is 'label' the column of the labels"):
+    with pytest.raises(PoolError, match=r"is 'label' \(--label-column\) the one"):
         read_labelled(write(tmp_path, ".csv", rows))
 
 

@@ -11,6 +11,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from datetime import datetime, timedelta, timezone
 from typing import Any
 
@@ -197,7 +198,8 @@ class Listening:
             connection.putheader(name, value)
         connection.endheaders(body)
         assert connection.sock is not None
-        connection.sock.shutdown(socket.SHUT_WR)
+        with suppress(OSError):  # refused before all of it was sent, and the connection is closed
+            connection.sock.shutdown(socket.SHUT_WR)
         status = connection.getresponse().status
         connection.close()
         return status

@@ -1,8 +1,9 @@
 """Notices where Argilla's search index lacks what its database holds, and has it indexed again.
 
 Argilla stores first and indexes then. Where the second step fails, people's queue, which comes from the index, lacks
-records or shows what is answered already, for ever. An upsert that changes nothing makes Argilla index the record anew,
-with its answers. The index decides nothing for the loop: it is compared only so that people see what is there.
+records or shows what is answered already, for ever. The same where a user is deleted: the answers go, and the records
+are still taken for completed. An upsert that changes nothing makes Argilla look at the record anew, and index it with
+its answers. The index decides nothing for the loop: it is compared only so that people see what is there.
 """
 
 from __future__ import annotations
@@ -17,7 +18,8 @@ import structlog
 
 from argilla_loop.argilla.connection import GoneError
 from argilla_loop.argilla.lease import LeaseLostError
-from argilla_loop.argilla.query import ANSWERED, Query, between
+from argilla_loop.argilla.query import ANSWERED, PENDING, Query, between
+from argilla_loop.argilla.schema import DatasetInfo
 from argilla_loop.domain import LoggedRecord
 from argilla_loop.errors import RetryableError
 from argilla_loop.observability.metrics import INDEX_BEHIND, INDEX_HEALED
@@ -27,7 +29,7 @@ log = structlog.get_logger(__name__)
 CHECK_SECONDS = (
     5.0  # between two comparisons; an index is up to date a second after a write (Elasticsearch's default)
 )
-WHOLE_SECONDS = 60.0  # between two comparisons of everything, the batches before the open one among it
+WHOLE_SECONDS = 60.0  # between two comparisons of everything, batches of long ago among it
 LONGEST_PAUSE = 300.0  # seconds between two tries to mend what would not be mended
 ONE_TURN = 100  # records mended at a time: 1.5 s on a team's server, so that the loop is not held up
 CURE = (
@@ -38,6 +40,8 @@ CURE = (
 
 class Indexed(Protocol):
     """What the watch needs of a dataset."""
+
+    info: DatasetInfo
 
     def count(self, query: Query) -> int:
         """How many records the index finds."""
@@ -68,11 +72,11 @@ class IndexWatch:
         self._failures = 0
         self.trouble: str | None = None  # in a line, for people; None while all is well
 
-    def compare(self, waiting: Sequence[LoggedRecord], records: Sequence[LoggedRecord]) -> list[LoggedRecord]:
+    def compare(self, recent: Sequence[LoggedRecord], records: Sequence[LoggedRecord]) -> list[LoggedRecord]:
         """Compare, and mend what has differed twice in a row.
 
         Args:
-            waiting: the records of the open batch, as the database holds them.
+            recent: whole batches that people have just been at work in, as the database holds them.
             records: all of the dataset, as they were last seen.
 
         Returns:
@@ -88,7 +92,7 @@ class IndexWatch:
             return []
         self._due = now + CHECK_SECONDS
         try:
-            return self._compare(waiting, records, whole=now >= self._whole_due)
+            return self._compare(recent, records, whole=now >= self._whole_due)
         except (GoneError, LeaseLostError):
             raise
         except RetryableError as error:
@@ -96,9 +100,9 @@ class IndexWatch:
             return []
 
     def _compare(
-        self, waiting: Sequence[LoggedRecord], records: Sequence[LoggedRecord], *, whole: bool
+        self, recent: Sequence[LoggedRecord], records: Sequence[LoggedRecord], *, whole: bool
     ) -> list[LoggedRecord]:
-        differing = set() if self._agrees(waiting) else self._differing(waiting)
+        differing = set() if self._agrees(recent) else self._differing(recent)
         if whole:
             for batch in islice(self._disagreeing(_batches(records)), ONE_TURN):
                 differing |= self._differing(batch)
@@ -154,10 +158,11 @@ class IndexWatch:
         if not numbers:
             return True
         batches = between(min(numbers), max(numbers))
-        answered = sum(_is_answered(record) for record in records)
+        count = self._dataset.count
         return (
-            self._dataset.count(batches) == len(numbers)
-            and self._dataset.count(ANSWERED + batches) == answered
+            count(batches) == len(numbers)
+            and count(ANSWERED + batches) == sum(_is_answered(record) for record in records)
+            and count(PENDING + batches) == sum(self._is_pending(record) for record in records)
         )
 
     def _disagreeing(self, batches: Sequence[Sequence[LoggedRecord]]) -> Iterator[Sequence[LoggedRecord]]:
@@ -178,8 +183,20 @@ class IndexWatch:
             number = batch[0].batch or 0
             there = {record.id for record in self._dataset.search(between(number, number))}
             answered = {record.id for record in self._dataset.search(ANSWERED + between(number, number))}
-            found |= {r.id for r in batch if r.id not in there or _is_answered(r) != (r.id in answered)}
+            pending = {record.id for record in self._dataset.search(PENDING + between(number, number))}
+            found |= {
+                r.id
+                for r in batch
+                if r.id not in there
+                or _is_answered(r) != (r.id in answered)
+                or self._is_pending(r) != (r.id in pending)
+            }
         return found
+
+    def _is_pending(self, record: LoggedRecord) -> bool:
+        """Whether Argilla should put ``record`` before people: submitted answers of whoever it may be are missing."""
+        submitted = sum(answer.status == "submitted" for answer in record.answers)
+        return submitted < self._dataset.info.min_submitted
 
 
 def _batches(records: Sequence[LoggedRecord]) -> list[list[LoggedRecord]]:

@@ -47,7 +47,7 @@ class MemoryDataset:
 
     def search(self, query: Query) -> Iterator[LoggedRecord]:
         """Records that match."""
-        return (r for r in list(self._records.values()) if all(_matches(r, *c) for c in query.where))
+        return (r for r in list(self._records.values()) if all(self._matches(r, *c) for c in query.where))
 
     def scan(self) -> Iterator[LoggedRecord]:
         """All records."""
@@ -150,6 +150,20 @@ class MemoryDataset:
     def _author(self, new: NewRecord) -> str | None:
         return self.daemon_id if new.route is Route.ACCEPT else None
 
+    def _matches(self, record: LoggedRecord, name: str, operator: str, value: Any) -> bool:
+        if name == "response.status":
+            present: set[Any] = {answer.status for answer in record.answers} or {"pending"}
+        elif name == "status":
+            submitted = sum(answer.status == "submitted" for answer in record.answers)
+            present = {"completed" if submitted >= self.info.min_submitted else "pending"}
+        elif name == "metadata.idx":
+            present = {record.batch}
+        else:
+            raise ValueError(f"the in-memory dataset does not know {name!r}: use a real server")
+        if operator not in _HOLDS:
+            raise ValueError(f"the in-memory dataset does not know {operator!r}: use a real server")
+        return any(one is not None and _HOLDS[operator](one, value) for one in present)
+
     def _before(self, record_id: str) -> tuple[Answer, ...]:
         record = self._records.get(record_id)
         return record.answers if record else ()
@@ -157,18 +171,6 @@ class MemoryDataset:
     def _now(self) -> str:
         self._ticks += 1
         return (datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=self._ticks)).isoformat()
-
-
-def _matches(record: LoggedRecord, name: str, operator: str, value: Any) -> bool:
-    if name == "response.status":
-        present: set[Any] = {answer.status for answer in record.answers} or {"pending"}
-    elif name == "metadata.idx":
-        present = {record.batch}
-    else:
-        raise ValueError(f"the in-memory dataset does not know {name!r}: use a real server")
-    if operator not in _HOLDS:
-        raise ValueError(f"the in-memory dataset does not know {operator!r}: use a real server")
-    return any(one is not None and _HOLDS[operator](one, value) for one in present)
 
 
 _HOLDS: dict[str, Callable[[Any, Any], bool]] = {

@@ -46,6 +46,7 @@ def _filled(value: Any, params: Mapping[str, Any]) -> Any:
 ALL = Query()
 IN_BATCH = Query((("metadata.idx", "==", "{idx}"),))
 ANSWERED = Query((("response.status", "in", ("submitted", "discarded")),))
+PENDING = Query((("status", "==", "pending"),))  # what Argilla puts before people
 DONE_IN_BATCH = ANSWERED + IN_BATCH
 
 

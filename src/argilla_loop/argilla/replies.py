@@ -53,13 +53,15 @@ def is_refusal(status: int, body: str) -> bool:
 
 
 def content_of(response: httpx.Response) -> dict[str, Any] | None:
-    """The object that a successful answer holds; ``None`` for 204, which has none.
+    """The object that a successful answer holds; ``None`` for a deletion's 204, which has none.
 
     Raises:
         Foreign: it is none of Argilla's.
         ValueError: it calls itself JSON and is cut short.
     """
     if response.status_code == HTTPStatus.NO_CONTENT:
+        if response.request.method != "DELETE":  # Argilla answers all else with an object
+            raise Foreign
         return None
     try:
         said = response.json()

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from math import sqrt
 from pathlib import Path
 
+from argilla_loop.simulate.curve import percent
+
 Z95 = 1.959964  # of the normal distribution: 95 % lie within
 
 
@@ -43,7 +45,7 @@ def draw_curve(path: Path, points: Sequence[tuple[int, float]], *, held_back: in
     axes.set_ylabel("accuracy on held-back texts")
     axes.set_xlim(left=0)
     axes.set_ylim(min(0.5, *accuracies), 1.0)
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.yaxis.set_major_formatter(lambda value, _: percent(value))
     axes.grid(alpha=0.3)
     axes.legend(loc="lower right")
     figure.savefig(path, format="png")

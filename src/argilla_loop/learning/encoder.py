@@ -157,6 +157,10 @@ class OnnxEncoder:
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
         try:
+            # Read, as onnxruntime would map it: a file that is cut short under a mapping ends the process.
+            for data in self.files.weight_files[1:]:
+                content = data.read_bytes()
+                options.add_external_initializers_from_files_in_memory([data.name], [content], [len(content)])
             session = onnxruntime.InferenceSession(
                 str(self.files.onnx), options, providers=["CPUExecutionProvider"]
             )

@@ -110,7 +110,7 @@ class PoolVectors:
 
             self._wait(work, lambda: work.looked_up)
             if left := missing():
-                with shown_progress("embedding_texts", left) as advance:
+                with shown_progress("embedding_texts", left, logged=False) as advance:  # _Told tells the log
                     while left:
                         before = left
                         self._wait(work, lambda before=before: missing() < before)  # type: ignore[misc]  # mypy#1484

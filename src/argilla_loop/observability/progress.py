@@ -6,12 +6,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import TextIO, cast
 
 import structlog
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from argilla_loop.observability.heartbeat import heartbeat
+from argilla_loop.observability.streams import BestEffort
 
 log = structlog.get_logger(__name__)
 
@@ -19,7 +21,7 @@ LOG_EVERY_SECONDS = 5.0
 
 
 @contextmanager
-def progress(task: str, total: int) -> Iterator[Callable[[int], None]]:
+def progress(task: str, total: int, *, logged: bool = True) -> Iterator[Callable[[int], None]]:
     """Show how far ``task`` is; yields a function to call with the number of items just finished.
 
     Each call also beats the heart: long work that moves on is no reason to be restarted.
@@ -27,14 +29,15 @@ def progress(task: str, total: int) -> Iterator[Callable[[int], None]]:
     Args:
         task: snake_case name of the work, such as ``embedding_texts``.
         total: number of items in all.
+        logged: whether the log is told where there is no terminal; not where whoever does the work tells it.
     """
-    if sys.stderr.isatty():
+    if sys.stderr is not None and sys.stderr.isatty():
         with Progress(
             TextColumn("{task.description}"),
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            console=Console(stderr=True),
+            console=Console(file=cast("TextIO", BestEffort(sys.stderr))),  # a terminal may hang up
             transient=True,
         ) as bar:
             handle = bar.add_task(task.replace("_", " "), total=total)
@@ -54,7 +57,7 @@ def progress(task: str, total: int) -> Iterator[Callable[[int], None]]:
         heartbeat.beat()
         done += n
         now = time.monotonic()
-        if now - last >= LOG_EVERY_SECONDS:
+        if logged and now - last >= LOG_EVERY_SECONDS:
             last = now
             left = (now - started) / done * (total - done) if done else None
             log.info("progress", task=task, done=done, total=total, seconds_left=left and round(left))

@@ -102,6 +102,13 @@ def latest_batch(records: Iterable[LoggedRecord], *, min_submitted: int, daemon_
     return Batch(number, size=len(members), done=done)
 
 
+def latest_batches(records: Sequence[LoggedRecord], count: int) -> list[LoggedRecord]:
+    """The records of the ``count`` batches with the highest numbers."""
+    numbers = {record.batch for record in records if record.batch is not None}
+    latest = set(sorted(numbers)[-count:])
+    return [record for record in records if record.batch in latest]
+
+
 def head_of_latest(records: Iterable[LoggedRecord]) -> str | None:
     """The head of the model that scored the batch with the highest number, as its version names it."""
     scored = [(record.batch, record.model) for record in records if record.batch is not None and record.model]

@@ -15,6 +15,11 @@ BASELINE_COLOUR = "#666666"
 FROM = 0.12  # of the labels: what is below the curves from there on is not shown, as every curve starts at chance
 
 
+def percent(share: float) -> str:
+    """A share as an axis shows it: with a decimal where a tick is not at a whole percent."""
+    return f"{100 * share:.3g}%"
+
+
 def draw_curves(path: Path, found: Mapping[str, Sequence[Curve]], *, title: str) -> None:
     """Draw held-back accuracy by human labels: a line a strategy, the mean over seeds, and its 95 % interval.
 
@@ -49,7 +54,7 @@ def draw_curves(path: Path, found: Mapping[str, Sequence[Curve]], *, title: str)
     axes.set_ylabel("accuracy on held-back texts")
     axes.set_xlim(left=0)
     axes.set_ylim(max(bottom - 0.05, 0.0), min(top + 0.05, 1.0))
-    axes.yaxis.set_major_formatter(lambda value, _: f"{value:.0%}")
+    axes.yaxis.set_major_formatter(lambda value, _: percent(value))
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     over = "one seed" if seeds == 1 else f"mean of {seeds} seeds"
