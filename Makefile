@@ -8,7 +8,8 @@ TEAM_STACK = PYTHONPATH=tests/support $(BIN)/python -m team_stack
 # Where a CPU build of torch is found: the default one for Linux brings several GB of CUDA. Where this index cannot be
 # reached, pip takes what its own index has.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
-# Test processes side by side; most tests wait for other processes, so one more than there are cores does no harm.
+# Test processes side by side; most tests wait for other processes, so one more than there are cores does no harm. In the order
+# of the folders, so that the many short tests of tests/unit fill up what the long ones leave.
 JOBS ?= 3
 # A browser for the tests: the system's, else Playwright's own.
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
@@ -42,7 +43,7 @@ demo: setup ## the main job on real news texts: embedded Argilla, the service, a
 	$(BIN)/argilla-loop demo $(DEMO)
 
 test: browser ## all tests, with coverage
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --cov --cov-report=term $(TESTS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(TESTS)
 
 stack: setup ## a real team's Argilla without Docker: PostgreSQL, Redis, Elasticsearch's core, server, worker; Ctrl-C ends it
 	@$(TEAM_STACK) run $(STACK)
