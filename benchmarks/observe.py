@@ -27,17 +27,17 @@ from typing import Any
 import httpx
 import numpy as np
 
-from argilla_loop.argilla.connection import connect
-from argilla_loop.argilla.dataset import ArgillaDataset
+from argilla_embedded import EmbeddedServer
 from argilla_loop.argilla.index_watch import IndexWatch
 from argilla_loop.argilla.observer import Observer
-from argilla_loop.argilla.schema import ensure_dataset
+from argilla_loop.argilla.v2.connection import connect
+from argilla_loop.argilla.v2.dataset import ArgillaDataset
+from argilla_loop.argilla.v2.schema import ensure_dataset
 from argilla_loop.domain import Example, IndexArray, KeyArray
-from argilla_loop.embedded import EmbeddedServer
-from argilla_loop.loop import Loop
+from argilla_loop.loop.turn import Loop
+from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.text_keys import keys_of
-from argilla_loop.selection import Rules
-from argilla_loop.simulate.known import KnownVectors
+from argilla_loop.simulate.known import PrecomputedVectors
 
 LABELS = ("Business", "Sci/Tech", "Sports", "World")
 BATCH, CHUNK, ROUNDS = 20, 500, 7
@@ -210,7 +210,7 @@ def measure(where: Server, size: int) -> list[float]:
     filled = Filled(where, size)
     dataset = ArgillaDataset(filled.connection, filled.info)
     pool, rules = Everything(size), Rules()
-    loop = Loop(dataset, pool, NoLearner(), KnownVectors(NoEncoder(), seed=1), rules)
+    loop = Loop(dataset, pool, NoLearner(), PrecomputedVectors(NoEncoder(), seed=1), rules)
     observer = Observer(dataset)
     figures: dict[str, list[float]] = {name: [] for name in ("first", "whole", "observe", "turn", "index")}
     figures["first"].append(seconds(observer.observe))

@@ -26,7 +26,7 @@ import pyarrow.parquet as pq
 import structlog
 
 from argilla_loop.domain import FloatArray, Pool
-from argilla_loop.learning.vectors import PoolVectors
+from argilla_loop.learning.embeddings.vectors import PoolVectors
 from argilla_loop.pool import load_pool
 from argilla_loop.settings import PoolSettings
 

@@ -33,10 +33,10 @@ import httpx
 import numpy as np
 import structlog
 
-from argilla_loop.argilla.connection import connect
-from argilla_loop.argilla.schema import ensure_dataset
-from argilla_loop.cli import main as cli
-from argilla_loop.embedded import EmbeddedServer
+from argilla_embedded import EmbeddedServer
+from argilla_loop.argilla.v2.connection import connect
+from argilla_loop.argilla.v2.schema import ensure_dataset
+from argilla_loop.cli.app import main as cli
 
 SLICE = 5
 WORDS = 60  # of each text

@@ -23,7 +23,7 @@ from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
 import argilla_loop
-from argilla_loop.demo.texts import read_articles
+from argilla_loop.cli.demo.texts import read_articles
 from argilla_loop.learning.learner import build_learner
 from argilla_loop.policy.query import Strategy
 from argilla_loop.simulate.curve import percent

@@ -94,8 +94,8 @@ def embeddings_of(path: Path, texts: Sequence[str]) -> FloatArray:
         vectors: FloatArray = np.load(beside, mmap_mode="r")
         assert len(vectors) == len(texts), f"{beside} has {len(vectors)} rows, {path} {len(texts)}"
         return vectors
-    from argilla_loop.learning.encoder import OnnxEncoder  # noqa: PLC0415 - only where nothing is prepared
-    from argilla_loop.learning.weights import resolve_model  # noqa: PLC0415 - the same
+    from argilla_loop.learning.encoders.encoder import OnnxEncoder  # noqa: PLC0415 - only where nothing is prepared
+    from argilla_loop.learning.encoders.weights import resolve_model  # noqa: PLC0415 - the same
 
     with tempfile.TemporaryDirectory() as cache:
         files = resolve_model(MODEL, precision="fp32", cache_dir=Path(cache))

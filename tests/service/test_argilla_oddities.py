@@ -10,12 +10,12 @@ from typing import Any
 
 import pytest
 
-from argilla_loop.argilla.connection import Connection, ForeignReplyError, RejectedError, connect
-from argilla_loop.argilla.dataset import ArgillaDataset
-from argilla_loop.argilla.rows import ArgillaRows
-from argilla_loop.argilla.schema import ensure_dataset, find_dataset, find_workspace
+from argilla_embedded import EmbeddedServer
+from argilla_loop.argilla.v2.connection import Connection, ForeignReplyError, RejectedError, connect
+from argilla_loop.argilla.v2.dataset import ArgillaDataset
+from argilla_loop.argilla.v2.rows import ArgillaRows
+from argilla_loop.argilla.v2.schema import ensure_dataset, find_dataset, find_workspace
 from argilla_loop.domain import NewRecord, Route
-from argilla_loop.embedded import EmbeddedServer
 from argilla_loop.errors import SchemaError
 
 LABELS = ("A", "B")

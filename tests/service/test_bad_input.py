@@ -14,8 +14,8 @@ from daemon import Daemon, Person, held, until, write_config
 from playwright.sync_api import expect
 from worlds import TOPICS, sentences
 
-from argilla_loop.argilla.markup import unguarded
-from argilla_loop.embedded import EmbeddedServer
+from argilla_embedded import EmbeddedServer
+from argilla_loop.argilla.v2.markup import unescape_markup
 from embedded_server import Api
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def test_odd_texts_and_two_hundred_odd_labels_come_back_as_they_are_and_none_is_
         assert daemon.terminate() == 0
     person.close()
     records = held(argilla_server, name)
-    assert {i: unguarded(record["fields"]["text"]) for i, record in records.items()} == usable
+    assert {i: unescape_markup(record["fields"]["text"]) for i, record in records.items()} == usable
     given = {i: record["responses"][0][2] for i, record in records.items() if gold[i] is not None}
     assert given == {i: str({"label": {"value": label}}) for i, label in gold.items() if label is not None}
     suggested = {s[0] for record in records.values() for s in record["suggestions"]}

@@ -15,7 +15,7 @@ from daemon import Daemon, Person, held, until, write_config
 from fault_proxy import FaultProxy
 from worlds import TOPICS, sentences
 
-from argilla_loop.embedded import EmbeddedServer
+from argilla_embedded import EmbeddedServer
 from embedded_server import Api
 
 pytestmark = pytest.mark.slow

@@ -13,7 +13,7 @@ from daemon import Daemon, Person, held, until, write_config
 from models import news
 from playwright.sync_api import expect
 
-from argilla_loop.embedded import EmbeddedServer
+from argilla_embedded import EmbeddedServer
 
 if TYPE_CHECKING:
     from browser import Desk

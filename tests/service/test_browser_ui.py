@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 import pytest
 from playwright.sync_api import expect
 
-from argilla_loop.argilla.connection import connect
-from argilla_loop.argilla.dataset import ArgillaDataset
-from argilla_loop.argilla.schema import ensure_dataset
+from argilla_embedded import EmbeddedServer
+from argilla_loop.argilla.v2.connection import connect
+from argilla_loop.argilla.v2.dataset import ArgillaDataset
+from argilla_loop.argilla.v2.schema import ensure_dataset
 from argilla_loop.domain import NewRecord, Route
-from argilla_loop.embedded import EmbeddedServer
 from embedded_server import Api
 
 if TYPE_CHECKING:

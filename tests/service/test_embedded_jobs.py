@@ -19,7 +19,7 @@ import pyarrow.parquet as pq
 import pytest
 from standardwebhooks.webhooks import Webhook
 
-from argilla_loop.embedded import EmbeddedServer
+from argilla_embedded import EmbeddedServer
 from embedded_server import Api
 
 WAIT_SECONDS = 120.0  # until a test gives up; nothing is asserted about how long anything takes

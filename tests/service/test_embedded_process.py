@@ -18,8 +18,8 @@ import httpx
 import psutil
 import pytest
 
-from argilla_loop.embedded import EmbeddedServer
-from argilla_loop.embedded.home import Home
+from argilla_embedded import EmbeddedServer
+from argilla_embedded.home import Home
 from argilla_loop.errors import FatalError
 from embedded_server import Api
 
@@ -32,7 +32,7 @@ httpx.put(sys.argv[1], headers={"X-Argilla-Api-Key": sys.argv[2]}, json=json.loa
 
 START_AND_WAIT = """
 import pathlib, sys, time
-from argilla_loop.embedded import EmbeddedServer
+from argilla_embedded import EmbeddedServer
 server = EmbeddedServer(pathlib.Path(sys.argv[1]))
 server.start()
 print(server.pid, flush=True)
@@ -50,7 +50,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmbeddedServer]
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
     """A server in the foreground, which is expected to end by itself."""
     return subprocess.run(
-        [sys.executable, "-m", "argilla_loop.embedded", *arguments],
+        [sys.executable, "-m", "argilla_embedded", *arguments],
         capture_output=True,
         text=True,
         timeout=120,
@@ -365,7 +365,7 @@ def test_secrets_are_shown_once(tmp_path: Path) -> None:
     said = []
     for _ in range(2):
         server = subprocess.Popen(
-            [sys.executable, "-m", "argilla_loop.embedded", "--home", str(tmp_path / "home"), "--port", "0"],
+            [sys.executable, "-m", "argilla_embedded", "--home", str(tmp_path / "home"), "--port", "0"],
             stdout=subprocess.PIPE,
             text=True,
         )

@@ -15,7 +15,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from argilla_loop.embedded import EmbeddedServer, UserCredentials
+from argilla_embedded import EmbeddedServer, UserCredentials
 from embedded_server import Api
 
 WORLD = {"label": {"value": "World"}}

@@ -16,7 +16,7 @@ from fault_proxy import Drip, Fault, FaultProxy, Reset, Rule, Silence, Status, T
 from invariants import check_invariants
 from worlds import TOPICS, sentences
 
-from argilla_loop.embedded import EmbeddedServer
+from argilla_embedded import EmbeddedServer
 
 SCAN = ("GET", r"/records$")  # a turn reads every record
 SEARCH = ("POST", r"/records/search$")  # compares index and database

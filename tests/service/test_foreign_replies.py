@@ -17,9 +17,9 @@ from fault_proxy import FaultProxy, Page, Relabelled, Rule
 from invariants import check_invariants
 from worlds import TOPICS, sentences
 
-from argilla_loop.argilla.connection import GoneError, RejectedError, connect
-from argilla_loop.argilla.replies import is_refusal
-from argilla_loop.embedded import EmbeddedServer
+from argilla_embedded import EmbeddedServer
+from argilla_loop.argilla.v2.connection import GoneError, RejectedError, connect
+from argilla_loop.argilla.v2.replies import is_refusal
 from argilla_loop.errors import CredentialsError
 from embedded_server import Api
 

@@ -18,7 +18,7 @@ from index_faults import IndexFaults, server_with_index_faults
 from invariants import check_invariants
 from worlds import TOPICS, sentences
 
-from argilla_loop.embedded import EmbeddedServer
+from argilla_embedded import EmbeddedServer
 from embedded_server import Api
 
 pytestmark = pytest.mark.slow

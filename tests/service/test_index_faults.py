@@ -14,8 +14,8 @@ import httpx
 import pytest
 from index_faults import IndexFaults, server_with_index_faults
 
-from argilla_loop.embedded import EmbeddedServer
-from argilla_loop.embedded.home import INDEX_FAULTS_VARIABLE
+from argilla_embedded import EmbeddedServer
+from argilla_embedded.home import INDEX_FAULTS_VARIABLE
 from embedded_server import Api
 
 PENDING = {"entity": "response", "property": "status"}
@@ -256,7 +256,7 @@ def test_a_server_without_the_variable_has_no_switch(argilla_server: EmbeddedSer
 
 def test_a_variable_that_names_no_folder_ends_the_server(tmp_path: Path) -> None:
     ended = subprocess.run(
-        [sys.executable, "-m", "argilla_loop.embedded", "--home", str(tmp_path / "home"), "--port", "0"],
+        [sys.executable, "-m", "argilla_embedded", "--home", str(tmp_path / "home"), "--port", "0"],
         env={**os.environ, INDEX_FAULTS_VARIABLE: str(tmp_path / "nowhere")},
         capture_output=True,
         text=True,

@@ -14,7 +14,7 @@ import pytest
 from daemon import PATIENCE, Daemon, Person, held, write_config
 from models import news
 
-from argilla_loop.embedded import EmbeddedServer
+from argilla_embedded import EmbeddedServer
 
 KILLS = 20
 LABELLED = 15

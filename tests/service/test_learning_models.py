@@ -14,8 +14,8 @@ import pytest
 from models import FOLDER, NAME, describe_model, model_cache, news, tiny_model  # noqa: F401 - model_cache is a fixture
 
 from argilla_loop.errors import ModelError
-from argilla_loop.learning.encoder import OnnxEncoder
-from argilla_loop.learning.weights import resolve_model
+from argilla_loop.learning.encoders.encoder import OnnxEncoder
+from argilla_loop.learning.encoders.weights import resolve_model
 
 TEXTS = ["goal match goal", "bank money", "film actor film actor", "goal"]
 
@@ -45,8 +45,8 @@ RESOLVE = """
 import sys
 from pathlib import Path
 from argilla_loop.errors import ModelError
-from argilla_loop.learning.encoder import OnnxEncoder
-from argilla_loop.learning.weights import resolve_model
+from argilla_loop.learning.encoders.encoder import OnnxEncoder
+from argilla_loop.learning.encoders.weights import resolve_model
 try:
     files = resolve_model(sys.argv[1], precision="fp32", cache_dir=Path(sys.argv[2]))
     print("vectors", OnnxEncoder(files).encode(["goal match goal", "bank money"]).tobytes().hex())
@@ -252,8 +252,8 @@ def test_an_onnx_file_of_another_kind_is_one_clear_line(tiny: Path, tmp_path: Pa
 CUT_SHORT = """
 import os, sys
 from pathlib import Path
-from argilla_loop.learning.encoder import OnnxEncoder
-from argilla_loop.learning.weights import resolve_model
+from argilla_loop.learning.encoders.encoder import OnnxEncoder
+from argilla_loop.learning.encoders.weights import resolve_model
 files = resolve_model(sys.argv[1], precision="fp32", cache_dir=Path(sys.argv[1]) / "cache")
 encoder = OnnxEncoder(files)
 before = encoder.encode(["goal match goal", "bank money"])

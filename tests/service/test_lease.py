@@ -16,12 +16,12 @@ from daemon import Daemon, Person, held, until, write_config
 from structlog.testing import capture_logs
 from worlds import TOPICS, sentences
 
-from argilla_loop.argilla.connection import Connection, connect
-from argilla_loop.argilla.lease import NAME, Lease, LeaseLostError, writer_of
-from argilla_loop.argilla.schema import DatasetInfo, ensure_dataset
-from argilla_loop.embedded import EmbeddedServer
+from argilla_embedded import EmbeddedServer
+from argilla_loop.argilla.v2.connection import Connection, connect
+from argilla_loop.argilla.v2.lease import NAME, Lease, LeaseLostError, writer_of
+from argilla_loop.argilla.v2.schema import DatasetInfo, ensure_dataset
 from argilla_loop.errors import RetryableError
-from argilla_loop.identity import Identity
+from argilla_loop.service.identity import Identity
 
 SECONDS = 30.0
 GOLD: dict[str, str | None] = {record_id: label for record_id, _, label in sentences(200)}

@@ -18,7 +18,7 @@ from daemon import Daemon, Person, held, until, write_config
 from invariants import check_invariants
 from worlds import TOPICS, sentences
 
-from argilla_loop.embedded import EmbeddedServer
+from argilla_embedded import EmbeddedServer
 
 pytestmark = pytest.mark.slow
 

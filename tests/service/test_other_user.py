@@ -14,16 +14,16 @@ from daemon import PATIENCE, Daemon, Person, held, until, write_config
 from invariants import check_invariants
 from worlds import TOPICS, sentences
 
-from argilla_loop.acceptance import acceptance
-from argilla_loop.argilla.connection import Connection, connect
-from argilla_loop.argilla.schema import find_workspace
+from argilla_embedded import EmbeddedServer
+from argilla_loop.argilla.v2.connection import Connection, connect
+from argilla_loop.argilla.v2.schema import find_workspace
+from argilla_loop.cli.acceptance_tables import acceptance
 from argilla_loop.domain import Example, LoggedRecord, NewRecord, Origin, Route
-from argilla_loop.embedded import EmbeddedServer
 from argilla_loop.policy.answers import examples_from
-from argilla_loop.policy.checks import checks_from
 from argilla_loop.policy.progress import progress
+from argilla_loop.policy.validation.checks import checks_from
+from argilla_loop.service.wiring import dataset_of, ensured_dataset, existing_dataset, rules
 from argilla_loop.settings import Settings, load_settings
-from argilla_loop.wiring import dataset_of, ensured_dataset, existing_dataset, rules
 
 pytestmark = pytest.mark.slow
 
@@ -64,11 +64,16 @@ class World:
         settings, records, me = self.settings(connection), self.seen(connection), connection.user_id
         info = existing_dataset(settings, connection)
         return {
-            "examples": examples_from(records, daemon_id=me, with_model=True),
-            "checks": checks_from(records, daemon_id=me),
-            "progress": progress(records, min_submitted=1, daemon_id=me),
+            "examples": examples_from(records, service_user_id=me, with_model=True),
+            "checks": checks_from(records, service_user_id=me),
+            "progress": progress(records, min_submitted=1, service_user_id=me),
             "acceptance": acceptance(
-                records, SEEDS, rules=rules(settings, info), labels=info.labels, min_submitted=1, daemon_id=me
+                records,
+                SEEDS,
+                rules=rules(settings, info),
+                labels=info.labels,
+                min_submitted=1,
+                service_user_id=me,
             ),
         }
 

@@ -12,7 +12,7 @@ from daemon import Daemon, Person, held, until, write_config
 from invariants import check_invariants
 from worlds import TOPICS, sentences
 
-from argilla_loop.embedded import EmbeddedServer
+from argilla_embedded import EmbeddedServer
 from embedded_server import Api
 
 pytestmark = pytest.mark.slow

@@ -17,10 +17,10 @@ from fault_proxy import FaultProxy, Reset, Rule
 from invariants import check_invariants
 from worlds import TOPICS, sentences
 
-from argilla_loop.argilla.connection import connect
-from argilla_loop.argilla.schema import ensure_dataset
-from argilla_loop.argilla.working import mark_of
-from argilla_loop.embedded import EmbeddedServer
+from argilla_embedded import EmbeddedServer
+from argilla_loop.argilla.v2.connection import connect
+from argilla_loop.argilla.v2.schema import ensure_dataset
+from argilla_loop.argilla.v2.working import mark_of
 from argilla_loop.errors import RetryableError
 from embedded_server import Api
 

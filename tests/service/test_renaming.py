@@ -13,14 +13,14 @@ from daemon import Daemon, Person, held, until, write_config
 from rich.console import Console
 from worlds import TOPICS, sentences
 
-from argilla_loop.argilla.schema import FIELD, QUESTION
-from argilla_loop.argilla.webhooks import description_of
-from argilla_loop.argilla.working import MARK
-from argilla_loop.check import check
-from argilla_loop.embedded import EmbeddedServer
-from argilla_loop.identity import _dataset_file, remembered_dataset
+from argilla_embedded import EmbeddedServer
+from argilla_loop.argilla.v2.schema import FIELD, QUESTION
+from argilla_loop.argilla.v2.webhooks import description_of
+from argilla_loop.argilla.v2.working import MARK
+from argilla_loop.cli.findings import check
+from argilla_loop.cli.status_tables import status
+from argilla_loop.service.identity import _dataset_file, remembered_dataset
 from argilla_loop.settings import Settings, load_settings
-from argilla_loop.status import status
 from embedded_server import Api
 
 pytestmark = pytest.mark.slow

@@ -16,11 +16,11 @@ import pytest
 from daemon import PATIENCE, Daemon, Person, held, until, write_config
 from worlds import TOPICS, sentences
 
-from argilla_loop.argilla.connection import Connection, connect
-from argilla_loop.argilla.dataset import ArgillaDataset
-from argilla_loop.argilla.schema import ensure_dataset
+from argilla_embedded import EmbeddedServer
+from argilla_loop.argilla.v2.connection import Connection, connect
+from argilla_loop.argilla.v2.dataset import ArgillaDataset
+from argilla_loop.argilla.v2.schema import ensure_dataset
 from argilla_loop.domain import NewRecord, Route
-from argilla_loop.embedded import EmbeddedServer
 from embedded_server import Api
 
 LABELLED, LOGGED, ROWS = 30, 130, 160

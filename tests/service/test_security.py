@@ -23,8 +23,8 @@ from daemon import Daemon, Person, until, write_config
 from fault_proxy import FaultProxy, Rule, Status
 from worlds import TOPICS, sentences
 
-from argilla_loop.argilla.connection import connect
-from argilla_loop.embedded import EmbeddedServer
+from argilla_embedded import EmbeddedServer
+from argilla_loop.argilla.v2.connection import connect
 from argilla_loop.errors import RetryableError, SettingsError
 from embedded_server import Api
 

@@ -20,9 +20,9 @@ import tomllib
 from daemon import Daemon, Person, held, until, write_config
 from worlds import TOPICS, sentences
 
-from argilla_loop.argilla.connection import connect
-from argilla_loop.argilla.schema import ensure_dataset, find_dataset, find_workspace
-from argilla_loop.embedded import EmbeddedServer
+from argilla_embedded import EmbeddedServer
+from argilla_loop.argilla.v2.connection import connect
+from argilla_loop.argilla.v2.schema import ensure_dataset, find_dataset, find_workspace
 from argilla_loop.errors import SchemaError
 from embedded_server import Api
 

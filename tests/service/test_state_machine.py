@@ -32,24 +32,23 @@ from index_faults import IndexFaults, server_with_index_faults
 from invariants import Human, check_invariants
 from worlds import TOPICS, CentroidLearner, CentroidModel, FixedSource, ListPool, sentences
 
-from argilla_loop.argilla.connection import Connection, connect
-from argilla_loop.argilla.dataset import ArgillaDataset
+from argilla_embedded import EmbeddedServer
 from argilla_loop.argilla.index_watch import LONGEST_PAUSE, IndexWatch
-from argilla_loop.argilla.lease import Lease, LeaseLostError
-from argilla_loop.argilla.listener import Search
 from argilla_loop.argilla.observer import Observer
-from argilla_loop.argilla.query import ALL, ANSWERED
-from argilla_loop.argilla.schema import DatasetInfo, ensure_dataset
+from argilla_loop.argilla.v2.connection import Connection, connect
+from argilla_loop.argilla.v2.dataset import ArgillaDataset
+from argilla_loop.argilla.v2.lease import Lease, LeaseLostError
+from argilla_loop.argilla.v2.query import ALL, ANSWERED
+from argilla_loop.argilla.v2.schema import DatasetInfo, ensure_dataset
 from argilla_loop.domain import LoggedRecord
-from argilla_loop.embedded import EmbeddedServer
 from argilla_loop.errors import RetryableError
-from argilla_loop.loop import Loop
+from argilla_loop.loop.revoke import revoke_records
+from argilla_loop.loop.turn import Loop
 from argilla_loop.observability.logs import configure_logs
 from argilla_loop.policy.plan import Finished
-from argilla_loop.policy.revocation import Which, revocable
-from argilla_loop.revoke import take_back
-from argilla_loop.selection import Rules
-from argilla_loop.simulate.known import KnownVectors
+from argilla_loop.policy.rules import Rules
+from argilla_loop.policy.validation.revocation import RevocationFilter, revocable
+from argilla_loop.simulate.known import PrecomputedVectors
 
 LABELS = sorted(TOPICS)
 ROWS = sentences(45)
@@ -110,7 +109,7 @@ class Service:
     def look(self) -> None:
         """A look that does nothing but look: it reads the open batch, compares the index, and reads on."""
         if self.lease.hold():
-            self.loop.due(Search(self.dataset, ALL))
+            self.loop.due()
 
     def turn(self) -> object:
         """A look that finds a turn due; nothing where another holds the lease."""
@@ -202,7 +201,7 @@ class Days(RuleBasedStateMachine):
         connection = connect(self.proxy.url, who.api_key, timeout=3.0)
         lease = Lease(connection, self.info, holder=token, token=token, seconds=SECONDS, clock=clock)
         dataset = ArgillaDataset(connection, self.info, before_write=lease.confirm)
-        vectors = KnownVectors(self.learner.encoder, seed=RULES.seed)
+        vectors = PrecomputedVectors(self.learner.encoder, seed=RULES.seed)
         observer = Observer(dataset, whole=0)  # as with a large dataset: only what may have changed is read
         loop = Loop(dataset, self.pool, self.learner, vectors, RULES, observer=observer)
         return Service(loop, lease, clock, connection, dataset)
@@ -270,8 +269,8 @@ class Days(RuleBasedStateMachine):
         """As `revoke` does, with the key of whoever runs the service now, and whoever accepted it."""
         service = self.services[-1]
         dataset = ArgillaDataset(service.connection, self.info)
-        chosen = revocable(dataset.scan(), Which(), dataset.daemon_id)[:count]
-        take_back(dataset, chosen, lambda: None, rule="majority")
+        chosen = revocable(dataset.scan(), RevocationFilter(), dataset.service_user_id)[:count]
+        revoke_records(dataset, chosen, lambda: None, rule="majority")
 
     @precondition(lambda self: self.services[-1].lease.is_held)
     @rule()
@@ -473,7 +472,7 @@ class Days(RuleBasedStateMachine):
             watch.compare(records, records)
         assert watch.trouble is None
         assert {record.id for record in service.dataset.search(ALL)} == {record.id for record in records}
-        answered = {record.id for record in records if any(answer.settles for answer in record.answers)}
+        answered = {record.id for record in records if any(answer.is_final for answer in record.answers)}
         assert {record.id for record in service.dataset.search(ANSWERED)} == answered
 
 

@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 from models import tiny_model
 
-from argilla_loop.embedded import EmbeddedServer
+from argilla_embedded import EmbeddedServer
 
 PATIENCE = 90.0  # seconds; on a busy machine the imports alone take many
 

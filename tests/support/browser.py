@@ -20,7 +20,7 @@ from playwright.sync_api import (
     sync_playwright,
 )
 
-from argilla_loop.embedded import EmbeddedServer, UserCredentials
+from argilla_embedded import EmbeddedServer, UserCredentials
 
 ARTIFACTS = Path(__file__).parents[2] / "test-artifacts"
 NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable")

@@ -16,7 +16,7 @@ from typing import Any, Protocol
 import httpx
 from typing_extensions import Self
 
-from argilla_loop.embedded import Credentials
+from argilla_embedded import Credentials
 
 PATIENCE = 120.0  # seconds until a test gives up; nothing is asserted about how long anything takes
 

@@ -13,7 +13,7 @@ from typing import Any
 import httpx
 import pytest
 
-from argilla_loop.embedded import EmbeddedServer, UserCredentials
+from argilla_embedded import EmbeddedServer, UserCredentials
 
 _numbers = itertools.count(1)
 

@@ -17,8 +17,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal
 
-from argilla_loop.embedded import EmbeddedServer
-from argilla_loop.embedded.home import INDEX_FAULTS_VARIABLE
+from argilla_embedded import EmbeddedServer
+from argilla_embedded.home import INDEX_FAULTS_VARIABLE
 
 What = Literal["records", "responses", "all"]
 

@@ -81,11 +81,11 @@ def check_invariants(
     assert max(sizes.values(), default=0) <= largest_batch
 
 
-def people_said(records: Iterable[LoggedRecord], daemon_id: str) -> dict[str, Human]:
-    """What counts as a person's answer, by record, where ``daemon_id`` runs the service; fails where two do on one."""
+def people_said(records: Iterable[LoggedRecord], service_user_id: str) -> dict[str, Human]:
+    """What counts as a person's answer, by record, for that service; fails where two do on one."""
     said: dict[str, Human] = {}
     for record in records:
-        for answer in human_answers(record, daemon_id):
+        for answer in human_answers(record, service_user_id):
             assert record.id not in said, "two answers count as people's where one person answered"
             said[record.id] = (answer.status, answer.label)
     return said

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import httpx
@@ -49,12 +49,14 @@ def to_the_end(
     return records
 
 
-def check_index(records: Mapping[str, Mapping[str, Any]], documents: Mapping[str, Mapping[str, Any]]) -> None:
-    """The index holds every record as the database does: its status, and how many answered."""
-    indexed = {
-        document["external_id"]: (document["status"], len(document.get("responses") or []))
-        for document in documents.values()
-    }
-    assert indexed == {
-        record_id: (record["status"], len(record["responses"])) for record_id, record in records.items()
-    }
+def check_index(
+    records: Mapping[str, Mapping[str, Any]], documents: Callable[[], Mapping[str, Mapping[str, Any]]]
+) -> None:
+    """The index holds every record as the database does, once it is refreshed: its status, how many answered."""
+    held = {record_id: (record["status"], len(record["responses"])) for record_id, record in records.items()}
+
+    def agrees() -> bool:
+        found = documents().values()
+        return held == {one["external_id"]: (one["status"], len(one.get("responses") or [])) for one in found}
+
+    until(agrees, what="an index that agrees with the database", pause=0.5)

@@ -10,7 +10,7 @@ import numpy as np
 from argilla_loop.argilla.memory import MemoryDataset
 from argilla_loop.domain import Encoder, Example, FloatArray, HeadEvidence, IndexArray, KeyArray, PoolSample
 from argilla_loop.errors import TrainingError
-from argilla_loop.learning.fake import HashingEncoder
+from argilla_loop.learning.encoders.fake import HashingEncoder
 from argilla_loop.policy.text_keys import keys_of
 
 TOPICS = {

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from argilla_loop.learning.fake import HashingEncoder
+from argilla_loop.learning.encoders.fake import HashingEncoder
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "accuracy.py"
 WORDS = {

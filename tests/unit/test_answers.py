@@ -11,13 +11,13 @@ import pytest
 
 from argilla_loop.domain import Answer, Example, LoggedRecord, Origin, Route
 from argilla_loop.policy.answers import (
+    cap_pseudo_labels,
     disagree,
     examples_from,
     human_answers,
     human_label,
     is_discarded,
     is_done,
-    outnumbered,
     validated_by_others,
 )
 
@@ -51,18 +51,18 @@ def record(*answers: Answer, route: Route = Route.ASK) -> LoggedRecord:
 def test_a_record_is_done_once_enough_people_are_through_with_it(
     answers: list[Answer], needed: int, *, done: bool
 ) -> None:
-    assert is_done(record(*answers), min_submitted=needed, daemon_id=BOT) is done
+    assert is_done(record(*answers), min_submitted=needed, service_user_id=BOT) is done
 
 
 def test_an_accepted_record_is_done_whatever_number_of_people_is_asked_for() -> None:
-    assert is_done(record(said(BOT, "A"), route=Route.ACCEPT), min_submitted=3, daemon_id=BOT)
+    assert is_done(record(said(BOT, "A"), route=Route.ACCEPT), min_submitted=3, service_user_id=BOT)
 
 
 def test_a_person_who_labels_with_the_daemons_account_is_a_person() -> None:
     """On a record that was asked, its answer is human: one laptop, one account, still works."""
     asked = record(said(BOT, "B"))
     assert human_label(asked, BOT) == "B"
-    assert examples_from([asked], daemon_id=BOT, with_model=False)[0].origin is Origin.HUMAN
+    assert examples_from([asked], service_user_id=BOT, with_model=False)[0].origin is Origin.HUMAN
 
 
 def test_the_majority_counts_and_a_tie_makes_no_example() -> None:
@@ -70,14 +70,14 @@ def test_the_majority_counts_and_a_tie_makes_no_example() -> None:
     tie = record(said("u", "A"), said("v", "B"))
     assert human_label(tie, BOT) is None
     assert not is_discarded(tie, BOT)
-    assert examples_from([tie], daemon_id=BOT, with_model=True) == []
+    assert examples_from([tie], service_user_id=BOT, with_model=True) == []
 
 
 def test_the_latest_answer_counts_where_that_is_the_rule() -> None:
     changed = record(said("u", "A"), said("w", "A"), said("v", "B"))
     assert human_label(changed, BOT, "latest") == "B"
     assert human_label(record(said("u", "A"), said("v", None, "discarded")), BOT, "latest") is None
-    (example,) = examples_from([changed], daemon_id=BOT, with_model=False, rule="latest")
+    (example,) = examples_from([changed], service_user_id=BOT, with_model=False, rule="latest")
     assert example.label == "B"
 
 
@@ -97,9 +97,9 @@ def test_people_disagree_where_their_answers_differ_and_a_discard_is_an_answer()
 
 def test_a_record_is_an_example_once_enough_people_have_answered() -> None:
     one = record(said("u", "A"))
-    assert examples_from([one], daemon_id=BOT, with_model=False, min_submitted=2) == []
+    assert examples_from([one], service_user_id=BOT, with_model=False, min_submitted=2) == []
     two = record(said("u", "A"), said("v", "A"))
-    assert len(examples_from([two], daemon_id=BOT, with_model=False, min_submitted=2)) == 1
+    assert len(examples_from([two], service_user_id=BOT, with_model=False, min_submitted=2)) == 1
 
 
 def test_a_discard_is_a_vote_and_only_discards_make_no_example() -> None:
@@ -107,54 +107,54 @@ def test_a_discard_is_a_vote_and_only_discards_make_no_example() -> None:
     assert human_label(record(said("u", "A"), said("v", None, "discarded")), BOT) is None
     only = record(said("u", None, "discarded"), said(BOT, "A"), route=Route.ACCEPT)
     assert is_discarded(only, BOT)
-    assert examples_from([only], daemon_id=BOT, with_model=True) == []
+    assert examples_from([only], service_user_id=BOT, with_model=True) == []
 
 
 def test_what_is_held_back_is_never_an_example() -> None:
     held = replace(record(said("u", "A")), held_back=True)
-    assert examples_from([held], daemon_id=BOT, with_model=True) == []
+    assert examples_from([held], service_user_id=BOT, with_model=True) == []
 
 
 def test_examples_of_the_model_never_outnumber_peoples_and_which_stay_does_not_depend_on_order() -> None:
     human = [Example(f"h{n}", "t", "A") for n in range(4)]
     made = [Example(f"m{n}", "t", "A", Origin.MODEL) for n in range(9)]
     strange = [Example("x", "t", "B", Origin.MODEL)]  # people have labelled none of it
-    kept = outnumbered([*human, *made, *strange], 1.5)
+    kept = cap_pseudo_labels([*human, *made, *strange], 1.5)
     assert [one for one in kept if one.origin is Origin.HUMAN] == human
     assert Counter(one.label for one in kept if one.origin is Origin.MODEL) == {"A": 6}
-    again = outnumbered([*strange, *reversed(made), *human], 1.5)
+    again = cap_pseudo_labels([*strange, *reversed(made), *human], 1.5)
     assert {one.id for one in again} == {one.id for one in kept}
-    assert outnumbered([*human, *made], 0) == human
-    assert len(outnumbered([*human, *made], inf)) == 13
+    assert cap_pseudo_labels([*human, *made], 0) == human
+    assert len(cap_pseudo_labels([*human, *made], inf)) == 13
 
 
 def test_a_persons_answer_outranks_the_daemons() -> None:
     both = record(said(BOT, "A"), said("u", "B"), route=Route.ACCEPT)
-    (example,) = examples_from([both], daemon_id=BOT, with_model=True)
+    (example,) = examples_from([both], service_user_id=BOT, with_model=True)
     assert (example.label, example.origin) == ("B", Origin.HUMAN)
 
 
 def test_what_the_daemon_validated_is_learnt_from_only_when_asked_to() -> None:
     accepted = record(said(BOT, "A"), route=Route.ACCEPT)
-    assert examples_from([accepted], daemon_id=BOT, with_model=False) == []
-    (example,) = examples_from([accepted], daemon_id=BOT, with_model=True)
+    assert examples_from([accepted], service_user_id=BOT, with_model=False) == []
+    (example,) = examples_from([accepted], service_user_id=BOT, with_model=True)
     assert (example.label, example.origin) == ("A", Origin.MODEL)
 
 
 def test_what_the_daemons_account_corrects_or_discards_is_a_persons_doing() -> None:
     """One person, one account: changing an accepted record there counts, and a discard does not block its batch."""
     corrected = record(said(BOT, "B"), route=Route.ACCEPT)  # "A" was suggested
-    (example,) = examples_from([corrected], daemon_id=BOT, with_model=True)
+    (example,) = examples_from([corrected], service_user_id=BOT, with_model=True)
     assert (example.label, example.origin) == ("B", Origin.HUMAN)
     discarded = record(said(BOT, None, "discarded"), route=Route.ACCEPT)
-    assert is_done(discarded, min_submitted=1, daemon_id=BOT)
-    assert examples_from([discarded], daemon_id=BOT, with_model=True) == []
+    assert is_done(discarded, min_submitted=1, service_user_id=BOT)
+    assert examples_from([discarded], service_user_id=BOT, with_model=True) == []
 
 
 def test_a_blank_text_that_somebody_logged_is_no_example() -> None:
     """The learner would refuse it, and one record must not end the loop."""
     blank = LoggedRecord("r", "  ", answers=(said("u", "A"),))
-    assert examples_from([blank], daemon_id=BOT, with_model=True) == []
+    assert examples_from([blank], service_user_id=BOT, with_model=True) == []
 
 
 @pytest.mark.parametrize("looks", [BOT, "standby", "ann"])
@@ -162,10 +162,10 @@ def test_what_the_model_said_stays_the_models_whoever_runs_the_service(looks: st
     """Another service's user, and a person whose key the service has by now."""
     accepted = replace(record(said(BOT, "A"), route=Route.ACCEPT), service_user=BOT)
     assert human_answers(accepted, looks) == []
-    assert examples_from([accepted], daemon_id=looks, with_model=False) == []
-    (example,) = examples_from([accepted], daemon_id=looks, with_model=True)
+    assert examples_from([accepted], service_user_id=looks, with_model=False) == []
+    (example,) = examples_from([accepted], service_user_id=looks, with_model=True)
     assert (example.label, example.origin) == ("A", Origin.MODEL)
-    assert is_done(accepted, min_submitted=3, daemon_id=looks)
+    assert is_done(accepted, min_submitted=3, service_user_id=looks)
     confirmed = replace(record(said(BOT, "A"), said("ann", "A"), route=Route.ACCEPT), service_user=BOT)
     assert [a.user_id for a in human_answers(confirmed, looks)] == ["ann"]
     corrected = replace(record(said(BOT, "A"), said("ann", "B"), route=Route.ACCEPT), service_user=BOT)

@@ -7,12 +7,12 @@ from typing import Any, cast
 import pytest
 from structlog.testing import capture_logs
 
-from argilla_loop.argilla.connection import Connection
 from argilla_loop.argilla.memory import MemoryDataset
-from argilla_loop.blindness import EVERY, Blindness
+from argilla_loop.argilla.v2.connection import Connection
 from argilla_loop.domain import Answer, LoggedRecord, NewRecord, Route
 from argilla_loop.errors import RetryableError
 from argilla_loop.policy.blindness import seen_through
+from argilla_loop.service.blindness import EVERY, Blindness
 
 BEFORE, SINCE, AFTER = "2026-01-01T10:00:00", "2026-01-01T10:00:00.5", "2026-01-01T11:00:00.25"
 
@@ -30,7 +30,7 @@ def record(
 
 
 def is_seen_through(one: LoggedRecord, min_submitted: int = 1) -> bool:
-    return bool(seen_through([one], SINCE, daemon_id="daemon", min_submitted=min_submitted))
+    return bool(seen_through([one], SINCE, service_user_id="daemon", min_submitted=min_submitted))
 
 
 def test_what_waits_and_what_was_answered_meanwhile_is() -> None:

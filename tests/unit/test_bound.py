@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from scipy.stats import binom
 
-from argilla_loop.policy.bound import checks_needed, lower_bound, upper_bound
+from argilla_loop.policy.validation.bound import checks_needed, lower_bound, upper_bound
 
 shares = st.floats(0.001, 0.999)
 errors = st.floats(0.001, 0.5)

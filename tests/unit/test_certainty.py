@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from argilla_loop.policy.certainty import best, levels, mean_above
-from argilla_loop.policy.promise import Verdict
+from argilla_loop.policy.validation.certainty import best, levels, mean_above
+from argilla_loop.policy.validation.promise import AcceptanceDecision
 
 LABELS = ("A", "B", "C", "D")
 COLUMNS = np.arange(4)
@@ -21,26 +21,26 @@ def test_certainty_is_the_highest_probability_and_its_column() -> None:
 def test_a_record_is_acceptable_above_its_labels_threshold_and_undecided_where_none_is_granted() -> None:
     found = levels(
         LABELS,
-        {"A": Verdict(0.9), "B": Verdict(None), "C": Verdict(0.7)},
+        {"A": AcceptanceDecision(0.9), "B": AcceptanceDecision(None), "C": AcceptanceDecision(0.7)},
         closed={"C"},
-        worth_checking=0.8,
+        audit_threshold=0.8,
     )
     above = np.full(4, 0.95)
     assert found.acceptable(COLUMNS, above).tolist() == [True, False, False, False]
-    assert found.undecided(COLUMNS, above).tolist() == [False, True, False, False]
+    assert found.audit_eligible(COLUMNS, above).tolist() == [False, True, False, False]
 
 
 @pytest.mark.parametrize(("certainty", "accepted"), [(0.91, True), (0.9, False), (0.5, False)])
 def test_only_above_the_threshold_is_acceptable(certainty: float, *, accepted: bool) -> None:
-    found = levels(("A",), {"A": Verdict(0.9)})
+    found = levels(("A",), {"A": AcceptanceDecision(0.9)})
     assert found.acceptable(np.array([0]), np.array([certainty])).tolist() == [accepted]
-    assert not found.undecided(np.array([0]), np.array([certainty])).any()
+    assert not found.audit_eligible(np.array([0]), np.array([certainty])).any()
 
 
 def test_nothing_is_acceptable_where_nothing_may_be_even_with_certainty_one() -> None:
     found = levels(LABELS, {})
     assert not found.acceptable(COLUMNS, np.ones(4)).any()
-    assert not found.undecided(COLUMNS, np.ones(4)).any()
+    assert not found.audit_eligible(COLUMNS, np.ones(4)).any()
 
 
 def test_thresholds_that_hardly_anything_lies_above_are_left_out() -> None:

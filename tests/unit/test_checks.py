@@ -10,8 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from argilla_loop.domain import Answer, LoggedRecord, Route
-from argilla_loop.policy.checks import checks_from, held_back_answers, is_audited
-from argilla_loop.policy.promise import Check
+from argilla_loop.policy.validation.checks import checks_from, held_back_answers, is_audited
+from argilla_loop.policy.validation.promise import AuditResult
 
 BOT = "bot"
 _ids = itertools.count()
@@ -39,12 +39,12 @@ def logged(
     )  # fmt: skip
 
 
-def found(*records: LoggedRecord, min_submitted: int = 1) -> list[Check]:
-    return checks_from(records, daemon_id=BOT, min_submitted=min_submitted)
+def found(*records: LoggedRecord, min_submitted: int = 1) -> list[AuditResult]:
+    return checks_from(records, service_user_id=BOT, min_submitted=min_submitted)
 
 
 def test_an_audit_is_right_where_people_say_the_same_and_a_discard_is_not() -> None:
-    assert found(logged(Route.AUDIT, "A")) == [Check("A", 0.95, right=True, above=0.9)]
+    assert found(logged(Route.AUDIT, "A")) == [AuditResult("A", 0.95, right=True, above=0.9)]
     assert [c.right for c in found(logged(Route.AUDIT, "B"), logged(Route.AUDIT, None))] == [False, False]
 
 
@@ -85,7 +85,7 @@ def test_the_checks_are_the_same_whoever_runs_the_service(looks: str) -> None:
         for n, people in enumerate([(), ("A",), ("B",), (None,)])
     ]
     taken_back = replace(logged(Route.ACCEPT, "B", batch=4), service_user=BOT)
-    checks = checks_from([*records, taken_back], daemon_id=looks)
+    checks = checks_from([*records, taken_back], service_user_id=looks)
     assert [check.right for check in checks] == [False, False]
 
 
@@ -107,7 +107,7 @@ def test_held_back_answers_are_given_with_their_texts() -> None:
         logged(Route.ASK, held_back=True),
         logged(Route.ASK, "A"),
     ]
-    assert held_back_answers(records, daemon_id=BOT) == [("a text", "B")]
+    assert held_back_answers(records, service_user_id=BOT) == [("a text", "B")]
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.1, 0.5, 1.0])

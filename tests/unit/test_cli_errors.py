@@ -9,7 +9,7 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from argilla_loop import cli
+from argilla_loop.cli import app as cli
 from argilla_loop.errors import PoolError, RetryableError
 from argilla_loop.observability.logs import configure_logs
 

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from argilla_loop.settings import CONFIG_ENV, ENV_PREFIX, Settings, load_settings, table_of
-from argilla_loop.settings_table import all_settings, settings_table, variable
+from argilla_loop.settings.table import all_settings, settings_table, variable
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -103,7 +103,7 @@ def test_the_readme_table_is_current() -> None:
     readme = (ROOT / "README.md").read_text(encoding="utf-8")
     parts = re.findall(r"<!-- settings -->\n(.*?)\n<!-- /settings -->", readme, re.DOTALL)
     assert parts == [settings_table()], (
-        "run `python -m argilla_loop.settings_table` and put it into README.md"
+        "run `python -m argilla_loop.settings.table` and put it into README.md"
     )
 
 

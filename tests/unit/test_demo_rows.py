@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from rich.console import Console
 
-from argilla_loop.demo import refuse_without_extra
-from argilla_loop.demo.curve import draw_curve, wilson
-from argilla_loop.demo.rows import Row, header, line, summarise
-from argilla_loop.demo.show import Display
+from argilla_loop.cli.demo import refuse_without_extra
+from argilla_loop.cli.demo.curve import draw_curve, wilson
+from argilla_loop.cli.demo.rows import Row, header, line, summarise
+from argilla_loop.cli.demo.show import Display
 from argilla_loop.errors import FatalError
 
 COLD = Row(

@@ -7,7 +7,7 @@ from pathlib import Path
 import pyarrow.parquet as pq
 import pytest
 
-from argilla_loop.demo.texts import Article, choose, opening, read_articles
+from argilla_loop.cli.demo.texts import Article, choose, opening, read_articles
 from argilla_loop.errors import SettingsError
 
 

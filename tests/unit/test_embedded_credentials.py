@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from argilla_loop.embedded.credentials import (
+from argilla_embedded.credentials import (
     FILE_NAME,
     generate_credentials,
     load_credentials,

@@ -12,8 +12,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from argilla_loop.embedded.index import METADATA_TABLE, ensure_index
-from argilla_loop.embedded.text_query import FTS_TABLE, TEXT_TABLE
+from argilla_embedded.index import METADATA_TABLE, ensure_index
+from argilla_embedded.text_query import FTS_TABLE, TEXT_TABLE
 
 TABLES = """
 CREATE TABLE fields (id TEXT PRIMARY KEY, name TEXT, settings TEXT, dataset_id TEXT);

@@ -12,9 +12,9 @@ import pytest
 from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 
-from argilla_loop.embedded.index import ensure_index
-from argilla_loop.embedded.slop import register, within
-from argilla_loop.embedded.text_query import MAX_DEPTH, Both, Either, Not, Phrase, TextSql, parse
+from argilla_embedded.index import ensure_index
+from argilla_embedded.slop import register, within
+from argilla_embedded.text_query import MAX_DEPTH, Both, Either, Not, Phrase, TextSql, parse
 
 TABLES = """
 CREATE TABLE fields (id TEXT PRIMARY KEY, name TEXT, settings TEXT, dataset_id TEXT);

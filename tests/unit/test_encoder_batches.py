@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers
 
-from argilla_loop.learning.encoder import BATCH, BATCH_TOKENS, OnnxEncoder
-from argilla_loop.learning.weights import ModelFiles, Precision
+from argilla_loop.learning.encoders.encoder import BATCH, BATCH_TOKENS, OnnxEncoder
+from argilla_loop.learning.encoders.weights import ModelFiles, Precision
 
 TEXTS = [" ".join(["word"] * (1 + number % 7 * 60)) for number in range(300)]
 LONGER = " ".join(["word"] * (BATCH_TOKENS + 1))

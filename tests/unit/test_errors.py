@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from argilla_loop.argilla.connection import RejectedError
+from argilla_loop.argilla.v2.connection import RejectedError
 from argilla_loop.errors import ArgillaLoopError, PoolError, RetryableError
 
 

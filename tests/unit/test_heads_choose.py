@@ -11,7 +11,7 @@ import pytest
 from numpy.typing import NDArray
 
 from argilla_loop.domain import Example, FloatArray, HeadEvidence, IndexArray
-from argilla_loop.learning.fake import HashingEncoder
+from argilla_loop.learning.encoders.fake import HashingEncoder
 from argilla_loop.learning.heads import choose
 from argilla_loop.learning.heads.choose import MARGIN, NAMED, Head, Kind, Training, choose_head
 from argilla_loop.learning.heads.graph import PoolGraph

@@ -139,7 +139,7 @@ def test_health_says_what_is_wrong_with_the_settings(config: Path, health: Healt
 def test_health_costs_little_as_it_imports_nothing_heavy(config: Path) -> None:
     script = (
         "import sys; sys.argv[1:] = ['health', '--config', sys.argv[1]]\n"
-        "from argilla_loop.cli import main\n"
+        "from argilla_loop.cli.app import main\n"
         "main()\n"
         "heavy = {'argilla', 'torch', 'numpy', 'pyarrow', 'datasets', 'onnxruntime', 'transformers'}\n"
         "sys.exit(str(heavy & set(sys.modules)) if heavy & set(sys.modules) else 0)\n"

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 import pytest
 from drip import HEAD, Dripping
 
-from argilla_loop.observability.http import CONNECTIONS, MAX_HEADER_BYTES, THREADS, BoundedServer, Handler
+from argilla_loop.service.http.server import CONNECTIONS, MAX_HEADER_BYTES, THREADS, BoundedServer, Handler
 
 PATIENCE = 60.0  # seconds until a test gives up; nothing is asserted about how long anything takes
 LARGE = 2**26  # bytes; more than the system keeps for a reader who does not read

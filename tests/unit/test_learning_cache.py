@@ -17,9 +17,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from argilla_loop.domain import FloatArray
-from argilla_loop.learning import cache
-from argilla_loop.learning.cache import CachedEncoder
-from argilla_loop.learning.fake import HashingEncoder
+from argilla_loop.learning.embeddings import cache
+from argilla_loop.learning.embeddings.cache import CachedEncoder
+from argilla_loop.learning.encoders.fake import HashingEncoder
 
 TEXTS = [f"text number {number} about the match" for number in range(40)]
 PLAIN = HashingEncoder().encode(TEXTS)
@@ -28,8 +28,8 @@ PLAIN = HashingEncoder().encode(TEXTS)
 WRITER = """
 import sys
 from pathlib import Path
-from argilla_loop.learning import cache
-from argilla_loop.learning.fake import HashingEncoder
+from argilla_loop.learning.embeddings import cache
+from argilla_loop.learning.encoders.fake import HashingEncoder
 cache.CHUNK = 8
 encoder = cache.CachedEncoder(HashingEncoder(), Path(sys.argv[1]))
 for start in range(0, int(sys.argv[2]), 40):

@@ -14,8 +14,8 @@ from structlog.testing import capture_logs
 from argilla_loop.domain import Example, Learner, Model, Origin
 from argilla_loop.errors import TrainingError
 from argilla_loop.learning import learner as learner_module
-from argilla_loop.learning.cache import CachedEncoder
-from argilla_loop.learning.fake import HashingEncoder
+from argilla_loop.learning.embeddings.cache import CachedEncoder
+from argilla_loop.learning.encoders.fake import HashingEncoder
 from argilla_loop.learning.learner import ClassyLearner
 
 WORDS = {

@@ -10,10 +10,10 @@ import pytest
 from models import FOLDER, NAME, describe_model
 
 from argilla_loop.errors import ModelError
-from argilla_loop.learning import weights
-from argilla_loop.learning.encoder import OnnxEncoder
-from argilla_loop.learning.files import written_whole
-from argilla_loop.learning.weights import ModelFiles, resolve_model
+from argilla_loop.learning.encoders import weights
+from argilla_loop.learning.encoders.encoder import OnnxEncoder
+from argilla_loop.learning.encoders.weights import ModelFiles, resolve_model
+from argilla_loop.settings.files import atomic_write
 
 
 def resolve(name: str | Path, cache: Path) -> ModelFiles:
@@ -175,10 +175,10 @@ def test_without_onnx_an_export_says_what_is_missing(monkeypatch: pytest.MonkeyP
 def test_a_file_half_written_is_never_seen(tmp_path: Path) -> None:
     """Whole or not at all; nothing is left behind by a failure."""
     target = tmp_path / "made" / "file.onnx"
-    with pytest.raises(IsADirectoryError), written_whole(target) as temporary:
+    with pytest.raises(IsADirectoryError), atomic_write(target) as temporary:
         shutil.copyfile(FOLDER, temporary)  # a folder: fails
     assert list(target.parent.iterdir()) == []
-    with written_whole(target) as temporary:
+    with atomic_write(target) as temporary:
         temporary.write_bytes(b"whole")
         assert not target.exists()
     assert [path.name for path in target.parent.iterdir()] == ["file.onnx"]

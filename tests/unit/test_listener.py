@@ -12,11 +12,11 @@ from typing import Any
 
 import pytest
 
-from argilla_loop.argilla.listener import Listener, Search
 from argilla_loop.argilla.memory import MemoryDataset
-from argilla_loop.argilla.query import ALL, DONE_IN_BATCH, IN_BATCH, Query
+from argilla_loop.argilla.v2.query import ALL, DONE_IN_BATCH, IN_BATCH, Query
 from argilla_loop.domain import LoggedRecord, NewRecord, Route
 from argilla_loop.errors import FatalError, RetryableError
+from argilla_loop.service.listener import Listener, Search
 
 PATIENCE = 60.0  # seconds until a test gives up; nothing is asserted about how long anything takes
 

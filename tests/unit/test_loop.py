@@ -10,14 +10,12 @@ from dataclasses import replace
 import pytest
 from worlds import CentroidLearner, FixedSource, ListPool, answer_all, sentences
 
-from argilla_loop.argilla.listener import Search
 from argilla_loop.argilla.memory import MemoryDataset
-from argilla_loop.argilla.query import DONE_IN_BATCH
 from argilla_loop.domain import NewRecord, Origin, Route
-from argilla_loop.loop import RESYNC_SECONDS, Loop, Turn
+from argilla_loop.loop.turn import RESYNC_SECONDS, Loop, Turn
 from argilla_loop.policy.plan import ColdStart, Finished, NextBatch, Wait
-from argilla_loop.selection import Rules
-from argilla_loop.simulate.known import KnownVectors
+from argilla_loop.policy.rules import Rules
+from argilla_loop.simulate.known import PrecomputedVectors
 
 ROWS = sentences(60)
 GOLD = {record_id: label for record_id, _, label in ROWS}
@@ -51,18 +49,16 @@ class World:
             self.dataset,
             self.source,
             self.learner,
-            KnownVectors(self.learner.encoder, seed=self.rules.seed),
+            PrecomputedVectors(self.learner.encoder, seed=self.rules.seed),
             self.rules,
             on_turn=self.turns.append,
         )
 
     def look(self) -> bool:
         """One look of the listener."""
-        query = DONE_IN_BATCH.bind({"idx": self.loop.batch_number})
-        search = Search(self.dataset, query)
-        if not self.loop.due(search):
+        if not self.loop.due():
             return False
-        self.loop.act(search.records, search)
+        self.loop.act()
         return True
 
     def batch(self, number: int) -> list[str]:

@@ -10,11 +10,11 @@ from worlds import CentroidLearner, FixedSource, ListPool, answer_all, sentences
 
 from argilla_loop.argilla.memory import MemoryDataset
 from argilla_loop.domain import LoggedRecord, Origin, Route
-from argilla_loop.loop import Loop, Turn
-from argilla_loop.policy.checks import is_audited
+from argilla_loop.loop.turn import Loop, Turn
 from argilla_loop.policy.plan import NextBatch
-from argilla_loop.selection import Rules
-from argilla_loop.simulate.known import KnownVectors
+from argilla_loop.policy.rules import Rules
+from argilla_loop.policy.validation.checks import is_audited
+from argilla_loop.simulate.known import PrecomputedVectors
 
 LABELS = ("World", "Sports", "Business")
 LABELLED = 30
@@ -41,7 +41,11 @@ class World:
         self.dataset = MemoryDataset(LABELS)
         self.learner = CentroidLearner()
         self.loop = Loop(
-            self.dataset, FixedSource(pool), self.learner, KnownVectors(self.learner.encoder, seed=42), rules
+            self.dataset,
+            FixedSource(pool),
+            self.learner,
+            PrecomputedVectors(self.learner.encoder, seed=42),
+            rules,
         )
 
     def turns(self, count: int) -> list[Turn]:
@@ -62,7 +66,9 @@ def next_batch(turn: Turn) -> NextBatch:
 
 
 def thresholds(turns: Iterable[Turn]) -> list[float | None]:
-    return [verdict.threshold for turn in turns for verdict in list(next_batch(turn).verdicts.values())[:1]]
+    return [
+        decision.threshold for turn in turns for decision in list(next_batch(turn).decisions.values())[:1]
+    ]
 
 
 def test_with_a_fixed_threshold_its_share_of_what_is_certain_is_audited_and_the_rest_accepted() -> None:
@@ -99,7 +105,7 @@ def test_without_audits_all_that_is_certain_is_accepted() -> None:
 def test_a_label_is_not_accepted_before_it_has_its_minimum_of_human_examples() -> None:
     world = World(replace(FIXED, min_accept_examples=12, audit_rate=0.0))  # each label has 10
     (turn,) = world.turns(1)
-    assert set(next_batch(turn).few) == set(LABELS)
+    assert set(next_batch(turn).below_accept_minimum) == set(LABELS)
     assert not world.records(Route.ACCEPT)
     world.turns(5)
     assert world.records(Route.ACCEPT)
@@ -151,10 +157,10 @@ def test_accepting_stops_at_once_when_audits_turn_out_wrong() -> None:
     for _ in range(8):  # until an audit has come up
         before = len(world.records(Route.ACCEPT))
         (turn,) = world.turns(1)
-        verdict = next(iter(next_batch(turn).verdicts.values()))
-        if verdict.stopped:
+        decision = next(iter(next_batch(turn).decisions.values()))
+        if decision.stopped:
             break
-    assert verdict.stopped
+    assert decision.stopped
     assert len(world.records(Route.ACCEPT)) == before
 
 

@@ -12,17 +12,17 @@ from hypothesis import strategies as st
 from structlog.testing import capture_logs
 from worlds import CentroidLearner, FixedSource, ListPool, sentences
 
-from argilla_loop.argilla.markup import guarded, unguarded
 from argilla_loop.argilla.memory import MemoryDataset
+from argilla_loop.argilla.v2.markup import escape_markup, unescape_markup
 from argilla_loop.domain import Example, LoggedRecord, NewRecord, Route
-from argilla_loop.loop import Loop
+from argilla_loop.loop.turn import Loop
 from argilla_loop.policy.matching import Matcher, all_examples
 from argilla_loop.policy.plan import Finished
+from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.text_keys import kept_of, keys_of, own_id
 from argilla_loop.pool.load import load_pool
-from argilla_loop.selection import Rules
 from argilla_loop.settings import PoolSettings
-from argilla_loop.simulate.known import KnownVectors
+from argilla_loop.simulate.known import PrecomputedVectors
 
 Row = tuple[str, str, str | None]
 ARGILLA = PoolSettings.model_validate({"source": "argilla", "dataset": "texts"})
@@ -125,7 +125,7 @@ def test_keys_of_the_pool_are_those_of_what_argilla_gives_back(tmp_path: Path) -
     texts = ["plain", "ünï 🙂", "<b>bold</b>", "a < b", "x <\u2060b>", "<\u2060<\u2060i>", "y", "\u2060"]
     rows = [(str(n), text, None) for n, text in enumerate(texts)]
     pool, _ = load_pool(ARGILLA, labels=None, cache_dir=tmp_path, argilla_rows=lambda: rows)
-    assert np.array_equal(pool.keys(), keys_of([unguarded(guarded(text)) for text in texts]))
+    assert np.array_equal(pool.keys(), keys_of([unescape_markup(escape_markup(text)) for text in texts]))
     assert np.array_equal(pool.keys(), keys_of(texts))
     assert pool.ids_at([2, 0]) == ["2", "0"]
 
@@ -175,7 +175,7 @@ def test_every_text_is_asked_exactly_once_however_the_pool_changes_on_the_way(ch
     logged: dict[str, str] = {}
 
     def started() -> Loop:
-        return Loop(dataset, source, learner, KnownVectors(learner.encoder, seed=1), RULES)
+        return Loop(dataset, source, learner, PrecomputedVectors(learner.encoder, seed=1), RULES)
 
     loop, turn = started(), 0
     with capture_logs() as events:
@@ -204,5 +204,5 @@ def test_an_edited_text_stays_known_when_its_record_is_routed_anew() -> None:
     dataset.log([NewRecord("1", "text", 0, Route.ASK)])
     (one,) = dataset.scan()
     assert one.text_key == kept_of("text")
-    dataset.put_back([NewRecord("1", "text, edited", 0, Route.ASK)])
+    dataset.return_to_queue([NewRecord("1", "text, edited", 0, Route.ASK)])
     assert [replace(r, answers=()).text_key for r in dataset.scan()] == [kept_of("text")]

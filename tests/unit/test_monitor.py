@@ -17,19 +17,19 @@ from drip import Dripping
 from prometheus_client.parser import text_string_to_metric_families
 from structlog.testing import capture_logs
 
-from argilla_loop import monitor
+from argilla_loop.cli.health_probe import health
 from argilla_loop.domain import Example, NewRecord, Origin, Route
-from argilla_loop.health import health
-from argilla_loop.loop import Turn
-from argilla_loop.measure import measure
-from argilla_loop.monitor import Monitor
+from argilla_loop.loop.turn import Turn
 from argilla_loop.observability.heartbeat import Heartbeat
-from argilla_loop.observability.http import CONNECTIONS
 from argilla_loop.observability.metrics import exposition
 from argilla_loop.policy.plan import Batch, NextBatch, Observation, Wait
-from argilla_loop.policy.promise import Check, Verdict
+from argilla_loop.policy.validation.promise import AcceptanceDecision, AuditResult
+from argilla_loop.service.http import monitor
+from argilla_loop.service.http.monitor import Monitor
+from argilla_loop.service.http.server import CONNECTIONS
+from argilla_loop.service.observers.log import status_line
+from argilla_loop.service.observers.metrics import measure
 from argilla_loop.settings import Settings
-from argilla_loop.story import told_in_short
 
 Make = Callable[..., Settings]
 
@@ -178,7 +178,7 @@ def test_health_waits_for_no_program_that_never_finishes(
     make: Make, monkeypatch: pytest.MonkeyPatch, drip: str
 ) -> None:
     """A byte now and then keeps a time-out of each read from ever coming."""
-    monkeypatch.setattr("argilla_loop.health.SECONDS", 1.0)
+    monkeypatch.setattr("argilla_loop.cli.health_probe.SECONDS", 1.0)
     over = threading.Event()
     with socket.create_server(("127.0.0.1", 0)) as other:
 
@@ -224,7 +224,7 @@ def test_a_service_that_listens_everywhere_is_asked_here(
 
 class TestATurnAsMetrics:
     EXAMPLES = (Example("1", "t", "A"), Example("2", "t", "A"), Example("3", "t", "B", Origin.MODEL))
-    CHECKS = tuple(Check("A", 0.95, right=right) for right in (True, False, True))
+    CHECKS = tuple(AuditResult("A", 0.95, right=right) for right in (True, False, True))
 
     @staticmethod
     def values() -> dict[tuple[str, str], float]:
@@ -255,13 +255,17 @@ class TestATurnAsMetrics:
             ("argilla_loop_turns_total", "wait"): before + 1,
         }
         assert expected.items() <= now.items()
-        assert told_in_short(turn) == "batch 7: 3 of 10 done; 3 examples, 90 texts left"
+        assert status_line(turn) == "batch 7: 3 of 10 done; 3 examples, 90 texts left"
 
     def test_a_batch_counts_by_route_and_a_label_that_went_is_gone(self) -> None:
         before = self.values()
         seen = Observation(Batch(7, 10, 10), (Example("1", "t", "B"),), ("A", "B", "C"), 90)
-        verdicts = {"A": Verdict(0.9), "B": Verdict(None, stopped=True), "C": Verdict(0.9)}
-        step = NextBatch(8, 10, few={"C": 2}, verdicts=verdicts)
+        decisions = {
+            "A": AcceptanceDecision(0.9),
+            "B": AcceptanceDecision(None, stopped=True),
+            "C": AcceptanceDecision(0.9),
+        }
+        step = NextBatch(8, 10, below_accept_minimum={"C": 2}, decisions=decisions)
         routes = (Route.ASK, Route.ASK, Route.ACCEPT, Route.AUDIT)
         records = [NewRecord(str(n), "t", 8, route=route) for n, route in enumerate(routes)]
         measure(Turn(step, seen, records))

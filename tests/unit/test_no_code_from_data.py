@@ -17,14 +17,14 @@ from models import tiny_model
 from structlog.testing import capture_logs
 
 from argilla_loop.errors import ModelError
-from argilla_loop.identity import Identity
-from argilla_loop.learning.cache import CachedEncoder
-from argilla_loop.learning.fake import HashingEncoder
-from argilla_loop.learning.files import keep_to_oneself, written_whole
+from argilla_loop.learning.embeddings.cache import CachedEncoder
+from argilla_loop.learning.embeddings.segments import VectorStore
+from argilla_loop.learning.encoders.fake import HashingEncoder
 from argilla_loop.learning.learner import build_learner
-from argilla_loop.learning.segments import VectorStore
 from argilla_loop.observability.heartbeat import heartbeat
 from argilla_loop.pool.collect import Collector
+from argilla_loop.service.identity import Identity
+from argilla_loop.settings.files import atomic_write, make_private
 
 SOURCES = sorted((Path(__file__).parents[2] / "src").rglob("*.py"))
 MODULES = {"pickle", "cPickle", "_pickle", "shelve", "dill", "cloudpickle", "joblib", "marshal", "jsonpickle"}
@@ -164,7 +164,7 @@ def test_whoever_makes_the_cache_folder_first_makes_it_our_own(tmp_path: Path) -
         Collector(cache / "pool").close()
 
     def write(cache: Path) -> None:
-        with written_whole(cache / "models" / "x.onnx") as unfinished:
+        with atomic_write(cache / "models" / "x.onnx") as unfinished:
             unfinished.write_bytes(b"x")
 
     def embed(cache: Path) -> None:
@@ -190,10 +190,10 @@ def test_whoever_makes_the_cache_folder_first_makes_it_our_own(tmp_path: Path) -
 def test_the_cache_folder_is_our_own_and_one_that_others_can_write_to_is_told(tmp_path: Path) -> None:
     folder = tmp_path / "a" / "cache"
     with capture_logs() as logs:
-        keep_to_oneself(folder)
+        make_private(folder)
         assert folder.stat().st_mode & 0o777 == 0o700
-        keep_to_oneself(folder)
+        make_private(folder)
         assert logs == []
         folder.chmod(0o777)
-        keep_to_oneself(folder)
+        make_private(folder)
     assert [entry["event"] for entry in logs] == ["cache_open_to_others"]

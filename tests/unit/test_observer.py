@@ -101,7 +101,7 @@ def test_a_look_reads_the_end_of_a_small_dataset_too(dataset: Counting) -> None:
 def test_what_the_process_itself_changed_is_seen_at_once(dataset: Counting) -> None:
     observer = Observer(dataset, whole=WHOLE)
     observer.observe()
-    dataset.put_back([NewRecord("0-0", "text 0 0", 0, Route.AUDIT, "a", 0.9, "m", 0.8)])
+    dataset.return_to_queue([NewRecord("0-0", "text 0 0", 0, Route.AUDIT, "a", 0.9, "m", 0.8)])
     assert observer.observe() == list(MemoryDataset.scan(dataset))
 
 

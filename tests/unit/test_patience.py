@@ -7,9 +7,9 @@ import threading
 import httpx
 import pytest
 
-from argilla_loop.argilla.connection import translated
-from argilla_loop.argilla.patience import MOST_ASKED, patiently
+from argilla_loop.argilla.v2.connection import translated
 from argilla_loop.errors import RetryableError
+from argilla_loop.service.retries import MOST_ASKED, retry_until_stopped
 
 
 class Waits(threading.Event):
@@ -36,7 +36,7 @@ def pauses(asked: list[float], *, max_wait: float = 1.0) -> list[float]:
         error.retry_after = left.pop(0)
         raise error
 
-    assert patiently(action, what="look", stopping=stopping, max_wait=max_wait) == "done"
+    assert retry_until_stopped(action, what="look", stopping=stopping, max_wait=max_wait) == "done"
     return stopping.pauses
 
 

@@ -147,5 +147,5 @@ def test_the_latest_batch_is_that_of_the_highest_number() -> None:
     """Records without a number, and an older batch that was reopened, do not count."""
     done = Answer("u", "submitted", "A", "1")
     records = [logged("a", 0), logged("b", 2, done), logged("c", 2), logged("d", None, done)]
-    assert latest_batch(records, min_submitted=1, daemon_id="d") == Batch(2, size=2, done=1)
-    assert latest_batch([logged("d", None)], min_submitted=1, daemon_id="d") is None
+    assert latest_batch(records, min_submitted=1, service_user_id="d") == Batch(2, size=2, done=1)
+    assert latest_batch([logged("d", None)], min_submitted=1, service_user_id="d") is None

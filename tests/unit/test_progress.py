@@ -25,7 +25,7 @@ def record(
 
 
 def seen(*records: LoggedRecord, min_submitted: int = 1) -> Progress:
-    return progress(records, min_submitted=min_submitted, daemon_id=BOT)
+    return progress(records, min_submitted=min_submitted, service_user_id=BOT)
 
 
 def test_batches_examples_and_agreement() -> None:

@@ -11,17 +11,23 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from argilla_loop.policy.bound import lower_bound
-from argilla_loop.policy.promise import Bar, Check, verdict, verdicts, worth_checking
+from argilla_loop.policy.validation.bound import lower_bound
+from argilla_loop.policy.validation.promise import (
+    AcceptanceCriterion,
+    AuditResult,
+    audit_threshold,
+    decide,
+    decide_by_label,
+)
 
-BAR = Bar((0.9,), precision=0.95, confidence=0.95)
+BAR = AcceptanceCriterion((0.9,), precision=0.95, confidence=0.95)
 FIRST = 90  # the first look that is passed if all are right
-MANY = Bar((0.6, 0.7, 0.8, 0.9), precision=0.8, confidence=0.9)
-SMALL = Bar((0.9,), precision=0.5, confidence=0.8)
+MANY = AcceptanceCriterion((0.6, 0.7, 0.8, 0.9), precision=0.8, confidence=0.9)
+SMALL = AcceptanceCriterion((0.9,), precision=0.5, confidence=0.8)
 COURSE = 10
 
 checks = st.builds(
-    Check,
+    AuditResult,
     label=st.sampled_from("AB"),
     certainty=st.sampled_from([0.65, 0.75, 0.85, 0.92, 0.97]),
     right=st.booleans(),
@@ -29,16 +35,16 @@ checks = st.builds(
 )
 
 
-def right(n: int, certainty: float = 0.93) -> list[Check]:
-    return [Check("A", certainty, right=True, above=0.9)] * n
+def right(n: int, certainty: float = 0.93) -> list[AuditResult]:
+    return [AuditResult("A", certainty, right=True, above=0.9)] * n
 
 
-WRONG = Check("A", 0.93, right=False, above=0.9)
+WRONG = AuditResult("A", 0.93, right=False, above=0.9)
 
 
-def granted_at_any_time(course: Sequence[bool], bar: Bar) -> bool:
-    made = [Check("A", 0.95, right=one, above=0.9) for one in course]
-    return any(verdict(made[:n], bar).threshold is not None for n in range(1, len(course) + 1))
+def granted_at_any_time(course: Sequence[bool], criterion: AcceptanceCriterion) -> bool:
+    made = [AuditResult("A", 0.95, right=one, above=0.9) for one in course]
+    return any(decide(made[:n], criterion).threshold is not None for n in range(1, len(course) + 1))
 
 
 def test_it_is_falsely_granted_no_more_often_than_allowed_however_often_one_looks() -> None:
@@ -57,20 +63,20 @@ def test_over_a_thousand_long_courses_it_is_falsely_granted_no_more_often_than_a
     precision: float, confidence: float
 ) -> None:
     """With thresholds that move as they would: each time the checks of one look hopeless the next is tried."""
-    bar = Bar((0.6, 0.7, 0.8, 0.9), precision, confidence)
+    criterion = AcceptanceCriterion((0.6, 0.7, 0.8, 0.9), precision, confidence)
     generator = np.random.default_rng(7)
     false = 0
     for _ in range(1000):
-        made: list[Check] = []
+        made: list[AuditResult] = []
         above = 0.6
         for _ in range(12):
-            made += [Check("A", 0.95, bool(r), above) for r in generator.random(15) < precision - 1e-6]
-            found = verdict(made, bar)
+            made += [AuditResult("A", 0.95, bool(r), above) for r in generator.random(15) < precision - 1e-6]
+            found = decide(made, criterion)
             if found.threshold is not None:
                 false += 1
                 break
-            above = worth_checking(
-                dict.fromkeys(bar.thresholds, 0.99), bar, before=above, hopeless=found.hopeless
+            above = audit_threshold(
+                dict.fromkeys(criterion.thresholds, 0.99), criterion, before=above, futile=found.futile
             )
     # three standard deviations of the binomial above what is allowed
     assert false / 1000 <= (1 - confidence) + 3 * ((1 - confidence) * confidence / 1000) ** 0.5
@@ -78,18 +84,18 @@ def test_over_a_thousand_long_courses_it_is_falsely_granted_no_more_often_than_a
 
 def test_it_is_granted_after_ninety_right_ones_and_says_until_then_how_many_are_missing() -> None:
     for n in (0, 1, 50, FIRST - 1):
-        found = verdict(right(n), BAR)
+        found = decide(right(n), BAR)
         assert (found.threshold, found.missing, found.stopped) == (None, FIRST - n, False)
-    assert verdict(right(FIRST), BAR).threshold == 0.9
+    assert decide(right(FIRST), BAR).threshold == 0.9
 
 
 @given(st.lists(st.booleans(), max_size=120))
 def test_as_many_right_ones_as_are_missing_are_enough_and_one_fewer_are_not(course: list[bool]) -> None:
-    made = [Check("A", 0.95, right=one, above=0.9) for one in course]
-    found = verdict(made, BAR)
+    made = [AuditResult("A", 0.95, right=one, above=0.9) for one in course]
+    found = decide(made, BAR)
     if found.threshold is None:
-        assert verdict(made + right(found.missing), BAR).threshold == 0.9
-        assert verdict(made + right(found.missing - 1), BAR).threshold is None
+        assert decide(made + right(found.missing), BAR).threshold == 0.9
+        assert decide(made + right(found.missing - 1), BAR).threshold is None
     else:
         assert (found.missing, found.stopped) == (0, False)
         assert found.lower >= 0.95
@@ -97,103 +103,108 @@ def test_as_many_right_ones_as_are_missing_are_enough_and_one_fewer_are_not(cour
 
 def test_a_wrong_check_takes_it_back_at_once_and_it_comes_back_with_evidence_only() -> None:
     made = [*right(FIRST), WRONG]
-    lost = verdict(made, BAR)
+    lost = decide(made, BAR)
     assert (lost.threshold, lost.stopped) == (None, True)
-    assert verdict(made + right(1), BAR).threshold is None
-    assert verdict(made + right(lost.missing), BAR).threshold == 0.9
-    assert not verdict(made + right(lost.missing), BAR).stopped
+    assert decide(made + right(1), BAR).threshold is None
+    assert decide(made + right(lost.missing), BAR).threshold == 0.9
+    assert not decide(made + right(lost.missing), BAR).stopped
 
 
 def test_a_wrong_check_below_the_granted_threshold_takes_nothing_back() -> None:
-    made = [*right(FIRST), Check("A", 0.7, right=False)]
-    assert verdict(made, BAR).threshold == 0.9
+    made = [*right(FIRST), AuditResult("A", 0.7, right=False)]
+    assert decide(made, BAR).threshold == 0.9
 
 
 def test_what_was_drawn_above_a_stricter_threshold_is_no_evidence_for_a_lower_one() -> None:
-    bar = Bar((0.6, 0.9), precision=0.95, confidence=0.95)
-    strict, wide = Check("A", 0.95, right=True, above=0.9), Check("A", 0.95, right=True, above=0.6)
-    assert verdict([strict] * 200, bar).threshold == 0.9
-    assert verdict([wide, *[strict] * 200], bar).threshold == 0.9
-    assert verdict([wide] * 200, bar).threshold == 0.6
+    criterion = AcceptanceCriterion((0.6, 0.9), precision=0.95, confidence=0.95)
+    strict, wide = (
+        AuditResult("A", 0.95, right=True, above=0.9),
+        AuditResult("A", 0.95, right=True, above=0.6),
+    )
+    assert decide([strict] * 200, criterion).threshold == 0.9
+    assert decide([wide, *[strict] * 200], criterion).threshold == 0.9
+    assert decide([wide] * 200, criterion).threshold == 0.6
 
 
 def test_checks_begin_anew_when_the_threshold_moves_and_less_error_is_left() -> None:
-    bar = Bar((0.6, 0.9), precision=0.8, confidence=0.8)
-    first = verdict([], bar).missing
-    moved = [Check("A", 0.95, right=True, above=0.6)] * (first - 1)
-    strict = [Check("A", 0.95, right=True, above=0.9)]
-    assert verdict([*moved, *moved[:1]], bar).threshold == 0.6
-    assert verdict([*moved, *strict], bar).threshold is None
-    wrong = [Check("A", 0.7, right=False, above=0.6)] * 40
-    assert verdict([*wrong, *strict * first], bar).threshold is None
-    assert verdict([*wrong, *strict * 3 * first], bar).threshold == 0.9
+    criterion = AcceptanceCriterion((0.6, 0.9), precision=0.8, confidence=0.8)
+    first = decide([], criterion).missing
+    moved = [AuditResult("A", 0.95, right=True, above=0.6)] * (first - 1)
+    strict = [AuditResult("A", 0.95, right=True, above=0.9)]
+    assert decide([*moved, *moved[:1]], criterion).threshold == 0.6
+    assert decide([*moved, *strict], criterion).threshold is None
+    wrong = [AuditResult("A", 0.7, right=False, above=0.6)] * 40
+    assert decide([*wrong, *strict * first], criterion).threshold is None
+    assert decide([*wrong, *strict * 3 * first], criterion).threshold == 0.9
 
 
 def test_records_held_back_count_for_every_threshold() -> None:
-    assert verdict([Check("A", 0.95, right=True)] * FIRST, BAR).threshold == 0.9
+    assert decide([AuditResult("A", 0.95, right=True)] * FIRST, BAR).threshold == 0.9
 
 
 def test_many_wrong_ones_make_a_threshold_hopeless_and_the_next_is_stricter() -> None:
-    assert not verdict([Check("A", 0.95, right=True, above=0.6)] * 20, MANY).hopeless
-    found = verdict([Check("A", 0.95, right=n % 2 == 0, above=0.6) for n in range(40)], MANY)
-    assert found.hopeless
+    assert not decide([AuditResult("A", 0.95, right=True, above=0.6)] * 20, MANY).futile
+    found = decide([AuditResult("A", 0.95, right=n % 2 == 0, above=0.6) for n in range(40)], MANY)
+    assert found.futile
     sure = dict.fromkeys(MANY.thresholds, 0.99)
-    assert worth_checking(sure, MANY, before=0.6) == 0.6
-    assert worth_checking(sure, MANY, before=0.6, hopeless=True) == 0.7
-    assert worth_checking(sure, MANY, before=0.9, hopeless=True) == 0.9
+    assert audit_threshold(sure, MANY, before=0.6) == 0.6
+    assert audit_threshold(sure, MANY, before=0.6, futile=True) == 0.7
+    assert audit_threshold(sure, MANY, before=0.9, futile=True) == 0.9
 
 
 def test_a_shift_stops_it_though_all_checks_together_still_speak_for_it() -> None:
     made = right(600)
     for _ in range(5):
         made += [WRONG, *right(3)]
-    found = verdict(made, BAR)
+    found = decide(made, BAR)
     assert found.threshold is None
     assert found.stopped
     assert found.lower > 0.95
-    assert verdict(made + right(found.missing), BAR).threshold == 0.9
-    assert verdict(made + right(found.missing - 1), BAR).threshold is None
+    assert decide(made + right(found.missing), BAR).threshold == 0.9
+    assert decide(made + right(found.missing - 1), BAR).threshold is None
 
 
 def test_a_wrong_one_now_and_then_is_no_shift() -> None:
     made = right(400)
     for _ in range(6):
         made += [WRONG, *right(60)]
-        assert verdict(made, BAR).threshold == 0.9
+        assert decide(made, BAR).threshold == 0.9
 
 
 def test_without_a_demand_the_threshold_is_always_granted_and_its_precision_is_told() -> None:
-    bar = Bar((0.9,), precision=None)
-    assert verdict([], bar).threshold == 0.9
-    found = verdict([*right(9), WRONG], bar)
+    criterion = AcceptanceCriterion((0.9,), precision=None)
+    assert decide([], criterion).threshold == 0.9
+    found = decide([*right(9), WRONG], criterion)
     assert (found.threshold, found.right, found.checked) == (0.9, 9, 10)
     assert found.lower == pytest.approx(lower_bound(9, 10, 0.05))
 
 
 def test_each_label_has_to_earn_its_own_and_pays_for_there_being_several() -> None:
     made = right(FIRST)
-    assert verdicts(made, BAR, ("A", "B"), each=False)["B"].threshold == 0.9
-    found = verdicts(made, BAR, ("A", "B"), each=True)
+    assert decide_by_label(made, BAR, ("A", "B"), each=False)["B"].threshold == 0.9
+    found = decide_by_label(made, BAR, ("A", "B"), each=True)
     assert (found["A"].threshold, found["B"].threshold) == (None, None)
-    enough = verdicts(made + right(found["A"].missing), BAR, ("A", "B"), each=True)
+    enough = decide_by_label(made + right(found["A"].missing), BAR, ("A", "B"), each=True)
     assert (enough["A"].threshold, enough["B"].threshold) == (0.9, None)
 
 
 @given(st.lists(checks, max_size=80))
-def test_what_is_found_depends_on_the_checks_alone(made: list[Check]) -> None:
-    bar = Bar((0.6, 0.8, 0.9), precision=0.6, confidence=0.7)
-    assert verdict(made, bar) == verdict(list(made), bar)
+def test_what_is_found_depends_on_the_checks_alone(made: list[AuditResult]) -> None:
+    criterion = AcceptanceCriterion((0.6, 0.8, 0.9), precision=0.6, confidence=0.7)
+    assert decide(made, criterion) == decide(list(made), criterion)
 
 
 def test_checks_are_drawn_where_the_model_takes_itself_to_be_hardly_ever_wrong_and_stay_there() -> None:
-    bar = Bar((0.6, 0.8, 0.9), precision=0.9)
-    assert worth_checking({0.6: 0.95, 0.8: 0.976, 0.9: 0.98}, bar, before=None) == 0.8
-    assert worth_checking({0.6: 0.98, 0.8: 0.985, 0.9: 0.99}, bar, before=0.8) == 0.8
-    assert worth_checking({0.6: 0.95, 0.8: 0.95, 0.9: 0.98}, bar, before=0.8) == 0.8  # nearly
-    assert worth_checking({0.6: 0.9, 0.8: 0.93, 0.9: 0.98}, bar, before=0.8) == 0.9
+    criterion = AcceptanceCriterion((0.6, 0.8, 0.9), precision=0.9)
+    assert audit_threshold({0.6: 0.95, 0.8: 0.976, 0.9: 0.98}, criterion, before=None) == 0.8
+    assert audit_threshold({0.6: 0.98, 0.8: 0.985, 0.9: 0.99}, criterion, before=0.8) == 0.8
+    assert audit_threshold({0.6: 0.95, 0.8: 0.95, 0.9: 0.98}, criterion, before=0.8) == 0.8  # nearly
+    assert audit_threshold({0.6: 0.9, 0.8: 0.93, 0.9: 0.98}, criterion, before=0.8) == 0.9
 
 
 def test_where_the_model_is_sure_of_nothing_checks_are_drawn_at_the_strictest_that_has_enough_texts() -> None:
-    assert worth_checking({0.6: 0.8, 0.8: 0.9}, Bar((0.6, 0.8, 0.9), 0.95), before=None) == 0.8
-    assert worth_checking({}, Bar((0.6, 0.8, 0.9), 0.95), before=None) == 0.9
-    assert worth_checking({}, Bar((0.9,), None), before=None) == 0.9
+    assert (
+        audit_threshold({0.6: 0.8, 0.8: 0.9}, AcceptanceCriterion((0.6, 0.8, 0.9), 0.95), before=None) == 0.8
+    )
+    assert audit_threshold({}, AcceptanceCriterion((0.6, 0.8, 0.9), 0.95), before=None) == 0.9
+    assert audit_threshold({}, AcceptanceCriterion((0.9,), None), before=None) == 0.9

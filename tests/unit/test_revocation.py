@@ -14,13 +14,15 @@ from worlds import CentroidLearner, FixedSource, ListPool, answer_all, sentences
 
 from argilla_loop.argilla.memory import MemoryDataset
 from argilla_loop.domain import Answer, LoggedRecord, Model, NewRecord, Route
-from argilla_loop.loop import Loop, Turn
+from argilla_loop.loop.revoke import CHUNK, FailedAudits, command, model_of_people, revoke_records
+from argilla_loop.loop.turn import Loop, Turn
 from argilla_loop.policy.answers import accepted_by_model
-from argilla_loop.policy.checks import checks_from
 from argilla_loop.policy.plan import NextBatch
-from argilla_loop.policy.promise import Verdict
-from argilla_loop.policy.revocation import (
-    Which,
+from argilla_loop.policy.rules import Rules
+from argilla_loop.policy.validation.checks import checks_from
+from argilla_loop.policy.validation.promise import AcceptanceDecision
+from argilla_loop.policy.validation.revocation import (
+    RevocationFilter,
     asked_again,
     failed_versions,
     is_half_revoked,
@@ -29,9 +31,7 @@ from argilla_loop.policy.revocation import (
     settled,
     stopped_labels,
 )
-from argilla_loop.revoke import CHUNK, FailedAudits, command, model_of_people, take_back
-from argilla_loop.selection import Rules
-from argilla_loop.simulate.known import KnownVectors
+from argilla_loop.simulate.known import PrecomputedVectors
 
 LABELS = ("World", "Sports", "Business")
 DAEMON = "daemon"
@@ -77,7 +77,7 @@ def test_only_what_the_daemon_validated_can_be_taken_back() -> None:
         record("audited", OURS, route=Route.AUDIT),
         LoggedRecord("of others", "text", answers=(OURS,)),
     ]
-    assert [r.id for r in revocable(records, Which(), DAEMON)] == [
+    assert [r.id for r in revocable(records, RevocationFilter(), DAEMON)] == [
         "accepted", "confirmed", "half", "half, answered since",
     ]  # fmt: skip
     assert [r.id for r in records if is_half_revoked(r, DAEMON)] == ["half", "half, answered since"]
@@ -96,7 +96,7 @@ def test_what_one_users_service_validated_another_users_can_take_back(looks: str
             record("corrected with the first's account", answer("World", user=DAEMON)),
         )
     ]
-    assert [r.id for r in revocable(records, Which(), looks)] == [
+    assert [r.id for r in revocable(records, RevocationFilter(), looks)] == [
         "accepted", "corrected", "half", "half, answered since",
     ]  # fmt: skip
     assert [is_settled(r, looks) for r in records] == [False, True, False, True, True]
@@ -116,10 +116,14 @@ def test_filters_hold_together(models: frozenset[str], labels: frozenset[str], b
         for label in ("Sports", "World")
         for c in (0.9, 0.92, 0.93, 1.0)
     ):
-        alone = [Which(models=models), Which(labels=labels), Which(below=below)]
-        assert Which(models, labels, below).takes(one) is all(which.takes(one) for which in alone)
-        assert Which(below=below).takes(one) is (below is None or (one.certainty or 0.0) < below)
-        assert Which().takes(one)
+        alone = [
+            RevocationFilter(models=models),
+            RevocationFilter(labels=labels),
+            RevocationFilter(below=below),
+        ]
+        assert RevocationFilter(models, labels, below).takes(one) is all(which.takes(one) for which in alone)
+        assert RevocationFilter(below=below).takes(one) is (below is None or (one.certainty or 0.0) < below)
+        assert RevocationFilter().takes(one)
 
 
 def test_what_people_corrected_stays_evidence() -> None:
@@ -139,9 +143,9 @@ def test_what_people_corrected_stays_evidence() -> None:
             )
         )  # fmt: skip
     assert [one.route for one in after] == [Route.AUDIT, Route.AUDIT, Route.ASK]
-    checks = checks_from(before, daemon_id=DAEMON)
+    checks = checks_from(before, service_user_id=DAEMON)
     assert len(checks) == 2
-    assert checks_from(after, daemon_id=DAEMON) == checks
+    assert checks_from(after, service_user_id=DAEMON) == checks
 
 
 def test_what_waits_for_people_keeps_its_batch_and_nothing_of_the_old_model() -> None:
@@ -170,17 +174,17 @@ def test_what_waits_for_people_keeps_its_batch_and_nothing_of_the_old_model() ->
 def test_a_version_failed_that_was_wrong_about_an_audit_or_what_it_accepted(
     one: LoggedRecord, *, failed: bool
 ) -> None:
-    found = failed_versions([one], {"Sports"}, daemon_id=DAEMON)
+    found = failed_versions([one], {"Sports"}, service_user_id=DAEMON)
     assert found == (frozenset({"svm-1"}) if failed else frozenset())
 
 
 def test_stopped_labels_are_those_that_lost_what_they_had() -> None:
-    verdicts = {
-        "World": Verdict(0.9, 100, 99, 0.95),
-        "Sports": Verdict(None, 100, 80, 0.7, 20, stopped=True),
-        "Business": Verdict(None, 10, 10, 0.7, 20),
+    decisions = {
+        "World": AcceptanceDecision(0.9, 100, 99, 0.95),
+        "Sports": AcceptanceDecision(None, 100, 80, 0.7, 20, stopped=True),
+        "Business": AcceptanceDecision(None, 10, 10, 0.7, 20),
     }
-    assert stopped_labels(verdicts) == {"Sports"}
+    assert stopped_labels(decisions) == {"Sports"}
 
 
 def test_the_command_to_type_can_be_pasted() -> None:
@@ -199,12 +203,12 @@ class Killable(MemoryDataset):
 
     dies_in: int | None = None
 
-    def put_back(self, records: Sequence[NewRecord]) -> None:
+    def return_to_queue(self, records: Sequence[NewRecord]) -> None:
         if self.dies_in is not None:
             self.dies_in -= 1
             if self.dies_in < 0:
                 raise KilledError
-        super().put_back(records)
+        super().return_to_queue(records)
 
 
 COUNT = 2 * CHUNK + 20
@@ -236,8 +240,8 @@ def state(dataset: MemoryDataset) -> dict[str, Any]:
 
 
 def revoke_all(dataset: MemoryDataset, model: Callable[[], Model | None]) -> int:
-    chosen = revocable(dataset.scan(), Which(), dataset.daemon_id)
-    take_back(dataset, chosen, model, rule="majority")
+    chosen = revocable(dataset.scan(), RevocationFilter(), dataset.service_user_id)
+    revoke_records(dataset, chosen, model, rule="majority")
     return len(chosen)
 
 
@@ -250,7 +254,7 @@ def test_killed_between_the_steps_and_resumed_it_ends_as_if_nothing_had_happened
     killed.dies_in = dies_in
     with pytest.raises(KilledError):
         revoke_all(killed, lambda: model)
-    half = [r for r in killed.scan() if is_half_revoked(r, killed.daemon_id)]
+    half = [r for r in killed.scan() if is_half_revoked(r, killed.service_user_id)]
     assert 0 < len(half) <= CHUNK
     killed.dies_in = None
     assert revoke_all(killed, lambda: model) == COUNT - dies_in * CHUNK
@@ -276,9 +280,9 @@ def test_what_people_answer_while_it_runs_counts_as_if_answered_before() -> None
     """A correction given since the records were looked through stays evidence."""
     dataset = accepted_dataset()
     model = fresh(dataset)
-    stale = revocable(dataset.scan(), Which(), dataset.daemon_id)
+    stale = revocable(dataset.scan(), RevocationFilter(), dataset.service_user_id)
     late = next(r for r in stale[CHUNK + 1 :] if r.prediction != "World")
-    take_back(
+    revoke_records(
         dataset, stale, lambda: model, rule="majority", on_chunk=lambda _: dataset.answer(late.id, "World")
     )
     seen = {r.id: r for r in dataset.scan()}[late.id]
@@ -292,7 +296,7 @@ def test_people_are_asked_with_what_a_model_of_people_says_by_now() -> None:
     assert model is not None
     revoke_all(dataset, lambda: model)
     seen = {r.id: r for r in dataset.scan()}
-    assert not any(accepted_by_model(r, dataset.daemon_id) for r in seen.values())
+    assert not any(accepted_by_model(r, dataset.service_user_id) for r in seen.values())
     assert seen[first].route is Route.AUDIT
     assert [seen[i].model for i in (first, middle, last)] == ["svm-1", "svm-1", model.version]
     assert [a.label for i in (first, middle, last) for a in seen[i].answers] == [
@@ -346,12 +350,12 @@ class World:
         )
         self.dataset = MemoryDataset(LABELS)
         learner = CentroidLearner()
-        vectors = KnownVectors(learner.encoder, seed=42)
+        vectors = PrecomputedVectors(learner.encoder, seed=42)
         self.failed_audits = FailedAudits(self.dataset, source, learner, vectors, rules, revoke=revoke)
         self.loop = Loop(self.dataset, source, learner, vectors, rules)
 
     def accepted(self) -> list[LoggedRecord]:
-        return revocable(self.dataset.scan(), Which(), self.dataset.daemon_id)
+        return revocable(self.dataset.scan(), RevocationFilter(), self.dataset.service_user_id)
 
     def turn(self) -> tuple[Turn, list[Any]]:
         """A turn, what was logged at it, and people who answer everything."""
@@ -369,7 +373,7 @@ class World:
         for _ in range(12):
             before = self.accepted()
             turn, said = self.turn()
-            if isinstance(turn.step, NextBatch) and stopped_labels(turn.step.verdicts):
+            if isinstance(turn.step, NextBatch) and stopped_labels(turn.step.decisions):
                 return turn, said, before
         raise AssertionError("never stopped")
 
@@ -407,4 +411,4 @@ def test_a_stop_takes_back_once_what_the_failed_versions_accepted(*, train_on_mo
         assert {r.model for r in again.values()} == {turn.model.version}
     turn, said = world.turn()
     assert isinstance(turn.step, NextBatch)
-    assert stopped_labels(turn.step.verdicts) == set(LABELS)
+    assert stopped_labels(turn.step.decisions) == set(LABELS)

@@ -17,7 +17,7 @@ from odd_inputs import values, variables
 
 from argilla_loop.errors import SettingsError
 from argilla_loop.settings import ENV_PREFIX, Settings, load_settings, unknown_variables
-from argilla_loop.settings_file import FileValues
+from argilla_loop.settings.file import FileValues
 
 KEY = "sekret-0123456789"
 
@@ -318,7 +318,7 @@ class TestBrokenFiles:
         assert "Permission denied" in refusal(tmp_path / "none.toml")
 
     def test_too_little_memory_is_one_line(self, config: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-        monkeypatch.setattr("argilla_loop.settings_file.tomllib.loads", Mock(side_effect=MemoryError))
+        monkeypatch.setattr("argilla_loop.settings.file.tomllib.loads", Mock(side_effect=MemoryError))
         assert "memory" in refusal(config)
 
     def test_no_secret_lies_open_in_what_was_read(self, tmp_path: Path) -> None:

@@ -8,17 +8,17 @@ import numpy as np
 import pytest
 from worlds import ListPool, sentences
 
-from argilla_loop.learning.fake import HashingEncoder
-from argilla_loop.learning.vectors import PoolVectors
-from argilla_loop.simulate.known import KnownEncoder, KnownVectors
+from argilla_loop.learning.embeddings.vectors import PoolVectors
+from argilla_loop.learning.encoders.fake import HashingEncoder
+from argilla_loop.simulate.known import PrecomputedEncoder, PrecomputedVectors
 
 ROWS = sentences(50)
 TEXTS = [text for _, text, _ in ROWS]
 
 
-def known() -> KnownEncoder:
+def known() -> PrecomputedEncoder:
     encoder = HashingEncoder()
-    return KnownEncoder(encoder.fingerprint, TEXTS, encoder.encode(TEXTS))
+    return PrecomputedEncoder(encoder.fingerprint, TEXTS, encoder.encode(TEXTS))
 
 
 def test_a_known_text_has_the_encoders_embedding_and_an_unknown_one_is_refused() -> None:
@@ -33,7 +33,7 @@ def test_a_known_text_has_the_encoders_embedding_and_an_unknown_one_is_refused()
 def test_known_vectors_are_those_that_the_service_keeps(tmp_path: Path) -> None:
     """Same positions, same order, same rows in the same precision."""
     pool = ListPool([(record_id, text, None) for record_id, text, _ in ROWS])
-    kept, given = PoolVectors(HashingEncoder(), tmp_path, seed=3), KnownVectors(known(), seed=3)
+    kept, given = PoolVectors(HashingEncoder(), tmp_path, seed=3), PrecomputedVectors(known(), seed=3)
     positions = kept.ready(pool, at_least=len(pool))
     assert np.array_equal(given.ready(pool, at_least=1), positions)
     some = positions[[7, 3, 30]]

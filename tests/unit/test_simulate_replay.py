@@ -14,8 +14,8 @@ from worlds import CentroidLearner, sentences
 from argilla_loop.argilla.memory import MemoryDataset
 from argilla_loop.domain import Encoder, Example, NewRecord, Route
 from argilla_loop.errors import TrainingError
-from argilla_loop.learning.fake import HashingEncoder
-from argilla_loop.selection import Rules
+from argilla_loop.learning.encoders.fake import HashingEncoder
+from argilla_loop.policy.rules import Rules
 from argilla_loop.simulate.annotator import Annotator
 from argilla_loop.simulate.data import Labelled, LabelledSet
 from argilla_loop.simulate.replay import Row, Run, first_of_each, in_order, replay, tutorial_rules

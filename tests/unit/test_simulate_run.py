@@ -14,8 +14,8 @@ from worlds import CentroidLearner, sentences
 
 from argilla_loop.domain import Encoder
 from argilla_loop.errors import SettingsError
-from argilla_loop.learning.fake import HashingEncoder
-from argilla_loop.selection import Rules
+from argilla_loop.learning.encoders.fake import HashingEncoder
+from argilla_loop.policy.rules import Rules
 from argilla_loop.settings import Settings
 from argilla_loop.simulate import store
 from argilla_loop.simulate.data import Labelled, LabelledSet
@@ -111,7 +111,9 @@ def test_other_texts_or_other_code_are_other_runs(tmp_path: Path, monkeypatch: p
 def test_the_code_that_counts_is_there() -> None:
     """A file that moved would silently no longer be looked at."""
     files = [file.name for file in store._sources(Path(store.__file__).parents[1])]
-    assert {"loop.py", "plan.py", "learner.py", "memory.py", "replay.py", "stock.py"} <= set(files)
+    assert {"turn.py", "batch.py", "plan.py", "learner.py", "memory.py", "replay.py", "stock.py"} <= set(
+        files
+    )
     assert "show.py" not in files
 
 
@@ -158,7 +160,7 @@ def test_several_processes_give_the_same_as_one(tmp_path: Path) -> None:
         "import sys\n"
         "from pathlib import Path\n"
         "from unit.test_simulate_run import DATA, OPTIONS, centroids\n"
-        "from argilla_loop.learning.fake import HashingEncoder\n"
+        "from argilla_loop.learning.encoders.fake import HashingEncoder\n"
         "from argilla_loop.simulate.run import simulate\n"
         "if __name__ == '__main__':\n"
         "    folder = Path(sys.argv[1])\n"

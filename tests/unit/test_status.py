@@ -10,20 +10,26 @@ import pytest
 from rich.console import Console
 from worlds import CentroidLearner, FixedSource, ListPool, answer_all, sentences
 
-from argilla_loop import evidence
-from argilla_loop.acceptance import Acceptance, acceptance, bar_in_words, hindrances, precision_in_words
 from argilla_loop.argilla.memory import MemoryDataset
+from argilla_loop.cli.acceptance_tables import (
+    Acceptance,
+    acceptance,
+    bar_in_words,
+    hindrances,
+    precision_in_words,
+)
+from argilla_loop.cli.status_tables import render
 from argilla_loop.domain import Answer, Example, LoggedRecord, Route
-from argilla_loop.evidence import Evidence
-from argilla_loop.loop import Loop
+from argilla_loop.loop.turn import Loop
 from argilla_loop.policy.matching import Match
 from argilla_loop.policy.plan import NextBatch
 from argilla_loop.policy.progress import progress
-from argilla_loop.policy.promise import Verdict
-from argilla_loop.selection import Rules
+from argilla_loop.policy.rules import Rules
+from argilla_loop.policy.validation.promise import AcceptanceDecision
+from argilla_loop.service.observers import evidence
+from argilla_loop.service.observers.evidence import Evidence
 from argilla_loop.settings import Settings
-from argilla_loop.simulate.known import KnownVectors
-from argilla_loop.status import render
+from argilla_loop.simulate.known import PrecomputedVectors
 
 BOT = "bot"
 LABELS = ("World", "Sports", "Business")
@@ -69,17 +75,19 @@ def audits(right: int, wrong: int = 0, *, start: int = 0, label: str = "World") 
 
 
 def seen(records: list[LoggedRecord], rules: Rules, *, examples: int = 10) -> Acceptance:
-    return acceptance(records, taught(examples), rules=rules, labels=LABELS, min_submitted=1, daemon_id=BOT)
+    return acceptance(
+        records, taught(examples), rules=rules, labels=LABELS, min_submitted=1, service_user_id=BOT
+    )
 
 
-def with_verdict(verdict: Verdict, rules: Rules = TARGET) -> Acceptance:
-    return Acceptance(rules, LABELS, verdicts=dict.fromkeys(LABELS, verdict))
+def with_verdict(decision: AcceptanceDecision, rules: Rules = TARGET) -> Acceptance:
+    return Acceptance(rules, LABELS, decisions=dict.fromkeys(LABELS, decision))
 
 
 def told(records: list[LoggedRecord], now: Acceptance, folder: Path, known: Evidence | None = None) -> str:
     """What is printed, in one line."""
     console = Console(width=400)
-    found = progress(records, min_submitted=1, daemon_id=BOT)
+    found = progress(records, min_submitted=1, service_user_id=BOT)
     with console.capture() as capture:
         console.print(
             render(found, now, settings=settings(folder), seeds={}, match=LEFT, known_of_model=known)
@@ -97,30 +105,30 @@ def test_a_fixed_threshold_promises_nothing_and_shows_what_was_measured() -> Non
 
 def test_a_fixed_threshold_with_a_precision_says_both() -> None:
     rules = replace(Rules(), min_precision=0.9, confidence=0.99)
-    assert bar_in_words(with_verdict(Verdict(0.9, 99, 99, 0.95), rules)) == (
+    assert bar_in_words(with_verdict(AcceptanceDecision(0.9, 99, 99, 0.95), rules)) == (
         "fixed threshold 0.9, and precision 90.0% promised at 99% confidence: accepting above certainty 0.9"
     )
 
 
 def test_until_evidence_suffices_it_is_said_how_much_is_missing() -> None:
-    now = with_verdict(Verdict(None, 34, 34, 0.915, missing=38))
+    now = with_verdict(AcceptanceDecision(None, 34, 34, 0.915, missing=38))
     assert bar_in_words(now) == "target precision 95.0% promised at 95% confidence: not granted yet"
     first, meanwhile = hindrances(now)
     assert first == "nothing yet: 38 more right checks needed, at least"
     assert meanwhile == "until then up to 5 of the 10 texts of a slice are audits"
-    one = with_verdict(Verdict(None, 71, 71, 0.94, missing=1))
+    one = with_verdict(AcceptanceDecision(None, 71, 71, 0.94, missing=1))
     assert next(hindrances(one)) == "nothing yet: 1 more right check needed, at least"
 
 
 def test_once_it_suffices_the_threshold_is_named_and_nothing_is_in_the_way() -> None:
-    now = with_verdict(Verdict(0.8, 146, 144, 0.9573))
+    now = with_verdict(AcceptanceDecision(0.8, 146, 144, 0.9573))
     assert bar_in_words(now).endswith("at 95% confidence: accepting above certainty 0.8")
     assert precision_in_words(now) == "144 of 146 checks right (98.6%), at least 95.7% at 95% confidence"
     assert list(hindrances(now)) == []
 
 
 def test_a_stop_is_told_with_what_was_measured() -> None:
-    now = with_verdict(Verdict(None, 81, 72, 0.8187, missing=90, stopped=True, hopeless=True))
+    now = with_verdict(AcceptanceDecision(None, 81, 72, 0.8187, missing=90, stopped=True, futile=True))
     assert bar_in_words(now).endswith("stopped")
     assert precision_in_words(now) == "72 of 81 checks right (88.9%), at least 81.8% at 95% confidence"
     stopped, stricter, _ = hindrances(now)
@@ -131,17 +139,19 @@ def test_a_stop_is_told_with_what_was_measured() -> None:
 
 
 def test_a_bound_that_reaches_the_target_between_two_looks_is_no_promise_and_says_why() -> None:
-    now = with_verdict(Verdict(None, 72, 72, 0.956, missing=24))
+    now = with_verdict(AcceptanceDecision(None, 72, 72, 0.956, missing=24))
     assert precision_in_words(now).endswith("if one had looked but once: a promise pays for each look")
 
 
 def test_labels_that_lack_examples_are_named_with_what_they_lack() -> None:
-    few = seen(audits(1), TARGET, examples=3)
-    assert next(hindrances(few)) == (
+    below_accept_minimum = seen(audits(1), TARGET, examples=3)
+    assert next(hindrances(below_accept_minimum)) == (
         "nothing while labels lack people's examples (min_examples_per_label = 5): "
         "World 1, Business 2, Sports 2"
     )
-    assert not any("audits" in reason for reason in hindrances(few))  # none are drawn by then
+    assert not any(
+        "audits" in reason for reason in hindrances(below_accept_minimum)
+    )  # none are drawn by then
     more = seen(audits(3), TARGET, examples=7)
     assert next(hindrances(more)) == (
         "nothing as labels with too few of people's examples (min_accept_examples = 10): Business 3, Sports 3"
@@ -180,12 +190,12 @@ def test_settings_that_are_in_the_way_are_named(now: Acceptance, said: str) -> N
 
 def test_with_a_promise_for_each_label_each_has_its_line(tmp_path: Path) -> None:
     rules = Rules(target_precision=0.8, confidence=0.9, promise="label")
-    verdicts = {
-        "World": Verdict(0.9, 30, 30, 0.8927),
-        "Sports": Verdict(None, 12, 10, 0.5, missing=24, stopped=True),
-        "Business": Verdict(None, missing=30),
+    decisions = {
+        "World": AcceptanceDecision(0.9, 30, 30, 0.8927),
+        "Sports": AcceptanceDecision(None, 12, 10, 0.5, missing=24, stopped=True),
+        "Business": AcceptanceDecision(None, missing=30),
     }
-    now = Acceptance(rules, LABELS, few={"Business": 4}, verdicts=verdicts)
+    now = Acceptance(rules, LABELS, below_accept_minimum={"Business": 4}, decisions=decisions)
     assert bar_in_words(now).endswith("for each label: granted to 1 of 3, see below")
     shown = told([], now, tmp_path)
     assert "World 0.9 30/30 89.2% - - " in shown
@@ -230,7 +240,7 @@ def test_labels_are_shown_as_they_are_spelt(tmp_path: Path) -> None:
 def test_it_fits_the_terminal(tmp_path: Path, width: int) -> None:
     console = Console(width=width)
     records = audits(110)
-    found = progress(records, min_submitted=1, daemon_id=BOT)
+    found = progress(records, min_submitted=1, service_user_id=BOT)
     with console.capture() as capture:
         console.print(render(found, seen(records, TARGET), settings=settings(tmp_path), seeds={}, match=LEFT))
     assert max(map(len, capture.get().splitlines())) <= width
@@ -239,7 +249,7 @@ def test_it_fits_the_terminal(tmp_path: Path, width: int) -> None:
 
 def test_a_pool_that_changed_under_what_is_logged_is_told(tmp_path: Path) -> None:
     console = Console(width=120)
-    found = progress([], min_submitted=1, daemon_id=BOT)
+    found = progress([], min_submitted=1, service_user_id=BOT)
     match = Match(np.arange(3), changed=41, moved=19)
     with console.capture() as capture:
         console.print(render(found, seen([], TARGET), settings=settings(tmp_path), seeds={}, match=match))
@@ -252,17 +262,21 @@ def test_status_comes_to_the_same_verdict_as_the_turn() -> None:
     rows = sentences(300)
     dataset, learner = MemoryDataset(LABELS), CentroidLearner()
     pool = ListPool([(i, text, label if n < 30 else None) for n, (i, text, label) in enumerate(rows)])
-    loop = Loop(dataset, FixedSource(pool), learner, KnownVectors(learner.encoder, seed=42), rules)
+    loop = Loop(dataset, FixedSource(pool), learner, PrecomputedVectors(learner.encoder, seed=42), rules)
     granted = set()
     for _ in range(8):
         now = acceptance(
             dataset.scan(), pool.examples(), rules=rules, labels=LABELS, min_submitted=1,
-            daemon_id=dataset.daemon_id,
+            service_user_id=dataset.service_user_id,
         )  # fmt: skip
         step = loop.turn().step
         assert isinstance(step, NextBatch)
-        assert (now.verdicts, now.missing, now.few) == (step.verdicts, step.missing, step.few)
-        granted.add(now.verdicts["World"].threshold is not None)
+        assert (now.decisions, now.missing, now.below_accept_minimum) == (
+            step.decisions,
+            step.missing,
+            step.below_accept_minimum,
+        )
+        granted.add(now.decisions["World"].threshold is not None)
         answer_all(dataset, {i: label for i, _, label in rows})
     assert granted == {False, True}
 

@@ -9,10 +9,10 @@ from structlog.testing import capture_logs
 from worlds import CentroidLearner
 
 from argilla_loop.domain import Example, NewRecord, Route
-from argilla_loop.loop import Turn
+from argilla_loop.loop.turn import Turn
 from argilla_loop.policy.plan import NextBatch, Observation
-from argilla_loop.policy.promise import Verdict
-from argilla_loop.story import tell
+from argilla_loop.policy.validation.promise import AcceptanceDecision
+from argilla_loop.service.observers.log import log_turn
 
 MODEL = CentroidLearner().fit([Example("a", "x y", "A"), Example("b", "z", "B")])
 SEEN = Observation(None, [], ("A", "B"), 5)
@@ -32,14 +32,14 @@ def events(step: NextBatch, held_back: tuple[int, int] | None = None) -> dict[st
         record(4, Route.ACCEPT),
     ]
     with capture_logs() as logs:
-        tell(Turn(step, SEEN, records, MODEL, held_back))
+        log_turn(Turn(step, SEEN, records, MODEL, held_back))
     assert TEXT not in repr(logs)
     return {entry["event"]: entry for entry in logs}
 
 
 def test_a_batch_is_told_by_route_with_what_is_accepted_and_on_what_evidence() -> None:
-    verdict = Verdict(0.8, checked=146, right=144, lower=0.9573)
-    logged = events(NextBatch(3, 5, verdicts={"A": verdict, "B": verdict}))["batch_logged"]
+    decision = AcceptanceDecision(0.8, checked=146, right=144, lower=0.9573)
+    logged = events(NextBatch(3, 5, decisions={"A": decision, "B": decision}))["batch_logged"]
     assert {key: logged[key] for key in ("asked", "accepted", "audited", "held_back")} == {
         "asked": 2, "accepted": 1, "audited": 1, "held_back": 1,
     }  # fmt: skip
@@ -49,21 +49,23 @@ def test_a_batch_is_told_by_route_with_what_is_accepted_and_on_what_evidence() -
 
 
 def test_it_tells_what_is_missing_and_a_stop() -> None:
-    verdict = Verdict(None, 50, 40, 0.7, missing=38, stopped=True)
-    logged = events(NextBatch(3, 5, few={"B": 2}, verdicts={"A": verdict, "B": verdict}))["batch_logged"]
+    decision = AcceptanceDecision(None, 50, 40, 0.7, missing=38, stopped=True)
+    logged = events(NextBatch(3, 5, below_accept_minimum={"B": 2}, decisions={"A": decision, "B": decision}))[
+        "batch_logged"
+    ]
     assert (logged["accepting_above"], logged["checks_missing"], logged["stopped"]) == (None, 38, True)
     assert logged["labels_with_few_examples"] == 1
-    waits = events(NextBatch(3, 5, {"B": 2}, verdicts={"A": verdict}))["batch_logged"]
+    waits = events(NextBatch(3, 5, {"B": 2}, decisions={"A": decision}))["batch_logged"]
     assert waits["accepting_waits_for"] == {"B": 2}
 
 
 def test_with_a_promise_for_each_label_labels_are_counted() -> None:
-    verdicts = {
-        "A": Verdict(0.8, 30, 30, 0.9),
-        "B": Verdict(None, 3, 3, missing=20),
-        "C": Verdict(None, stopped=True, missing=9),
+    decisions = {
+        "A": AcceptanceDecision(0.8, 30, 30, 0.9),
+        "B": AcceptanceDecision(None, 3, 3, missing=20),
+        "C": AcceptanceDecision(None, stopped=True, missing=9),
     }
-    logged = events(NextBatch(3, 5, verdicts=verdicts))["batch_logged"]
+    logged = events(NextBatch(3, 5, decisions=decisions))["batch_logged"]
     assert (logged["labels_granted"], logged["labels_stopped"], logged["checks_missing"]) == (1, 1, 9)
 
 

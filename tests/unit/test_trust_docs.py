@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from argilla_loop.argilla.schema import METADATA
-from argilla_loop.policy.bound import lower_bound
-from argilla_loop.policy.promise import Check, verdict, verdicts
-from argilla_loop.selection import Rules
+from argilla_loop.argilla.v2.schema import METADATA
+from argilla_loop.policy.rules import Rules
+from argilla_loop.policy.validation.bound import lower_bound
+from argilla_loop.policy.validation.promise import AuditResult, decide, decide_by_label
 from argilla_loop.settings import Settings
 
 if sys.version_info >= (3, 11):
@@ -27,16 +27,16 @@ def rows(*, columns: int) -> list[list[str]]:
     return [row for row in cells if len(row) == columns and not row[0].startswith("-")]
 
 
-def check(*, right: bool) -> Check:
-    return Check("A", 0.95, right, above=0.9)
+def check(*, right: bool) -> AuditResult:
+    return AuditResult("A", 0.95, right, above=0.9)
 
 
-def granted(rules: Rules, checks: list[Check], labels: int = 1) -> bool:
-    assert rules.bar is not None
+def granted(rules: Rules, checks: list[AuditResult], labels: int = 1) -> bool:
+    assert rules.criterion is not None
     if labels == 1:
-        return verdict(checks, rules.bar).threshold is not None
+        return decide(checks, rules.criterion).threshold is not None
     names = ["A", *(f"L{n}" for n in range(1, labels))]
-    return verdicts(checks, rules.bar, names, each=True)["A"].threshold is not None
+    return decide_by_label(checks, rules.criterion, names, each=True)["A"].threshold is not None
 
 
 def needed(rules: Rules, wrong: int, labels: int = 1) -> int:

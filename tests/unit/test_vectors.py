@@ -18,10 +18,10 @@ from worlds import ListPool, sentences
 
 from argilla_loop.domain import FloatArray, IndexArray
 from argilla_loop.errors import ModelError, RetryableError
-from argilla_loop.learning import vectors
-from argilla_loop.learning.fake import HashingEncoder
-from argilla_loop.learning.segments import VectorsLostError
-from argilla_loop.learning.vectors import PoolVectors
+from argilla_loop.learning.embeddings import vectors
+from argilla_loop.learning.embeddings.segments import VectorsLostError
+from argilla_loop.learning.embeddings.vectors import PoolVectors
+from argilla_loop.learning.encoders.fake import HashingEncoder
 from argilla_loop.observability.progress import progress
 from argilla_loop.policy.query import shuffled
 
@@ -31,8 +31,8 @@ import sys
 from pathlib import Path
 import structlog
 from worlds import ListPool, sentences
-from argilla_loop.learning import vectors
-from argilla_loop.learning.fake import HashingEncoder
+from argilla_loop.learning.embeddings import vectors
+from argilla_loop.learning.encoders.fake import HashingEncoder
 structlog.configure(processors=[], logger_factory=structlog.ReturnLoggerFactory())
 vectors.CHUNK = 5
 ours = vectors.PoolVectors(HashingEncoder(), Path(sys.argv[1]), seed=0)

@@ -13,8 +13,8 @@ import pytest
 from numpy.typing import NDArray
 from structlog.testing import capture_logs
 
-from argilla_loop.learning import segments
-from argilla_loop.learning.segments import HEADER, KeyArray, VectorsLostError, VectorStore, keys_of
+from argilla_loop.learning.embeddings import segments
+from argilla_loop.learning.embeddings.segments import HEADER, KeyArray, VectorsLostError, VectorStore, keys_of
 
 KEYS = keys_of([f"text {number}" for number in range(100)])
 VECTORS = np.random.default_rng(0).standard_normal((100, 8)).astype(np.float16)

@@ -23,16 +23,16 @@ from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook
 from structlog.testing import capture_logs
 
-from argilla_loop import webhook
-from argilla_loop.argilla import webhooks
-from argilla_loop.argilla.connection import Connection
-from argilla_loop.argilla.schema import DatasetInfo
-from argilla_loop.argilla.webhooks import EVENTS, Judge, Verdict
+from argilla_loop.argilla.v2 import webhooks
+from argilla_loop.argilla.v2.connection import Connection
+from argilla_loop.argilla.v2.schema import DatasetInfo
+from argilla_loop.argilla.v2.webhooks import EVENTS, Judge, Verdict
 from argilla_loop.errors import RetryableError
-from argilla_loop.observability.http import CONNECTIONS
+from argilla_loop.service.http import webhook_keeper as webhook
+from argilla_loop.service.http.server import CONNECTIONS
+from argilla_loop.service.http.webhook_keeper import WebhookKeeper
+from argilla_loop.service.http.webhook_receiver import MAX_BODY, Receiver, Wakes
 from argilla_loop.settings import WebhookSettings
-from argilla_loop.webhook import WebhookKeeper
-from argilla_loop.webhook_server import MAX_BODY, Receiver, Wakes
 
 PATIENCE = 60.0  # seconds until a test gives up; nothing is asserted about how long anything takes
 SECRET = base64.b64encode(b"a secret of the webhook" * 2).decode()

@@ -6,8 +6,8 @@ from typing import Any, cast
 
 import pytest
 
-from argilla_loop.argilla.connection import Connection
-from argilla_loop.argilla.working import ensure_marked, find_working, mark_of
+from argilla_loop.argilla.v2.connection import Connection
+from argilla_loop.argilla.v2.working import ensure_marked, find_working, mark_of
 
 
 class Server:

@@ -16,10 +16,10 @@ from typing import Protocol
 
 import structlog
 
-from argilla_loop.argilla.connection import GoneError
-from argilla_loop.argilla.lease import LeaseLostError
-from argilla_loop.argilla.query import ANSWERED, PENDING, Query, between
-from argilla_loop.argilla.schema import DatasetInfo
+from argilla_loop.argilla.v2.connection import GoneError
+from argilla_loop.argilla.v2.lease import LeaseLostError
+from argilla_loop.argilla.v2.query import ANSWERED, PENDING, Query, between
+from argilla_loop.argilla.v2.schema import DatasetInfo
 from argilla_loop.domain import LoggedRecord
 from argilla_loop.errors import RetryableError
 from argilla_loop.observability.metrics import INDEX_BEHIND, INDEX_HEALED
@@ -209,4 +209,4 @@ def _batches(records: Sequence[LoggedRecord]) -> list[list[LoggedRecord]]:
 
 
 def _is_answered(record: LoggedRecord) -> bool:
-    return any(answer.settles for answer in record.answers)
+    return any(answer.is_final for answer in record.answers)

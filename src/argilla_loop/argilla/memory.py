@@ -9,10 +9,10 @@ from datetime import datetime, timedelta, timezone
 from typing import Any, Literal
 
 from argilla_loop.argilla.observer import Page
-from argilla_loop.argilla.query import Query
-from argilla_loop.argilla.schema import DatasetInfo
+from argilla_loop.argilla.v2.query import Query
+from argilla_loop.argilla.v2.schema import DatasetInfo
 from argilla_loop.domain import Answer, LoggedRecord, NewRecord, Route
-from argilla_loop.policy.answers import is_the_daemons
+from argilla_loop.policy.answers import is_service_answer
 from argilla_loop.policy.text_keys import kept_of
 
 
@@ -24,14 +24,14 @@ class MemoryDataset:
         labels: Sequence[str],
         *,
         min_submitted: int = 1,
-        daemon_id: str = "daemon",
+        service_user_id: str = "daemon",
         name: str = "memory",
     ) -> None:
         self.info = DatasetInfo(
             id="memory", name=name, workspace="memory", question_id="label", labels=tuple(labels),
             min_submitted=min_submitted,
         )  # fmt: skip
-        self.daemon_id = daemon_id
+        self.service_user_id = service_user_id
         self._records: dict[str, LoggedRecord] = {}
         self._ticks = 0
         self.edits = 0
@@ -70,10 +70,10 @@ class MemoryDataset:
             kept = tuple(
                 a
                 for a in self._before(new.id)
-                if new.route is not Route.ACCEPT or a.user_id != self.daemon_id
+                if new.route is not Route.ACCEPT or a.user_id != self.service_user_id
             )
             ours = (
-                (Answer(self.daemon_id, "submitted", new.label, self._now()),)
+                (Answer(self.service_user_id, "submitted", new.label, self._now()),)
                 if new.route is Route.ACCEPT
                 else ()
             )
@@ -90,13 +90,13 @@ class MemoryDataset:
         self.edits += 1
         seen = [self._records[one] for one in ids if one in self._records]
         for record in seen:
-            kept = tuple(a for a in record.answers if not is_the_daemons(a, record, self.daemon_id))
+            kept = tuple(a for a in record.answers if not is_service_answer(a, record, self.service_user_id))
             if kept != record.answers:
                 self._records[record.id] = replace(record, answers=kept)
                 self._last_activity = self._now()
         return seen
 
-    def put_back(self, records: Sequence[NewRecord]) -> None:
+    def return_to_queue(self, records: Sequence[NewRecord]) -> None:
         """Route records anew; answers stay."""
         self.edits += 1
         for new in records:
@@ -140,7 +140,7 @@ class MemoryDataset:
     def seen_by(self, user_id: str) -> MemoryDataset:
         """The same records, as the service of another user sees them; times of either are its own."""
         other = copy(self)
-        other.daemon_id = user_id
+        other.service_user_id = user_id
         return other
 
     def delete(self, record_id: str) -> None:
@@ -148,7 +148,7 @@ class MemoryDataset:
         del self._records[record_id]
 
     def _author(self, new: NewRecord) -> str | None:
-        return self.daemon_id if new.route is Route.ACCEPT else None
+        return self.service_user_id if new.route is Route.ACCEPT else None
 
     def _matches(self, record: LoggedRecord, name: str, operator: str, value: Any) -> bool:
         if name == "response.status":

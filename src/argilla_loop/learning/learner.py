@@ -15,12 +15,12 @@ import structlog
 
 from argilla_loop.domain import Encoder, Example, FloatArray, HeadEvidence, Origin, PoolSample
 from argilla_loop.errors import ModelError
-from argilla_loop.learning.cache import CachedEncoder
-from argilla_loop.learning.encoder import OnnxEncoder
-from argilla_loop.learning.weights import Precision, resolve_model
+from argilla_loop.learning.embeddings.cache import CachedEncoder
+from argilla_loop.learning.encoders.encoder import OnnxEncoder
+from argilla_loop.learning.encoders.weights import Precision, resolve_model
 
 if TYPE_CHECKING:
-    from argilla_loop.learning.classifier import GuardedClassyClassifier
+    from argilla_loop.learning.classy.classifier import GuardedClassyClassifier
     from argilla_loop.learning.heads.graph import PoolGraph
 
 log = structlog.get_logger(__name__)
@@ -133,7 +133,7 @@ class ClassyLearner:
         """
         started = time.monotonic()
         classifier_class = _classifier_class()
-        from argilla_loop.learning.classifier import Context  # noqa: PLC0415 - see _classifier_class
+        from argilla_loop.learning.classy.classifier import Context  # noqa: PLC0415 - see _classifier_class
 
         data: dict[str, list[str]] = defaultdict(list)
         for example in examples:
@@ -243,6 +243,6 @@ def build_learner(
 
 def _classifier_class() -> type[GuardedClassyClassifier]:
     # Seconds: paid by the first training, not by every start of the command.
-    from argilla_loop.learning.classifier import GuardedClassyClassifier  # noqa: PLC0415 - see above
+    from argilla_loop.learning.classy.classifier import GuardedClassyClassifier  # noqa: PLC0415 - see above
 
     return GuardedClassyClassifier

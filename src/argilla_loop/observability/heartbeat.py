@@ -14,10 +14,10 @@ from pathlib import Path
 
 import structlog
 
-from argilla_loop.folders import make_own_folder
 from argilla_loop.observability import systemd
 from argilla_loop.observability.metrics import LAST_LOOK
 from argilla_loop.settings import Settings
+from argilla_loop.settings.files import make_private_folder
 
 log = structlog.get_logger(__name__)
 
@@ -91,7 +91,7 @@ class Heartbeat:
         if file is None:
             return
         try:
-            make_own_folder(file.parent)
+            make_private_folder(file.parent)
             file.touch()
             self._failed = False
         except OSError as error:

@@ -13,89 +13,92 @@ from argilla_loop.domain import Answer, Example, LoggedRecord, Origin, Route
 LabelRule = Literal["majority", "latest"]
 
 
-def service_user(record: LoggedRecord, daemon_id: str) -> str:
+def service_user(record: LoggedRecord, service_user_id: str) -> str:
     """Id of the user whose service accepted ``record``: whoever runs the service by now, it stays that user.
 
     Where it is not known, as nothing was written down and no answer is as old as the record (see
     ``argilla.validation``), it is taken to be the service that looks.
     """
-    return record.service_user or daemon_id
+    return record.service_user or service_user_id
 
 
-def is_the_daemons(answer: Answer, record: LoggedRecord, daemon_id: str) -> bool:
+def is_service_answer(answer: Answer, record: LoggedRecord, service_user_id: str) -> bool:
     """Whether a service gave ``answer`` by itself: on the accept route, submitted, with the label that the model said.
 
     Anything else by that user is a person's, who labels with the service's account or corrects it there.
     """
     return (
         record.route is Route.ACCEPT
-        and answer.user_id == service_user(record, daemon_id)
+        and answer.user_id == service_user(record, service_user_id)
         and answer.status == "submitted"
         and answer.label == record.prediction
     )
 
 
-def is_answered_by_service_user(record: LoggedRecord, daemon_id: str) -> bool:
+def is_answered_by_service_user(record: LoggedRecord, service_user_id: str) -> bool:
     """Whether the user whose service accepted ``record`` has an answer on it, its own or a person's in its place."""
-    author = service_user(record, daemon_id)
+    author = service_user(record, service_user_id)
     return any(answer.user_id == author for answer in record.answers)
 
 
-def accepted_by_model(record: LoggedRecord, daemon_id: str) -> bool:
+def accepted_by_model(record: LoggedRecord, service_user_id: str) -> bool:
     """Whether a service has validated ``record``, and its answer still stands."""
-    return any(is_the_daemons(answer, record, daemon_id) for answer in record.answers)
+    return any(is_service_answer(answer, record, service_user_id) for answer in record.answers)
 
 
-def human_answers(record: LoggedRecord, daemon_id: str) -> list[Answer]:
+def human_answers(record: LoggedRecord, service_user_id: str) -> list[Answer]:
     """The submitted and discarded answers that people gave, drafts left out."""
     if not record.answers:
         return []
     if record.route is not Route.ACCEPT:  # nobody but people answers there
-        return [a for a in record.answers if a.settles]
-    return [a for a in record.answers if a.settles and not is_the_daemons(a, record, daemon_id)]
+        return [a for a in record.answers if a.is_final]
+    return [a for a in record.answers if a.is_final and not is_service_answer(a, record, service_user_id)]
 
 
-def human_label(record: LoggedRecord, daemon_id: str, rule: LabelRule = "majority") -> str | None:
+def human_label(record: LoggedRecord, service_user_id: str, rule: LabelRule = "majority") -> str | None:
     """The label that people's answers make by ``rule``.
 
     ``None`` without an answer, where the discards win, or where a majority is demanded and answers tie.
     """
-    return _settled(human_answers(record, daemon_id), rule)[0]
+    return _settled(human_answers(record, service_user_id), rule)[0]
 
 
-def is_done(record: LoggedRecord, *, min_submitted: int, daemon_id: str) -> bool:
+def is_done(record: LoggedRecord, *, min_submitted: int, service_user_id: str) -> bool:
     """Whether ``record`` waits for nobody any more.
 
     It is done once ``min_submitted`` people have submitted or discarded it, or the daemon has accepted it.
     Argilla's own status would not do: a record with only a discard stays pending for ever.
     """
-    return accepted_by_model(record, daemon_id) or len(human_answers(record, daemon_id)) >= min_submitted
+    return (
+        accepted_by_model(record, service_user_id)
+        or len(human_answers(record, service_user_id)) >= min_submitted
+    )
 
 
-def is_discarded(record: LoggedRecord, daemon_id: str, rule: LabelRule = "majority") -> bool:
+def is_discarded(record: LoggedRecord, service_user_id: str, rule: LabelRule = "majority") -> bool:
     """Whether people's answers make ``record`` no example for anyone."""
-    label, discarded = _settled(human_answers(record, daemon_id), rule)
+    label, discarded = _settled(human_answers(record, service_user_id), rule)
     return label is None and discarded
 
 
-def disagree(record: LoggedRecord, daemon_id: str) -> bool:
+def disagree(record: LoggedRecord, service_user_id: str) -> bool:
     """Whether people gave ``record`` different answers; a discard is one, the daemon's is none."""
-    return len({_vote(answer) for answer in human_answers(record, daemon_id)}) > 1
+    return len({_vote(answer) for answer in human_answers(record, service_user_id)}) > 1
 
 
-def validated_by_others(records: Iterable[LoggedRecord], daemon_id: str) -> Counter[str]:
-    """How many records stand validated by services of other users than ``daemon_id``, by user id."""
+def validated_by_others(records: Iterable[LoggedRecord], service_user_id: str) -> Counter[str]:
+    """How many records stand validated by services of other users than ``service_user_id``, by user id."""
     return Counter(
         record.service_user
         for record in records
-        if record.service_user not in (None, daemon_id) and accepted_by_model(record, daemon_id)
+        if record.service_user not in (None, service_user_id) and accepted_by_model(record, service_user_id)
     )
 
 
 def examples_from(
     records: Iterable[LoggedRecord],
     *,
-    daemon_id: str,
+    service_user_id: str,
     with_model: bool,
     rule: LabelRule = "majority",
     min_submitted: int = 1,
@@ -104,7 +107,7 @@ def examples_from(
 
     Args:
         records: records of the working dataset.
-        daemon_id: user id of the service that looks.
+        service_user_id: user id of the service that looks.
         with_model: whether what a service validated counts as an example where no person answered.
         rule: how several answers make one label.
         min_submitted: answers that a record needs; with fewer it is no example yet.
@@ -114,16 +117,16 @@ def examples_from(
         # somebody logged a blank one by hand; and what is held back stays so, or it would be evidence no more
         if not record.text.strip() or record.held_back:
             continue
-        if answers := human_answers(record, daemon_id):
+        if answers := human_answers(record, service_user_id):
             label, _ = _settled(answers, rule)
             if label is not None and len(answers) >= min_submitted:
                 found.append(Example(record.id, record.text, label, Origin.HUMAN))
-        elif with_model and accepted_by_model(record, daemon_id) and record.prediction is not None:
+        elif with_model and accepted_by_model(record, service_user_id) and record.prediction is not None:
             found.append(Example(record.id, record.text, record.prediction, Origin.MODEL))
     return found
 
 
-def outnumbered(examples: Sequence[Example], most: float) -> list[Example]:
+def cap_pseudo_labels(examples: Sequence[Example], most: float) -> list[Example]:
     """``examples`` without those of the model that outnumber people's by more than ``most`` to one, label by label.
 
     Which ones stay is a matter of their ids, not of how certain the model was: its most certain ones teach it least.

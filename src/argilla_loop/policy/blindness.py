@@ -12,7 +12,7 @@ def seen_through(
     records: Iterable[LoggedRecord],
     since: str,
     *,
-    daemon_id: str,
+    service_user_id: str,
     rule: LabelRule = "majority",
     min_submitted: int = 1,
 ) -> list[str]:
@@ -25,7 +25,7 @@ def seen_through(
     Args:
         records: of the working dataset.
         since: when annotators could see it first (ISO 8601, the server's time, as that of answers).
-        daemon_id: user id of the service.
+        service_user_id: user id of the service.
         rule: how several answers make one label.
         min_submitted: answers that a record needs; with fewer it waits.
     """
@@ -33,10 +33,10 @@ def seen_through(
     for record in records:
         if record.route is not Route.AUDIT and not record.held_back:
             continue
-        answers = human_answers(record, daemon_id)
+        answers = human_answers(record, service_user_id)
         if len(answers) >= max(min_submitted, 1) and all(answer.updated_at < since for answer in answers):
             continue
-        wrong = bool(answers) and human_label(record, daemon_id, rule) != record.prediction
+        wrong = bool(answers) and human_label(record, service_user_id, rule) != record.prediction
         if not wrong or record.held_back:
             found.append(record.id)
     return found

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argilla_loop.domain import Example, IndexArray, KeyArray, LoggedRecord, NewRecord, Pool
-from argilla_loop.policy.text_keys import keys_of, own_id, own_id_of, unguarded
+from argilla_loop.policy.text_keys import keys_of, own_id, own_id_of, unescape_markup
 
 NOWHERE = -1
 
@@ -187,9 +187,9 @@ def all_examples(seeds: Iterable[Example], answered: Sequence[Example]) -> list[
     seeds = list(seeds)
     if not seeds:
         return list(answered)
-    texts = {unguarded(example.text) for example in answered}
+    texts = {unescape_markup(example.text) for example in answered}
     ids = {example.id for example in answered}
-    kept = [seed for seed in seeds if unguarded(seed.text) not in texts]
+    kept = [seed for seed in seeds if unescape_markup(seed.text) not in texts]
     return [
         *(replace(seed, id=own_id(seed.id, seed.text)) if seed.id in ids else seed for seed in kept),
         *answered,

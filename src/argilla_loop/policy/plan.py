@@ -8,7 +8,12 @@ from dataclasses import dataclass, field
 
 from argilla_loop.domain import Example, LoggedRecord, Origin, Route
 from argilla_loop.policy.answers import is_done
-from argilla_loop.policy.promise import Bar, Check, Verdict, verdicts
+from argilla_loop.policy.validation.promise import (
+    AcceptanceCriterion,
+    AcceptanceDecision,
+    AuditResult,
+    decide_by_label,
+)
 
 MAX_BATCH = 500  # records that one request to Argilla takes: a batch is logged whole or not at all
 COLD_START = 50  # the most human examples that are asked for before there is a model
@@ -38,8 +43,8 @@ class Observation:
     labels: Sequence[str]
     pool_left: int  # unlabelled pool records that are not logged yet
     head: str | None = None  # of the model that scored the latest batch
-    checks: Sequence[Check] = ()  # what people said of the model, in the order it was asked
-    drawn_above: float | None = None  # certainty above which the latest audit was drawn
+    checks: Sequence[AuditResult] = ()  # what people said of the model, in the order it was asked
+    last_audit_threshold: float | None = None  # certainty above which the latest audit was drawn
 
     @property
     def next_number(self) -> int:
@@ -72,13 +77,13 @@ class NextBatch:
     missing: Mapping[str, int] = field(
         default_factory=dict
     )  # while any label lacks examples nothing is accepted
-    few: Mapping[str, int] = field(
+    below_accept_minimum: Mapping[str, int] = field(
         default_factory=dict
     )  # label -> examples it lacks before it is ever accepted
-    verdicts: Mapping[str, Verdict] = field(
+    decisions: Mapping[str, AcceptanceDecision] = field(
         default_factory=dict
     )  # by label; empty where nothing is to be accepted
-    drawn_above: float | None = None
+    last_audit_threshold: float | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,14 +96,18 @@ class Finished:
 Step = Wait | ColdStart | NextBatch | Finished
 
 
-def latest_batch(records: Iterable[LoggedRecord], *, min_submitted: int, daemon_id: str) -> Batch | None:
+def latest_batch(
+    records: Iterable[LoggedRecord], *, min_submitted: int, service_user_id: str
+) -> Batch | None:
     """The batch with the highest number among ``records``, or ``None`` where none has a number."""
     records = [record for record in records if record.batch is not None]
     if not records:
         return None
     number = max(record.batch for record in records if record.batch is not None)
     members = [record for record in records if record.batch == number]
-    done = sum(is_done(record, min_submitted=min_submitted, daemon_id=daemon_id) for record in members)
+    done = sum(
+        is_done(record, min_submitted=min_submitted, service_user_id=service_user_id) for record in members
+    )
     return Batch(number, size=len(members), done=done)
 
 
@@ -118,7 +127,7 @@ def head_of_latest(records: Iterable[LoggedRecord]) -> str | None:
     return version.rpartition("-")[0] or None
 
 
-def drawn_above(records: Iterable[LoggedRecord]) -> float | None:
+def last_audit_threshold(records: Iterable[LoggedRecord]) -> float | None:
     """The certainty above which the latest audit was drawn."""
     audits = [
         (record.batch, record.threshold)
@@ -139,7 +148,7 @@ def plan(
     *,
     slice_size: int,
     minimum: int,
-    bar: Bar | None = None,
+    criterion: AcceptanceCriterion | None = None,
     each_label: bool = False,
     accept_minimum: int = 0,
     largest: int = MAX_BATCH,
@@ -153,7 +162,7 @@ def plan(
         seen: what was observed.
         slice_size: records of an ordinary batch.
         minimum: human examples each label needs before the service accepts anything.
-        bar: what is demanded before anything is accepted; None: people see everything.
+        criterion: what is demanded before anything is accepted; None: people see everything.
         each_label: whether each label has to meet it by itself.
         accept_minimum: human examples of a label before anything is accepted as that label.
         largest: the most records that a batch may have (one request to Argilla, so that a batch is logged
@@ -173,7 +182,9 @@ def plan(
         seen.next_number,
         min(slice_size, most),
         missing,
-        few=missing_examples(seen.examples, seen.labels, accept_minimum),
-        verdicts=verdicts(seen.checks, bar, seen.labels, each=each_label) if bar is not None else {},
-        drawn_above=seen.drawn_above,
+        below_accept_minimum=missing_examples(seen.examples, seen.labels, accept_minimum),
+        decisions=decide_by_label(seen.checks, criterion, seen.labels, each=each_label)
+        if criterion is not None
+        else {},
+        last_audit_threshold=seen.last_audit_threshold,
     )

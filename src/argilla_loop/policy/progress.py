@@ -18,7 +18,7 @@ from argilla_loop.policy.answers import (
     is_discarded,
     is_done,
 )
-from argilla_loop.policy.checks import checks_from
+from argilla_loop.policy.validation.checks import checks_from
 
 Pair = tuple[str | None, str | None]
 
@@ -114,30 +114,30 @@ class Progress:
 
 
 def progress(
-    records: Iterable[LoggedRecord], *, min_submitted: int, daemon_id: str, rule: LabelRule = "majority"
+    records: Iterable[LoggedRecord], *, min_submitted: int, service_user_id: str, rule: LabelRule = "majority"
 ) -> Progress:
     """Summarise ``records``; an accepted record that a person relabelled counts as the person's.
 
     Args:
         records: of the working dataset, all or some.
         min_submitted: answers that a record needs.
-        daemon_id: user id of the service.
+        service_user_id: user id of the service.
         rule: how several answers make one label.
     """
     records = list(records)
-    whose = _Whose(daemon_id, rule, min_submitted)
+    whose = _Whose(service_user_id, rule, min_submitted)
     members: dict[int, list[LoggedRecord]] = {}
     for record in records:
         if record.batch is not None:
             members.setdefault(record.batch, []).append(record)
     examples = examples_from(
-        records, daemon_id=daemon_id, with_model=True, rule=rule, min_submitted=min_submitted
+        records, service_user_id=service_user_id, with_model=True, rule=rule, min_submitted=min_submitted
     )
     return Progress(
         batches=[_batch(number, members[number], whose) for number in sorted(members)],
         human=Counter(example.label for example in examples if example.origin is Origin.HUMAN),
         model=Counter(example.label for example in examples if example.origin is Origin.MODEL),
-        discarded=sum(is_discarded(record, daemon_id, rule) for record in records),
+        discarded=sum(is_discarded(record, service_user_id, rule) for record in records),
         unnumbered=sum(record.batch is None for record in records),
         validated=_validated(records, whose),
         audited=_blind([r for r in records if r.route is Route.AUDIT], whose),
@@ -147,25 +147,25 @@ def progress(
 
 
 def suggestions_kept(
-    records: Iterable[LoggedRecord], *, min_submitted: int, daemon_id: str, rule: LabelRule = "majority"
+    records: Iterable[LoggedRecord], *, min_submitted: int, service_user_id: str, rule: LabelRule = "majority"
 ) -> tuple[int, int]:
     """How many suggestions people kept, and how many they answered; arguments as for ``progress``."""
-    compared = _compared(records, _Whose(daemon_id, rule, min_submitted))
+    compared = _compared(records, _Whose(service_user_id, rule, min_submitted))
     return sum(suggested == given for suggested, given in compared), len(compared)
 
 
 @dataclass(frozen=True, slots=True)
 class _Whose:
-    daemon_id: str
+    service_user_id: str
     rule: LabelRule
     min_submitted: int
 
     def label(self, record: LoggedRecord) -> str | None:
-        return human_label(record, self.daemon_id, self.rule)
+        return human_label(record, self.service_user_id, self.rule)
 
     def checks(self, records: Iterable[LoggedRecord]) -> list[bool]:
         found = checks_from(
-            records, daemon_id=self.daemon_id, rule=self.rule, min_submitted=self.min_submitted
+            records, service_user_id=self.service_user_id, rule=self.rule, min_submitted=self.min_submitted
         )
         return [check.right for check in found]
 
@@ -183,7 +183,10 @@ def _batch(number: int, records: list[LoggedRecord], whose: _Whose) -> BatchProg
     return BatchProgress(
         number=number,
         size=len(records),
-        done=sum(is_done(r, min_submitted=whose.min_submitted, daemon_id=whose.daemon_id) for r in records),
+        done=sum(
+            is_done(r, min_submitted=whose.min_submitted, service_user_id=whose.service_user_id)
+            for r in records
+        ),
         asked=routes[Route.ASK],
         accepted=routes[Route.ACCEPT],
         audited=routes[Route.AUDIT],
@@ -199,9 +202,11 @@ def _batch(number: int, records: list[LoggedRecord], whose: _Whose) -> BatchProg
 def _validated(records: Iterable[LoggedRecord], whose: _Whose) -> Validated:
     all_, confirmed, corrected = 0, 0, 0
     for record in records:
-        answers = human_answers(record, whose.daemon_id)
+        answers = human_answers(record, whose.service_user_id)
         # a person may have put another label in place of the service's, with the service's own account
-        if record.route is not Route.ACCEPT or not (answers or accepted_by_model(record, whose.daemon_id)):
+        if record.route is not Route.ACCEPT or not (
+            answers or accepted_by_model(record, whose.service_user_id)
+        ):
             continue
         all_ += 1
         confirmed += bool(answers) and whose.label(record) == record.prediction
@@ -215,10 +220,12 @@ def _blind(records: list[LoggedRecord], whose: _Whose) -> Blind:
 
 
 def _disagreement(records: Iterable[LoggedRecord], whose: _Whose) -> Disagreement:
-    several = [record for record in records if len(human_answers(record, whose.daemon_id)) > 1]
-    disputed = [record for record in several if disagree(record, whose.daemon_id)]
+    several = [record for record in records if len(human_answers(record, whose.service_user_id)) > 1]
+    disputed = [record for record in several if disagree(record, whose.service_user_id)]
     pairs: Counter[Pair] = Counter()
     for record in disputed:
-        given = {a.label if a.status == "submitted" else None for a in human_answers(record, whose.daemon_id)}
+        given = {
+            a.label if a.status == "submitted" else None for a in human_answers(record, whose.service_user_id)
+        }
         pairs.update(combinations(sorted(given, key=lambda label: (label is None, label)), 2))
     return Disagreement(len(several), len(disputed), pairs.most_common())

@@ -18,7 +18,7 @@ GUARD = f"<{WORD_JOINER}"
 _GUARDED = re.compile(rf"{GUARD}(?=[A-Za-z/!?])")
 
 
-def unguarded(text: str) -> str:
+def unescape_markup(text: str) -> str:
     """The text that was logged as ``text``."""
     # the look first costs next to nothing, as hardly any text has such a character
     return _GUARDED.sub("<", text) if WORD_JOINER in text else text
@@ -27,7 +27,7 @@ def unguarded(text: str) -> str:
 def keys_of(texts: Sequence[str]) -> KeyArray:
     """Keys of ``texts``: equal where the texts are, and where one is what Argilla makes of the other."""
     digests = (
-        blake2b(unguarded(text).encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()[:8]
+        blake2b(unescape_markup(text).encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()[:8]
         for text in texts
     )
     return np.frombuffer(b"".join(digests), dtype=np.uint64)

@@ -22,10 +22,10 @@ from numpy.typing import NDArray
 
 from argilla_loop.domain import IndexArray, KeyArray
 from argilla_loop.errors import PoolError
-from argilla_loop.folders import make_own_folder
 from argilla_loop.policy.text_keys import DIGEST_BYTES, GUARD
 from argilla_loop.pool.layout import LabelProblem, Problem, Rows
 from argilla_loop.pool.values import STRING
+from argilla_loop.settings.files import make_private_folder
 
 Digests = NDArray[np.uint64]  # shape (n, 2): 128 bits a string
 
@@ -43,7 +43,7 @@ class Collector:
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         with self._room():
-            make_own_folder(folder)
+            make_private_folder(folder)
             self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  close() closes it
             self._writer = pa.ipc.new_file(self._file, SCHEMA)
         self._codes_by_label: dict[str, int] = {}
@@ -200,7 +200,7 @@ def first_equal(digests: Digests) -> IndexArray:
 
 
 def _unguarded(texts: Any) -> Any:
-    """As ``policy.text_keys.unguarded``: what Argilla gives back for these texts, by which they are told apart."""
+    """As ``policy.text_keys.unescape_markup``: what Argilla gives back, by which texts are told apart."""
     if not pc.any(pc.match_substring(texts, GUARD)).as_py():
         return texts
     return pc.replace_substring_regex(texts, f"{GUARD}([A-Za-z/!?])", r"<\1")

@@ -44,7 +44,9 @@ class Annotator:
             record.id
             for record in self._dataset.scan()
             if not is_done(
-                record, min_submitted=self._dataset.info.min_submitted, daemon_id=self._dataset.daemon_id
+                record,
+                min_submitted=self._dataset.info.min_submitted,
+                service_user_id=self._dataset.service_user_id,
             )
         ][:most]
         for record_id in waiting:

@@ -10,7 +10,7 @@ from argilla_loop.domain import Encoder, FloatArray, HalfArray, IndexArray, Pool
 from argilla_loop.policy.query import shuffled
 
 
-class KnownEncoder:
+class PrecomputedEncoder:
     """``domain.Encoder`` over the embeddings of all texts of a set, which are made once.
 
     Args:
@@ -34,7 +34,7 @@ class KnownEncoder:
         return self._vectors[[self._rows[text] for text in texts]]
 
 
-class KnownVectors:
+class PrecomputedVectors:
     """``domain.Vectors`` without the disk and the background work of ``PoolVectors``: every row is there.
 
     Rows have the precision that the service keeps them in, so that what is chosen is what it would choose.

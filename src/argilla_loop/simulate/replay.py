@@ -31,13 +31,14 @@ from argilla_loop.domain import (
 )
 from argilla_loop.errors import TrainingError
 from argilla_loop.learning.learner import ClassyLearner
-from argilla_loop.loop import Loop, Turn
-from argilla_loop.policy.certainty import best
+from argilla_loop.loop.batch import SAMPLES
+from argilla_loop.loop.turn import Loop, Turn
 from argilla_loop.policy.plan import Finished, NextBatch
-from argilla_loop.selection import SAMPLES, Rules
+from argilla_loop.policy.rules import Rules
+from argilla_loop.policy.validation.certainty import best
 from argilla_loop.simulate.annotator import Annotator
 from argilla_loop.simulate.data import Labelled, LabelledSet, SimulatedPool
-from argilla_loop.simulate.known import KnownVectors
+from argilla_loop.simulate.known import PrecomputedVectors
 from argilla_loop.simulate.stock import StockLearner, StockModel
 
 TUTORIAL = "tutorial"
@@ -88,7 +89,7 @@ def build_loop(
     run: Run, dataset: MemoryDataset, pool: SimulatedPool, learner: Learner, encoder: Encoder
 ) -> tuple[Loop, PoolSample]:
     """The service's loop, and what its learner sees of the pool: the one place here that knows how it is made."""
-    vectors = KnownVectors(encoder, seed=run.rules.seed)
+    vectors = PrecomputedVectors(encoder, seed=run.rules.seed)
     vectors.follow(pool)
     rows = vectors.rows(vectors.prefix(SAMPLES[0]))
     fingerprint = hashlib.blake2b(rows.tobytes(), digest_size=16).hexdigest()  # as the loop has it

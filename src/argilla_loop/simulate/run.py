@@ -14,10 +14,10 @@ from argilla_loop.domain import Encoder, Learner
 from argilla_loop.errors import SettingsError
 from argilla_loop.observability.progress import progress
 from argilla_loop.policy.query import Strategy
-from argilla_loop.selection import Rules
+from argilla_loop.policy.rules import Rules
 from argilla_loop.settings import Settings
 from argilla_loop.simulate.data import LabelledSet, rare_labels
-from argilla_loop.simulate.known import KnownEncoder
+from argilla_loop.simulate.known import PrecomputedEncoder
 from argilla_loop.simulate.replay import Baseline, Row, Run, learner_of, tutorial_rules
 from argilla_loop.simulate.store import about, play, read_run, run_file, to_oneself
 
@@ -98,19 +98,19 @@ def strategies_of(text: str) -> list[Strategy]:
     return [name for name in known if name in names]
 
 
-def embed(data: LabelledSet, encoder: Encoder) -> KnownEncoder:
+def embed(data: LabelledSet, encoder: Encoder) -> PrecomputedEncoder:
     """Embed once, with progress, all that a run can ask for: every text, and the labels' names, which heads learn from.
 
     A ``CachedEncoder`` keeps what is done when interrupted.
     """
-    from argilla_loop.learning.classifier import words_of  # noqa: PLC0415 - costs seconds, which help need not pay
+    from argilla_loop.learning.classy.classifier import words_of  # noqa: PLC0415 - costs seconds, which help need not pay
 
     names = [words for label in data.labels if (words := words_of(label))]
     texts = list(dict.fromkeys([*names, *(row.text for row in (*data.pool, *data.held_back))]))
     started = time.monotonic()
     vectors = encoder.encode(texts, progress=True)
     log.info("texts_embedded", texts=len(texts), seconds=round(time.monotonic() - started, 1))
-    return KnownEncoder(encoder.fingerprint, texts, vectors)
+    return PrecomputedEncoder(encoder.fingerprint, texts, vectors)
 
 
 def simulate(
@@ -168,7 +168,7 @@ def _play_all(
     runs: Sequence[Run],
     files: dict[Run, Path],
     data: LabelledSet,
-    encoder: KnownEncoder,
+    encoder: PrecomputedEncoder,
     jobs: int,
     make_learner: Callable[[Run, Encoder], Learner],
 ) -> None:

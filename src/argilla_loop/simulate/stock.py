@@ -96,7 +96,9 @@ class StockModel:
 @cache
 def _stock_class() -> Any:
     """A subclass, made when first needed: its parent takes seconds to import."""
-    import_module("argilla_loop.learning.classifier")  # undoes what importing the package does to warnings
+    import_module(
+        "argilla_loop.learning.classy.classifier"
+    )  # undoes what importing the package does to warnings
     stock: Any = import_module("classy_classification").ClassyClassifier
 
     class Stock(stock):  # type: ignore[misc]  # the package ships no types

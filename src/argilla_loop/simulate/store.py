@@ -21,7 +21,7 @@ from argilla_loop.simulate.replay import Row, Run, replay
 PACKAGES = ("argilla-loop", "classy-classification", "scikit-learn", "numpy")
 # what a run's figures depend on; a change anywhere else keeps what is done
 CODE = (
-    "loop.py", "domain.py", "policy", "learning", "argilla/memory.py",
+    "loop", "domain.py", "policy", "learning", "argilla/memory.py",
     "simulate/annotator.py", "simulate/data.py", "simulate/known.py", "simulate/replay.py", "simulate/stock.py",
 )  # fmt: skip
 UNFINISHED = ".part.jsonl"

@@ -10,7 +10,7 @@ from typing import Any
 
 from argilla_loop.domain import Encoder, Learner
 from argilla_loop.simulate.data import LabelledSet
-from argilla_loop.simulate.known import KnownEncoder
+from argilla_loop.simulate.known import PrecomputedEncoder
 from argilla_loop.simulate.replay import Run
 from argilla_loop.simulate.store import play
 
@@ -23,7 +23,7 @@ def play_in_processes(
     runs: Sequence[Run],
     files: dict[Run, Path],
     data: LabelledSet,
-    encoder: KnownEncoder,
+    encoder: PrecomputedEncoder,
     jobs: int,
     make_learner: MakeLearner,
     advance: Callable[[int], None],
@@ -48,7 +48,7 @@ def play_in_processes(
             advance(spent.get())
 
 
-def _start(spent: Any, data: LabelledSet, encoder: KnownEncoder, make_learner: MakeLearner) -> None:
+def _start(spent: Any, data: LabelledSet, encoder: PrecomputedEncoder, make_learner: MakeLearner) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent's business
     _given.update(spent=spent, data=data, encoder=encoder, make_learner=make_learner)
 

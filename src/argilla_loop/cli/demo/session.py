@@ -1,0 +1,177 @@
+"""The service and an annotator at work, and what is seen of it."""
+
+from __future__ import annotations
+
+import contextlib
+import queue
+import threading
+from collections import Counter
+from pathlib import Path
+
+from rich.console import Console
+from rich.text import Text
+
+from argilla_loop.argilla.v2.connection import Connection
+from argilla_loop.argilla.v2.dataset import ArgillaDataset
+from argilla_loop.argilla.v2.query import IN_BATCH
+from argilla_loop.cli.demo.annotator import SimulatedAnnotator
+from argilla_loop.cli.demo.curve import draw_curve
+from argilla_loop.cli.demo.rows import Row, summarise
+from argilla_loop.cli.demo.show import Display, summary_table
+from argilla_loop.cli.demo.texts import Corpus
+from argilla_loop.domain import Model, Origin, Route
+from argilla_loop.loop.turn import Turn
+from argilla_loop.policy.plan import Finished
+from argilla_loop.policy.progress import progress
+from argilla_loop.service.service import Service
+from argilla_loop.service.wiring import dataset_of, existing_dataset
+from argilla_loop.settings import Settings
+
+STOP_SECONDS = (
+    10.0  # that a turn may go on when all is to end; what it has not logged is done again next time
+)
+
+
+class Session:
+    """One run: a row a batch, and a point of the learning curve a model.
+
+    Args:
+        settings: the service's.
+        corpus: for the gold labels and the held-back texts, neither of which the service sees.
+        connection: to read from Argilla what people made of a batch.
+        annotator: who labels; ``None`` for a person in the browser.
+        display: where rows are shown.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        corpus: Corpus,
+        *,
+        connection: Connection,
+        annotator: SimulatedAnnotator | None,
+        display: Display,
+    ) -> None:
+        self._settings, self._corpus, self._annotator = settings, corpus, annotator
+        self._connection, self._display = connection, display
+        self._gold = corpus.gold
+        self._turns: queue.Queue[Turn | BaseException] = queue.Queue()
+        self._service = Service(settings, on_turn=self._turns.put)
+        self._worker = threading.Thread(target=self._serve, name="service", daemon=True)
+        self._dataset: ArgillaDataset | None = None
+        self._rows: list[Row] = []  # of batches that are done
+        self._open: Row | None = None  # of the batch before the annotators
+        self._points: list[tuple[int, float]] = []
+        self._human = self._accepted = 0
+
+    def run(self, *, loops: int | None) -> None:
+        """Start service and annotator; return when so many batches are done, or the pool is exhausted.
+
+        Raises:
+            FatalError: what ended the service or the annotator.
+        """
+        if self._annotator is not None:
+            self._annotator.start()
+        self._worker.start()
+        while loops is None or len(self._rows) < loops:
+            turn = self._next_turn()
+            self._take_in(turn)
+            if isinstance(turn.step, Finished):
+                self._display.say("the pool is exhausted: every text is labelled")
+                return
+
+    def stay_up(self) -> None:
+        """Return only by an error or Ctrl-C."""
+        while True:
+            self._next_turn()
+
+    def stop(self) -> None:
+        """End annotator and service."""
+        if self._annotator is not None:
+            self._annotator.stop()
+        self._service.stop()
+        if self._worker.ident is not None:
+            self._worker.join(STOP_SECONDS)
+
+    def conclude(self, console: Console, folder: Path) -> None:
+        """Print the summary and draw the curve of what there is."""
+        if self._annotator is not None:
+            self._annotator.stop()
+        if not self._rows:
+            return
+        accuracy = self._points[-1][1] if self._points else None
+        held_back = len(self._corpus.held_back)
+        console.print(
+            summary_table(summarise(self._rows, human=self._human, accuracy=accuracy, held_back=held_back))
+        )
+        if self._points:
+            curve = folder / "learning-curve.png"
+            draw_curve(curve, self._points, held_back=held_back, topics=len(self._corpus.labels))
+            console.print(Text(f"learning curve: {curve}"), soft_wrap=True)
+
+    def _serve(self) -> None:
+        try:
+            self._service.run()
+        except BaseException as error:  # noqa: BLE001  handed to the main thread, which raises it
+            self._turns.put(error)
+
+    def _next_turn(self) -> Turn:
+        while True:
+            if self._annotator is not None and self._annotator.error is not None:
+                raise self._annotator.error
+            with contextlib.suppress(queue.Empty):  # short waits, so that Ctrl-C is heard
+                said = self._turns.get(timeout=0.2)
+                if isinstance(said, BaseException):
+                    raise said
+                return said
+
+    def _take_in(self, turn: Turn) -> None:
+        """Close the row of the batch before, which is done, and open that of the new one."""
+        if not turn.records and not isinstance(turn.step, Finished):
+            return
+        origins = Counter(example.origin for example in turn.seen.examples)
+        self._human = origins[Origin.HUMAN]
+        accuracy = self._measure(turn.model) if turn.model is not None else None
+        if accuracy is not None:
+            self._points.append((self._human, accuracy))
+        if self._open is not None:
+            self._close(self._open)
+            self._open = None
+        if turn.records:
+            self._open = self._row(turn, accuracy)
+            self._display.opened(self._open)
+
+    def _row(self, turn: Turn, accuracy: float | None) -> Row:
+        accepted = [record for record in turn.records if record.route is Route.ACCEPT]
+        self._accepted += len(accepted)
+        return Row(
+            batch=turn.records[0].batch,
+            human=self._human,
+            model=self._accepted,
+            asked=len(turn.records) - len(accepted),
+            accepted=len(accepted),
+            accepted_right=sum(record.label == self._gold[record.id] for record in accepted),
+            accuracy=accuracy,
+            seconds=dict(turn.seconds),
+        )
+
+    def _close(self, row: Row) -> None:
+        """Read from Argilla what people made of the batch."""
+        dataset = self._dataset = self._dataset or dataset_of(
+            self._settings, self._connection, existing_dataset(self._settings, self._connection)
+        )
+        records = dataset.search(IN_BATCH.bind({"idx": row.batch}))
+        (batch,) = progress(
+            records, min_submitted=dataset.info.min_submitted, service_user_id=dataset.service_user_id
+        ).batches
+        row.answered, row.agreed = batch.answered, batch.agreed
+        if self._annotator is not None:
+            row.reaction = self._annotator.reactions.get(row.batch)
+        self._rows.append(row)
+        self._display.finished(row)
+
+    def _measure(self, model: Model) -> float:
+        held_back = self._corpus.held_back
+        columns = model.predict_proba([one.text for one in held_back]).argmax(axis=1)
+        right: int = sum(model.labels[c] == one.topic for c, one in zip(columns, held_back, strict=True))
+        return right / len(held_back)

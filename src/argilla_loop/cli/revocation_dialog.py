@@ -1,0 +1,130 @@
+"""``argilla-loop revoke``: shows what would be taken back, asks, and takes it back."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from argilla_loop.argilla.v2.connection import Connection
+from argilla_loop.argilla.v2.dataset import ArgillaDataset
+from argilla_loop.domain import LoggedRecord, Model
+from argilla_loop.errors import RetryableError, SettingsError
+from argilla_loop.learning.learner import ClassyLearner
+from argilla_loop.loop.batch import Selection
+from argilla_loop.loop.revoke import model_of_people, revoke_records
+from argilla_loop.policy.validation.revocation import RevocationFilter, is_half_revoked, is_settled, revocable
+from argilla_loop.service.wiring import (
+    connect_with,
+    dataset_of,
+    existing_dataset,
+    learner_of,
+    pool_source,
+    rules,
+    vectors_of,
+)
+from argilla_loop.settings import Settings
+
+
+def revoke(
+    settings: Settings,
+    which: RevocationFilter,
+    out: Console,
+    *,
+    dry_run: bool,
+    confirm: Callable[[str], bool],
+) -> None:
+    """Take back what the service has validated.
+
+    Args:
+        settings: of the dataset.
+        which: the records.
+        out: where counts and outcome are printed.
+        dry_run: only print the counts.
+        confirm: is asked a question before anything is changed.
+
+    Raises:
+        SettingsError: ``which`` names a label that the dataset doesn't have.
+        SchemaError: there is no working dataset, or it is another one.
+        ModelError: the model is not to be used, see ``wiring.learner_of``.
+        RetryableError, FatalError: Argilla is away or refuses.
+    """
+    connection = connect_with(settings)
+    dataset = dataset_of(settings, connection, existing_dataset(settings, connection))
+    if unknown := which.labels - set(dataset.info.labels):
+        raise SettingsError(
+            f"no such label: {', '.join(sorted(unknown))} (there are: {', '.join(dataset.info.labels)})"
+        )
+    records = list(dataset.scan())
+    chosen = revocable(records, which, dataset.service_user_id)
+    if not chosen:
+        others = len(revocable(records, RevocationFilter(), dataset.service_user_id))
+        out.print(f"nothing to take back: {others:,} records validated by the service, none of them meant")
+        return
+    out.print(_counts(chosen, dataset.service_user_id))
+    if dry_run:
+        out.print("nothing was changed (--dry-run)")
+        return
+    learner = learner_of(settings)  # a model that is refused is refused before anything is asked or changed
+    if not confirm(f"Take back {len(chosen):,} records?"):
+        out.print("nothing was changed")
+        return
+
+    sizes: list[int] = []
+    try:
+        revoke_records(
+            dataset,
+            chosen,
+            lambda: _model(settings, connection, dataset, records, learner),
+            rule=settings.label_rule,
+            on_chunk=sizes.append,
+        )
+    except KeyboardInterrupt:
+        out.print(f"interrupted, {sum(sizes):,} of {len(chosen):,} taken back: the same command goes on")
+        raise
+    except RetryableError as error:
+        raise RetryableError(
+            f"{error}; {sum(sizes):,} of {len(chosen):,} taken back: the same command goes on"
+        ) from None
+    out.print(f"taken back: {len(chosen):,} records")
+
+
+def _model(
+    settings: Settings,
+    connection: Connection,
+    dataset: ArgillaDataset,
+    records: Sequence[LoggedRecord],
+    learner: ClassyLearner,
+) -> Model | None:
+    """What makes the suggestions: the model of a turn that learns from people only."""
+    pool = pool_source(settings, dataset.info.labels, connection).current()
+    vectors = vectors_of(settings, learner)
+    try:
+        sample = Selection(vectors, rules(settings, dataset.info)).sample(pool)
+        return model_of_people(dataset, records, pool, learner, sample, rule=settings.label_rule)
+    finally:
+        vectors.close()
+
+
+def _counts(records: Sequence[LoggedRecord], service_user_id: str) -> Table:
+    """Records by model version and label: all, those that people have answered too, those half taken back."""
+    table = Table(title="To be taken back", title_justify="left", show_footer=True)
+    table.add_column("model", "all")
+    table.add_column("label")
+    groups: dict[tuple[str, str], list[LoggedRecord]] = {}
+    for record in records:
+        groups.setdefault((record.model or "-", record.prediction or "-"), []).append(record)
+
+    def figures(some: Sequence[LoggedRecord]) -> tuple[str, str, str]:
+        answered = sum(is_settled(record, service_user_id) for record in some)
+        half = sum(is_half_revoked(record, service_user_id) for record in some)
+        return f"{len(some):,}", f"{answered:,}", f"{half:,}"
+
+    columns = ("records", "answered by people too", "begun before")
+    for column, total in zip(columns, figures(records), strict=True):
+        table.add_column(column, total, justify="right")
+    for (model, label), some in sorted(groups.items()):
+        table.add_row(escape(model), escape(label), *figures(some))
+    return table

@@ -1,0 +1,1 @@
+"""All that deals with the stock ``ClassyClassifier``."""

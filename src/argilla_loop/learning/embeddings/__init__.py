@@ -1,0 +1,1 @@
+"""Embeddings at rest: a cache by text, and those of the pool by position."""

@@ -1,0 +1,1 @@
+"""Sentence-embedding models: where weights come from, and how texts become vectors."""

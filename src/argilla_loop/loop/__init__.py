@@ -1,0 +1,1 @@
+"""The loop itself: one turn, building a batch, revoking."""

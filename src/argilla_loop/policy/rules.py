@@ -1,0 +1,45 @@
+"""What the operator decided, as one value: sizes, strategy, and what is demanded before anything is accepted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from argilla_loop.policy.answers import LabelRule
+from argilla_loop.policy.query import Strategy
+from argilla_loop.policy.validation.promise import THRESHOLDS, AcceptanceCriterion
+
+# Of a slice, what people are asked blindly while a promise waits for evidence; their answers teach as well.
+AUDITED_SHARE = 0.5
+
+
+@dataclass(frozen=True, slots=True)
+class Rules:
+    """What the operator decided; see the settings of the same names."""
+
+    slice_size: int = 10
+    accept_limit: int = 10
+    min_examples_per_label: int = 5
+    min_accept_examples: int = 10
+    strategy: Strategy = "mixed"
+    candidates: int = 100_000
+    certainty_threshold: float | None = 0.9  # None: people see every record
+    target_precision: float | None = None
+    min_precision: float | None = None
+    confidence: float = 0.95
+    promise: Literal["overall", "label"] = "overall"
+    audit_rate: float = 0.1
+    evaluation_share: float = 0.0
+    label_rule: LabelRule = "majority"
+    train_on_model: bool = False
+    self_training_ratio: float = 1.0
+    seed: int = 42
+
+    @property
+    def criterion(self) -> AcceptanceCriterion | None:
+        """What is demanded before anything is accepted; None: nothing ever is."""
+        if self.certainty_threshold is None:
+            return None
+        if self.target_precision is not None:
+            return AcceptanceCriterion(THRESHOLDS, self.target_precision, self.confidence)
+        return AcceptanceCriterion((self.certainty_threshold,), self.min_precision, self.confidence)

@@ -1,0 +1,1 @@
+"""What may be accepted without people: certainty, audits, confidence bounds, promise, revocation."""

@@ -1,0 +1,117 @@
+"""Says how the service is, by HTTP: ``/healthz``, ``/readyz``, ``/metrics``."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable
+from types import TracebackType
+from typing import Any
+
+import structlog
+from typing_extensions import Self
+
+from argilla_loop import __version__
+from argilla_loop.observability.heartbeat import heartbeat, longest_silence
+from argilla_loop.observability.metrics import SERVICE, exposition
+from argilla_loop.service.http.server import BoundedServer, Handler
+from argilla_loop.settings import Settings
+
+log = structlog.get_logger(__name__)
+
+TRY_AGAIN = 60.0  # seconds until a port that was taken is tried again
+OK, NOT_FOUND, UNAVAILABLE = 200, 404, 503
+
+
+class Monitor:
+    """Answers from when it is entered until it is left; a port that is taken is told once, and stops nothing.
+
+    Args:
+        settings: where to listen, and whose health it is.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._server: _Server | None = None
+        self._due = float("-inf")
+        self._told = False
+        self.status = "starting"  # one line for people, without any text
+        self.trouble: str | None = None  # what is wrong outside of the loop, in a line
+
+    @property
+    def port(self) -> int | None:
+        """The port it listens on, if it does."""
+        return self._server.port if self._server else None
+
+    def health(self) -> dict[str, Any]:
+        """What ``/healthz`` and ``/readyz`` say: whether work goes on, whether Argilla was reached, how far it is."""
+        silence = heartbeat.silent_for
+        return {
+            "healthy": silence <= longest_silence(self._settings),
+            "ready": heartbeat.sees_argilla,
+            "dataset": f"{self._settings.workspace}/{self._settings.dataset}",
+            "silent_for_seconds": round(silence, 1),
+            "status": "; ".join(filter(None, (self.status, self.trouble))),
+            "version": __version__,
+        }
+
+    def look_after(self) -> None:
+        """Try again to listen where the port was taken; cheap enough for every look. Never raises."""
+        http = self._settings.http
+        if self._server is not None or http.port == 0 or time.monotonic() < self._due:
+            return
+        self._due = time.monotonic() + TRY_AGAIN
+        try:
+            self._server = _Server(http.host, http.port, self.health)
+            self._server.start()
+        except (OSError, UnicodeError) as error:  # taken, not ours, or no name at all
+            if not self._told:
+                why = f"cannot listen on {http.host} port {http.port} ({getattr(error, 'strerror', None) or error})"
+                log.warning(
+                    "monitor_unavailable", why=why, then="going on without; set http.host or http.port"
+                )
+            self._told = True
+        else:
+            log.info("monitor_ready", host=http.host, port=self._server.port)
+
+    def __enter__(self) -> Self:
+        SERVICE.info(
+            {
+                "version": __version__,
+                "workspace": self._settings.workspace,
+                "dataset": self._settings.dataset,
+            }
+        )
+        self.look_after()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        if self._server is not None:
+            self._server.close()
+            self._server = None
+
+
+class _Server(BoundedServer):
+    def __init__(self, host: str, port: int, health: Callable[[], dict[str, Any]]) -> None:
+        self.health = health
+        super().__init__(host, port, _Handler, name="monitor")
+
+
+class _Handler(Handler):
+    server: _Server
+
+    def do_GET(self) -> None:  # noqa: N802  http.server's name
+        path = self.path.partition("?")[0]
+        if path == "/metrics":
+            self.reply(OK, *exposition())
+        elif path in ("/healthz", "/readyz"):
+            health = self.server.health()
+            good = health["healthy"] and (path == "/healthz" or health["ready"])
+            body = json.dumps(health, ensure_ascii=False).encode(errors="replace")
+            self.reply(OK if good else UNAVAILABLE, body + b"\n")
+        else:
+            self.reply(NOT_FOUND)
+
+    do_HEAD = do_GET  # noqa: N815  http.server's name

@@ -1,0 +1,1 @@
+"""Called after every turn: log, metrics, notices, evidence, failed audits."""

@@ -1,0 +1,62 @@
+"""The evidence behind the latest model, kept beside the service so that ``argilla-loop status`` can show it.
+
+It can be computed anew from what Argilla holds, so like all that is on disk it may be deleted at any time.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+
+import structlog
+
+from argilla_loop.domain import HeadEvidence, Model
+from argilla_loop.settings import Settings
+from argilla_loop.settings.files import atomic_write
+
+log = structlog.get_logger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """What is known of a model.
+
+    Attributes:
+        model: its version.
+        heads: what was found about the heads, that of the chosen one first.
+        held_back: of the answers to held-back records those it is right on, and all; None where there are none.
+    """
+
+    model: str
+    heads: tuple[HeadEvidence, ...] = ()
+    held_back: tuple[int, int] | None = None
+
+
+def keep(settings: Settings, model: Model, held_back: tuple[int, int] | None) -> None:
+    """Write down the evidence behind ``model``; where the disk takes nothing, that is logged and no more."""
+    file = _file(settings)
+    content = asdict(Evidence(model.version, model.evidence, held_back))
+    try:
+        with atomic_write(file) as unfinished:
+            unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
+    except OSError as error:
+        log.warning("evidence_not_kept", file=str(file), reason=str(error))
+
+
+def known(settings: Settings) -> Evidence | None:
+    """What is known of the latest model that was trained on this machine."""
+    try:
+        content = json.loads(_file(settings).read_text(encoding="utf-8"))
+        heads = tuple(HeadEvidence(**one) for one in content["heads"])
+        counts = content["held_back"]
+        held_back = None if counts is None else (int(counts[0]), int(counts[1]))
+        return Evidence(str(content["model"]), heads, held_back)
+    except (OSError, ValueError, KeyError, TypeError, IndexError):  # not there, or not what we wrote
+        return None
+
+
+def _file(settings: Settings) -> Path:
+    service = f"{settings.api_url} {settings.workspace} {settings.dataset}"
+    return settings.cache_dir / "evidence" / f"{hashlib.sha256(service.encode()).hexdigest()[:12]}.json"

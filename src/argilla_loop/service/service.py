@@ -1,0 +1,433 @@
+"""The process: wake-ups, starting over when Argilla was emptied, ending cleanly on a signal."""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import threading
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
+
+import structlog
+
+from argilla_loop import __version__
+from argilla_loop.argilla.v2.connection import SHUT_OUT, Connection, ForeignReplyError, GoneError
+from argilla_loop.argilla.v2.description import Description
+from argilla_loop.argilla.v2.guidelines import Guidelines
+from argilla_loop.argilla.v2.lease import SIGNS, Lease
+from argilla_loop.argilla.v2.query import DONE_IN_BATCH
+from argilla_loop.argilla.v2.schema import DatasetInfo, labels_of
+from argilla_loop.errors import ArgillaLoopError, CredentialsError, FatalError, RetryableError
+from argilla_loop.learning.embeddings.vectors import PoolVectors
+from argilla_loop.learning.learner import ClassyLearner
+from argilla_loop.loop.revoke import FailedAudits
+from argilla_loop.loop.turn import Loop, Turn
+from argilla_loop.observability import systemd
+from argilla_loop.observability.heartbeat import heartbeat, heartbeat_file
+from argilla_loop.observability.logs import trail
+from argilla_loop.observability.metrics import TURNS, WRITER
+from argilla_loop.policy.plan import Step
+from argilla_loop.pool import WatchedPool
+from argilla_loop.service.blindness import Blindness
+from argilla_loop.service.http.monitor import Monitor
+from argilla_loop.service.http.webhook_keeper import WebhookKeeper
+from argilla_loop.service.identity import Identity, identity_of, remember_dataset, working_dataset
+from argilla_loop.service.listener import Listener, Search
+from argilla_loop.service.observers import evidence
+from argilla_loop.service.observers.log import log_turn, status_line
+from argilla_loop.service.observers.metrics import measure
+from argilla_loop.service.observers.notices import Notices
+from argilla_loop.service.observers.other_users import OtherUsers
+from argilla_loop.service.retries import retry_until_stopped
+from argilla_loop.service.wiring import (
+    connect_with,
+    dataset_of,
+    ensured_dataset,
+    learner_of,
+    pool_source,
+    rules,
+    vectors_of,
+)
+from argilla_loop.settings import Settings
+from argilla_loop.settings.files import make_private
+
+log = structlog.get_logger(__name__)
+
+HUNG = 900.0  # seconds without a look or a step of work, after which the lease is let go
+STOP_GRACE = (
+    10.0  # seconds a turn may go on after a signal; all it has not logged yet is done again at the next start
+)
+
+
+class Service:
+    """argilla-loop for one working dataset.
+
+    Args:
+        settings: everything it is told.
+        on_turn: called after every turn, for whoever watches from the same process (the demo).
+        reload: reads the settings again, of which only the secrets are taken: asked when Argilla refuses the key.
+    """
+
+    def __init__(
+        self,
+        settings: Settings,
+        *,
+        on_turn: Callable[[Turn], object] = lambda _: None,
+        reload: Callable[[], Settings] | None = None,
+    ) -> None:
+        self._settings, self._watcher, self._reload = settings, on_turn, reload
+        self._wired = settings  # those that the connection was made with
+        self._reading = threading.Lock()  # the thread of the signals and the service's own
+        self._stopping = threading.Event()
+        self._listener: Listener | None = None
+        self._learner: ClassyLearner | None = None
+        self._vectors: PoolVectors | None = None
+        self._connection: Connection | None = None
+        self._pool: WatchedPool | None = None
+        self._told: Step | None = None
+        self._lease: Lease | None = None
+        self._identity: Identity | None = None
+        self._webhook = WebhookKeeper(settings.webhook, self.wake)
+        self._monitor = Monitor(settings)
+
+    def run(self) -> None:
+        """Run until ``stop()``.
+
+        Raises:
+            FatalError: what no waiting mends; see ``errors``.
+        """
+        log.info(
+            "service_started",
+            version=__version__,
+            dataset=self._settings.dataset,
+            url=str(self._settings.api_url),
+        )
+        make_private(self._settings.cache_dir)
+        kept = heartbeat.kept_in(heartbeat_file(self._settings))
+        with kept, self._monitor, self._webhook, self._one_writer():
+            while not self._stopping.is_set():
+                try:
+                    listener = self._retry_until_stopped(self._start, "start")
+                    if listener is not None:
+                        self._listener = listener
+                        systemd.ready()
+                        # stop() or reload() may have come before there was a listener to stop
+                        if not self._stopping.is_set() and self._settings is self._wired:
+                            listener.run()
+                except GoneError as error:
+                    log.warning(
+                        "dataset_gone", error=str(error), then="starting over; nothing of ours is lost"
+                    )
+                    self._stopping.wait(self._settings.poll_interval)
+                except CredentialsError:
+                    if not self._has_new_secrets("Argilla refuses those we had"):
+                        raise
+        if self._vectors is not None:
+            self._vectors.close()
+        log.info("service_stopped")
+
+    def stop(self) -> None:
+        """Ask it to end; returns at once."""
+        self._stopping.set()
+        if self._listener is not None:
+            self._listener.stop()
+
+    def reload(self) -> None:
+        """Read key and headers again, and start over with them where they are others. Never raises."""
+        if self._has_new_secrets("we were asked to"):
+            if self._listener is not None:
+                self._listener.stop()
+        else:
+            log.info("reloaded", secrets="as they were")
+
+    def wake(self) -> None:
+        """Look at Argilla now."""
+        if self._listener is not None:
+            self._listener.wake()
+
+    @contextmanager
+    def _one_writer(self) -> Iterator[None]:
+        """Signs of life for the lease, in a long turn too; none while the loop hangs, so that another may go on."""
+        over = threading.Event()
+
+        def give_signs() -> None:
+            while not over.wait(self._settings.lease_seconds / SIGNS / 2):
+                lease = self._lease
+                if lease is not None and lease.is_held and heartbeat.silent_for < HUNG:
+                    with suppress(Exception):  # the loop's own try says what is wrong
+                        lease.hold()
+
+        signs = threading.Thread(target=give_signs, name="lease", daemon=True)
+        signs.start()
+        try:
+            yield
+        finally:
+            over.set()
+            signs.join()
+            writer = self._lease is not None and self._lease.is_held
+            if self._lease is not None:
+                self._lease.release()
+            self._webhook.pause(writer=writer)
+            if self._connection is not None:
+                self._connection.close()
+                self._connection = None
+            if self._identity is not None:
+                self._identity.close()
+                self._identity = None
+
+    def _has_new_secrets(self, why: str) -> bool:
+        """Whether key or headers are others than we connected with, as after a rotation; they are ours from then on."""
+        with self._reading:
+            return self._read_secrets(why)
+
+    def _read_secrets(self, why: str) -> bool:
+        try:
+            fresh = self._reload() if self._reload else self._settings
+        except Exception as error:  # noqa: BLE001  half written, gone, wrong: the old ones may still do
+            said = str(error) if isinstance(error, ArgillaLoopError) else type(error).__name__
+            log.warning("settings_not_read_again", error=said, then="keeping those we have")
+            return False
+        secrets = {"api_key": fresh.api_key, "headers": fresh.headers}
+        if any(getattr(self._settings, name) != value for name, value in secrets.items()):
+            self._settings = self._settings.model_copy(update=secrets)
+        if all(getattr(self._wired, name) == value for name, value in secrets.items()):
+            return False
+        log.info("secrets_read_again", why=why)
+        return True
+
+    @contextmanager
+    def _let_in_again(self) -> Iterator[None]:
+        """Where a proxy shuts us out, see whether our headers were rotated, and start over with the new ones."""
+        try:
+            yield
+        except ForeignReplyError as error:
+            if error.status in SHUT_OUT and self._has_new_secrets("a proxy shuts us out") and self._listener:
+                self._listener.stop()
+            raise
+
+    def _start(self) -> Listener:
+        systemd.alive()
+        try:
+            with self._let_in_again():
+                return self._wire()
+        except RetryableError as error:
+            systemd.ready()  # nothing is wrong with us: a boot must not wait until Argilla is back
+            # where something else answers, api_url may be wrong: people must be able to see it
+            why = f": {error}" if isinstance(error, ForeignReplyError) else ""
+            self._monitor.status = f"waiting for Argilla{why}"
+            systemd.alive(self._monitor.status)
+            raise
+
+    def _wire(self) -> Listener:
+        """Connect anew; the connection before stays open until then, as the lease may have to be let go over it."""
+        settings = self._wired = self._settings
+        with ExitStack() as in_vain:
+            connection = connect_with(settings)
+            in_vain.callback(connection.close)
+            listener = self._listener_over(connection, settings)
+            in_vain.pop_all()
+        before, self._connection = self._connection, connection
+        if before is not None:
+            before.close()
+        return listener
+
+    def _listener_over(self, connection: Connection, settings: Settings) -> Listener:
+        log.info(
+            "connected", server=connection.server_version, user=connection.username, role=connection.role
+        )
+        info, pool = self._dataset_and_pool(connection)
+        learner = self._learner = self._learner or learner_of(settings)
+        vectors = self._vectors = self._vectors or vectors_of(settings, learner)
+        vectors.follow(pool.current())
+        threading.Thread(target=self._warm_up, args=(learner,), name="warm-up", daemon=True).start()
+
+        identity = self._identity = self._identity or identity_of(settings)
+        lease = self._lease = Lease(
+            connection,
+            info,
+            holder=identity.holder,
+            token=identity.token,
+            seconds=settings.lease_seconds,
+        )
+        dataset = dataset_of(settings, connection, info, before_write=lease.confirm)
+        decided = rules(settings, info)
+        if settings.auto_validate and decided.criterion is None:
+            log.warning(
+                "auto_validation_off", why=f"records of this dataset need {info.min_submitted} answers"
+            )
+        failed_audits = FailedAudits(
+            dataset, pool, learner, vectors, decided, revoke=settings.on_failed_audit == "revoke"
+        )
+
+        notices = Notices(
+            Description(connection, info, before_write=lease.confirm),
+            Guidelines(connection, info, before_write=lease.confirm),
+            settings.min_examples_per_label,
+        )
+        other_users = OtherUsers(connection, info.workspace)
+
+        def on_turn(turn: Turn) -> None:
+            self._on_turn(turn)
+            other_users(turn)
+            failed_audits(turn)
+            if settings.notices:
+                notices(turn)
+
+        blindness = Blindness(connection, dataset, decided.label_rule, before_write=lease.confirm)
+        loop = Loop(dataset, pool, learner, vectors, decided, on_turn=on_turn)
+
+        def due(_: Search) -> bool:
+            systemd.alive()  # a try that fails because Argilla is away is no reason to restart us
+            with self._let_in_again():
+                held = lease.hold()
+                WRITER.set(held)
+                if not held:
+                    self._monitor.status = "standing by: another service writes to the dataset"
+                    loop.forget()
+                    return False
+                blindness.look()
+                due = loop.due()
+            self._monitor.trouble = loop.trouble
+            return due
+
+        def act(_records: object, _search: Search) -> bool:
+            trail.next_turn()
+            with TURNS.labels("failed").count_exceptions(), self._let_in_again():
+                blindness.restore()  # a turn grants by checks, so they must have been blind
+                return loop.act()
+
+        self._webhook.follow(connection, replace(info, name=settings.dataset))  # known there by that name
+        return Listener(
+            dataset,
+            DONE_IN_BATCH,
+            act,
+            condition=due,
+            params={"idx": lambda: loop.batch_number},
+            interval=settings.poll_interval,
+            max_wait=settings.retry_max_wait,
+            on_look=self._on_look,
+            ends_with=(FatalError, GoneError),
+        )
+
+    def _dataset_and_pool(self, connection: Connection) -> tuple[DatasetInfo, WatchedPool]:
+        """The working dataset, made where it is missing, and the pool, which may have to say what labels there are."""
+        settings = self._settings
+        existing = working_dataset(settings, connection).dataset
+        labels = tuple(settings.labels) or (labels_of(connection, existing) if existing else ())
+        # a foreign schema shows before a long pool is read
+        info = ensured_dataset(settings, connection, labels) if labels else None
+
+        pool = pool_source(settings, labels, connection)
+        pool.fall_back_on(self._pool)
+        pool.current()
+        self._pool = pool
+        if info is None:
+            found = tuple(pool.report.labels) if pool.report else ()
+            info = ensured_dataset(settings, connection, found)
+        remember_dataset(settings, info.id)
+        return info, pool
+
+    def _on_look(self) -> None:
+        heartbeat.looked()
+        self._webhook.look_after()
+        self._monitor.look_after()
+
+    def _on_turn(self, turn: Turn) -> None:
+        # an idle service looks again and again, and has nothing new to say
+        if turn.records or turn.step != self._told:
+            log_turn(turn)
+        self._told = turn.step
+        if turn.model is not None:
+            evidence.keep(self._settings, turn.model, turn.held_back)
+        measure(turn)
+        self._monitor.status = status_line(turn)
+        heartbeat.beat(self._monitor.status)
+        self._watcher(turn)
+
+    def _warm_up(self, learner: ClassyLearner) -> None:
+        with suppress(Exception):  # the first training says it again, where it can be acted upon
+            learner.warm_up()
+
+    def _retry_until_stopped(self, action: Callable[[], Listener], what: str) -> Listener | None:
+        return retry_until_stopped(
+            action,
+            what=what,
+            stopping=self._stopping,
+            max_wait=self._settings.retry_max_wait,
+            ends_with=(FatalError,),
+        )
+
+
+def run_until_signalled(service: Service) -> None:
+    """Run ``service`` until SIGTERM or SIGINT. To be called from the main thread.
+
+    SIGHUP reloads its secrets. Where it was started at a terminal, SIGHUP says that this was closed, and ends it.
+
+    The service works in a thread and the main thread waits for signals, so that one is answered at once whatever is
+    being computed. A second signal, or ``STOP_GRACE`` seconds, ends the process in the middle of a turn: that is safe,
+    as a batch is logged whole or not at all.
+
+    Raises:
+        FatalError: what ended the service by itself.
+    """
+    failure: list[BaseException] = []
+
+    def work() -> None:
+        try:
+            service.run()
+        except BaseException as error:  # noqa: BLE001  handed to the main thread, which raises it
+            failure.append(error)
+
+    worker = threading.Thread(target=work, name="service", daemon=True)
+    on_terminal = os.isatty(0)  # then SIGHUP says that it was closed, and nobody would see what goes on
+    with _signals() as signalled:
+        worker.start()
+        number = None
+        while worker.is_alive() and number is None:
+            number = signalled(0.2)
+            if number == signal.SIGHUP and not on_terminal:
+                service.reload()
+                number = None
+        if number is not None:
+            log.info("stopping", signal=signal.Signals(number).name)
+            systemd.stopping()
+            service.stop()
+            deadline = time.monotonic() + STOP_GRACE
+            while worker.is_alive() and time.monotonic() < deadline:
+                if signalled(0.05) not in (None, signal.SIGHUP):
+                    break
+            if worker.is_alive():
+                log.warning(
+                    "stopped_in_the_middle", note="what was not logged is done again at the next start"
+                )
+    if failure:
+        raise failure[0]
+
+
+@contextmanager
+def _signals() -> Iterator[Callable[[float], int | None]]:
+    """Collect SIGTERM, SIGINT and SIGHUP; yields a function that waits some seconds for the next one.
+
+    A SIGHUP that is ignored, as under nohup, stays so.
+
+    By handlers and not by masks: threads that libraries start before us would not carry the mask, and take the signal.
+    """
+    caught: queue.SimpleQueue[int] = queue.SimpleQueue()  # its put() may be called from a handler
+    taken = [signal.SIGTERM, signal.SIGINT]
+    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
+        taken.append(signal.SIGHUP)
+    before = {n: signal.signal(n, lambda n, _: caught.put(n)) for n in taken}
+
+    def signalled(within: float) -> int | None:
+        with suppress(queue.Empty):
+            return caught.get(timeout=within)
+        return None
+
+    try:
+        yield signalled
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, signal.SIG_DFL if handler is None else handler)

@@ -1,0 +1,84 @@
+"""Folders for this user alone, and files that are written whole or not at all."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import stat
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import structlog
+
+log = structlog.get_logger(__name__)
+
+
+def make_private_folder(folder: Path) -> None:
+    """Make ``folder``, and whatever is missing above it, for this user alone (0700); what is there stays as it is.
+
+    ``mkdir(mode=0o700, parents=True)`` would make the ones above for everybody.
+
+    Raises:
+        OSError: it cannot be made, or there is something else of that name.
+    """
+    missing = [folder]
+    while not missing[-1].exists() and missing[-1].parent != missing[-1]:
+        missing.append(missing[-1].parent)
+    for each in reversed(missing):
+        each.mkdir(mode=0o700, exist_ok=True)
+
+
+@contextmanager
+def atomic_write(target: Path) -> Iterator[Path]:
+    """Yield a temporary path beside ``target`` that becomes ``target`` when the block ends without an error.
+
+    Two processes may do this at once: each writes its own temporary file, and the last one to finish wins.
+
+    Raises:
+        OSError: the folder cannot be written.
+    """
+    make_private_folder(target.parent)
+    handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
+    os.close(handle)
+    temporary = Path(name)
+    try:
+        yield temporary
+        with temporary.open("rb") as file:
+            os.fsync(file.fileno())
+        temporary.replace(target)
+    finally:
+        temporary.unlink(missing_ok=True)
+
+
+def digest_of(*paths: Path) -> str:
+    """SHA-256 (hex) over the contents of ``paths``, in the given order."""
+    total = hashlib.sha256()
+    for path in paths:
+        one = hashlib.sha256()
+        with path.open("rb") as file:
+            while block := file.read(1 << 20):
+                one.update(block)
+        total.update(one.digest())
+    return total.hexdigest()
+
+
+def make_private(folder: Path) -> None:
+    """Make ``folder`` for this user alone where it is missing; warn where others may write to it.
+
+    What lies there is computed again where it is broken, not where somebody has put something else that fits: who can
+    write to it can decide what the service answers (though not what it runs: nothing in it is code or a pickle).
+    """
+    try:
+        make_private_folder(folder)
+        mode = folder.stat().st_mode
+    except OSError:  # whoever needs it says so, and does without
+        return
+    if mode & (stat.S_IWGRP | stat.S_IWOTH):
+        log.warning(
+            "cache_open_to_others",
+            folder=str(folder),
+            mode=f"{stat.S_IMODE(mode):o}",
+            then="going on; chmod go-w it, or set another cache_dir",
+        )
