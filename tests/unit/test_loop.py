@@ -51,7 +51,7 @@ class World:
             self.learner,
             PrecomputedVectors(self.learner.encoder, seed=self.rules.seed),
             self.rules,
-            on_turn=self.turns.append,
+            observers=[self.turns.append],
         )
 
     def look(self) -> bool:

@@ -79,7 +79,8 @@ def _settings(config: Path | None, *, quiet: bool = False) -> Settings:
 @app.command()
 def run(config: Config = None) -> None:
     """Run the service until SIGTERM or Ctrl-C; safe to kill and start again at any moment."""
-    from argilla_loop.service.service import Service, run_until_signalled  # noqa: PLC0415  only this command pays for it
+    from argilla_loop.service.service import Service  # noqa: PLC0415  only this command pays for it
+    from argilla_loop.service.signals import run_until_signalled  # noqa: PLC0415  as above
 
     run_until_signalled(Service(_settings(config), reload=lambda: _settings(config)))
 

@@ -6,7 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from argilla_loop.argilla.memory import MemoryDataset
-from argilla_loop.policy.answers import is_done
+from argilla_loop.policy.answers import AnswerRule, adjudicate
 
 WHOLE = 2**64
 
@@ -40,15 +40,10 @@ class Annotator:
 
     def answer(self, most: int) -> int:
         """Answer at most so many records; returns how many were answered."""
-        waiting = [
-            record.id
-            for record in self._dataset.scan()
-            if not is_done(
-                record,
-                min_submitted=self._dataset.info.min_submitted,
-                service_user_id=self._dataset.service_user_id,
-            )
-        ][:most]
+        rule = AnswerRule(self._dataset.service_user_id, min_submitted=self._dataset.info.min_submitted)
+        waiting = [record.id for record in self._dataset.scan() if not adjudicate(record, rule).is_done][
+            :most
+        ]
         for record_id in waiting:
             self._dataset.answer(record_id, self.label(record_id))
         self.given += len(waiting)

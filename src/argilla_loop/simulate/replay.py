@@ -35,7 +35,7 @@ from argilla_loop.loop.batch import SAMPLES
 from argilla_loop.loop.turn import Loop, Turn
 from argilla_loop.policy.plan import Finished, NextBatch
 from argilla_loop.policy.rules import Rules
-from argilla_loop.policy.validation.certainty import best
+from argilla_loop.policy.task import SINGLE_LABEL
 from argilla_loop.simulate.annotator import Annotator
 from argilla_loop.simulate.data import Labelled, LabelledSet, SimulatedPool
 from argilla_loop.simulate.known import PrecomputedVectors
@@ -232,8 +232,8 @@ class Judge:
             return None
 
     def _scores(self, model: Model) -> Row:
-        columns, certainties = best(model.predict_proba(self._texts))
-        said = np.asarray(model.labels)[columns]
+        predicted, _, certainties = SINGLE_LABEL.predict(model.predict_proba(self._texts), model.labels)
+        said = np.asarray(predicted)
         row = self._compare(said)
         if isinstance(model, StockModel):
             row["accuracy_votes"] = self._compare(model.votes(self._texts))["accuracy"]
