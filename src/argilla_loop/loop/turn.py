@@ -177,7 +177,7 @@ class Loop:
         pool, held = self._pool.current(), self._observer.observe()
         match = self._matched(pool, held)
         records = self._adjudicator.adjudicate(held)
-        decided = decide(records, pool, len(match.left), self._dataset.info, self._rules)
+        decided = decide(records, pool, len(match.left), self._dataset.info, self._rules, self._task)
         clock.lap("observe")
 
         model, batch = self._next_batch(decided, pool, match, clock)
@@ -250,7 +250,12 @@ class Loop:
 
 
 def decide(
-    records: Sequence[AdjudicatedRecord], pool: Pool, left: int, info: DatasetInfo, rules: Rules
+    records: Sequence[AdjudicatedRecord],
+    pool: Pool,
+    left: int,
+    info: DatasetInfo,
+    rules: Rules,
+    task: Task = SINGLE_LABEL,
 ) -> Plan:
     """Observe and plan: the decision that a turn acts on, and that ``argilla-loop status`` explains.
 
@@ -260,9 +265,16 @@ def decide(
         left: number of its unlabelled texts that are not logged yet.
         info: of the working dataset.
         rules: the operator's rules.
+        task: the kind of question.
     """
     seen = observe(
-        records, pool.examples(), left, labels=info.labels, rules=rules, min_submitted=info.min_submitted
+        records,
+        pool.examples(),
+        left,
+        labels=info.labels,
+        rules=rules,
+        min_submitted=info.min_submitted,
+        task=task,
     )
     return plan(seen, rules)
 

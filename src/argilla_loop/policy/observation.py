@@ -9,6 +9,7 @@ from argilla_loop.domain import Example, LoggedRecord, Route
 from argilla_loop.policy.answers import AdjudicatedRecord, cap_pseudo_labels, examples_from
 from argilla_loop.policy.matching import all_examples
 from argilla_loop.policy.rules import Rules
+from argilla_loop.policy.task import SINGLE_LABEL, Task
 from argilla_loop.policy.validation.checks import checks_from
 from argilla_loop.policy.validation.promise import AuditResult
 
@@ -41,6 +42,7 @@ class Observation:
         last_audit_threshold: certainty above which the latest audit was drawn.
         min_submitted: number of people who have to answer a record.
         records: all records of the working dataset.
+        task: the kind of question.
     """
 
     batch: Batch | None
@@ -52,6 +54,7 @@ class Observation:
     last_audit_threshold: float | None = None
     min_submitted: int = 1
     records: Sequence[AdjudicatedRecord] = ()
+    task: Task = SINGLE_LABEL
 
     @property
     def next_number(self) -> int:
@@ -67,6 +70,7 @@ def observe(
     labels: Sequence[str],
     rules: Rules,
     min_submitted: int,
+    task: Task = SINGLE_LABEL,
 ) -> Observation:
     """Reduce what Argilla and the pool hold to an observation.
 
@@ -77,6 +81,7 @@ def observe(
         labels: all labels of the question.
         rules: the operator's rules.
         min_submitted: number of people who have to answer a record.
+        task: the kind of question.
     """
     answered = examples_from(records, with_model=rules.train_on_model)
     return Observation(
@@ -89,6 +94,7 @@ def observe(
         last_audit_threshold(one.record for one in records),
         min_submitted,
         records,
+        task,
     )
 
 

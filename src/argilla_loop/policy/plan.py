@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass
 
 from argilla_loop.domain import Origin
@@ -78,6 +77,7 @@ def plan(seen: Observation, rules: Rules, *, largest: int = MAX_BATCH) -> Plan:
         rules,
         min_submitted=seen.min_submitted,
         last_audit_threshold=seen.last_audit_threshold,
+        task=seen.task,
     )
     return Plan(seen, _step(seen, acceptance, largest), acceptance)
 
@@ -89,8 +89,9 @@ def _step(seen: Observation, acceptance: Acceptance, largest: int) -> Step:
     if not seen.pool_left:
         return Finished()
     most = min(largest, seen.pool_left)
-    found = Counter(example.label for example in seen.examples if example.origin is Origin.HUMAN)
-    wanted = min(rules.min_examples_per_label * len(seen.labels), COLD_START) - found.total()
+    human = [example.label for example in seen.examples if example.origin is Origin.HUMAN]
+    found = {name for label in human for name in seen.task.names(label)}
+    wanted = min(rules.min_examples_per_label * len(seen.labels), COLD_START) - len(human)
     if acceptance.missing and (wanted > 0 or len(found) < LEAST_LABELS):
         return ColdStart(seen.next_number, min(max(rules.slice_size, wanted), most))
     return NextBatch(seen.next_number, min(rules.slice_size, most))

@@ -44,6 +44,9 @@ class Task(Protocol):
     def agree(self, one: str | None, other: str | None) -> bool:
         """Return whether two labels count as the same; ``None`` stands for a discard or an undecided record."""
 
+    def names(self, label: str) -> tuple[str, ...]:
+        """Return the labels of the question that ``label`` stands for, each of which it is an example of."""
+
     def predict(self, probabilities: FloatArray, labels: Sequence[str]) -> Predictions:
         """Turn probabilities of shape (n, k) into predictions; ``labels`` name the k columns."""
 
@@ -69,6 +72,10 @@ class SingleLabel:
     def agree(self, one: str | None, other: str | None) -> bool:
         """Return whether both are the same label."""
         return one == other
+
+    def names(self, label: str) -> tuple[str, ...]:
+        """Return the label itself."""
+        return (label,)
 
     def predict(self, probabilities: FloatArray, labels: Sequence[str]) -> Predictions:
         """Predict the most probable label, the leftmost column if several are equally probable."""

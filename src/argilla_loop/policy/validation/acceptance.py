@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 
 from argilla_loop.domain import Example, Origin
 from argilla_loop.policy.rules import Rules
+from argilla_loop.policy.task import SINGLE_LABEL, Task
 from argilla_loop.policy.validation.promise import AcceptanceDecision, AuditResult, decide_by_label
 
 
@@ -42,6 +43,7 @@ def decide_acceptance(
     *,
     min_submitted: int = 1,
     last_audit_threshold: float | None = None,
+    task: Task = SINGLE_LABEL,
 ) -> Acceptance:
     """Decide what the next batch may accept.
 
@@ -52,21 +54,26 @@ def decide_acceptance(
         rules: the operator's rules.
         min_submitted: number of people who have to answer a record.
         last_audit_threshold: certainty above which the latest audit was drawn.
+        task: the kind of question.
     """
     criterion = rules.criterion
     each = rules.promise == "label"
     return Acceptance(
         rules,
         labels,
-        missing_examples(examples, labels, rules.min_examples_per_label),
-        missing_examples(examples, labels, rules.min_accept_examples),
-        decide_by_label(checks, criterion, labels, each=each) if criterion is not None else {},
+        missing_examples(examples, labels, rules.min_examples_per_label, task),
+        missing_examples(examples, labels, rules.min_accept_examples, task),
+        decide_by_label(checks, criterion, labels, each=each, task=task) if criterion is not None else {},
         min_submitted,
         last_audit_threshold,
     )
 
 
-def missing_examples(examples: Iterable[Example], labels: Sequence[str], minimum: int) -> dict[str, int]:
+def missing_examples(
+    examples: Iterable[Example], labels: Sequence[str], minimum: int, task: Task = SINGLE_LABEL
+) -> dict[str, int]:
     """Count the human examples that each label lacks; labels that have ``minimum`` of them are left out."""
-    counts = Counter(example.label for example in examples if example.origin is Origin.HUMAN)
+    counts = Counter(
+        name for example in examples if example.origin is Origin.HUMAN for name in task.names(example.label)
+    )
     return {label: minimum - counts[label] for label in labels if counts[label] < minimum}
