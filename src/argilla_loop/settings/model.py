@@ -35,7 +35,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from argilla_loop.errors import SettingsError
+from argilla_loop.errors import SettingsError, collapse_whitespace
 from argilla_loop.settings.file import HINT, FileValues
 
 ENV_PREFIX = "ARGILLA_LOOP_"
@@ -503,7 +503,7 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
         OSError,
         MemoryError,
     ) as error:  # an unreadable secret, JSON in an environment variable
-        said = " ".join(str(error).split()) or type(error).__name__
+        said = collapse_whitespace(error) or type(error).__name__
         reason = f"settings cannot be read ({config or 'environment'}): {said}"
     # outside the handlers: what was caught holds values, this holds none
     raise SettingsError(file.hide(reason))

@@ -6,7 +6,6 @@ It is a cache: anything wrong with it costs time, never the service, and it may 
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import threading
 import zlib
@@ -19,6 +18,7 @@ import structlog
 
 from argilla_loop.domain import Encoder, FloatArray
 from argilla_loop.observability.progress import progress as shown_progress
+from argilla_loop.policy.text_keys import digest
 from argilla_loop.settings.files import make_private_folder
 
 log = structlog.get_logger(__name__)
@@ -80,7 +80,7 @@ class CachedEncoder:
         return vectors
 
     def _chunk(self, texts: Sequence[str]) -> FloatArray:
-        keys = [_key(text) for text in texts]
+        keys = [digest(text) for text in texts]
         known = self._read(keys)
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
         if missing:
@@ -156,10 +156,6 @@ def _progress(shown: bool, total: int) -> Iterator[Callable[[int], None]]:  # no
         return
     with shown_progress("embedding_texts", total) as advance:
         yield advance
-
-
-def _key(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
 
 
 def _pack(vector: FloatArray) -> bytes:

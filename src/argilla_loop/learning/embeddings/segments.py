@@ -16,7 +16,6 @@ import threading
 import zlib
 from collections.abc import Iterator, Sequence
 from contextlib import suppress
-from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -27,6 +26,7 @@ from numpy.typing import NDArray
 
 from argilla_loop.domain import HalfArray, IndexArray
 from argilla_loop.errors import RetryableError
+from argilla_loop.policy.text_keys import digest
 from argilla_loop.settings.files import make_private_folder
 
 log = structlog.get_logger(__name__)
@@ -49,8 +49,7 @@ class VectorsLostError(RetryableError):
 
 def keys_of(texts: Sequence[str]) -> KeyArray:
     """Hashes of ``texts``, shape (n, 2)."""
-    digests = (blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest() for text in texts)
-    return np.frombuffer(b"".join(digests), dtype="<u8").reshape(-1, 2)
+    return np.frombuffer(b"".join(map(digest, texts)), dtype="<u8").reshape(-1, 2)
 
 
 class VectorStore:

@@ -5,7 +5,6 @@ It can be computed anew from what Argilla holds, so like all that is on disk it 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,7 @@ from pathlib import Path
 import structlog
 
 from argilla_loop.domain import HeadEvidence, Model
+from argilla_loop.observability.heartbeat import heartbeat_file
 from argilla_loop.settings import Settings
 from argilla_loop.settings.files import atomic_write
 
@@ -58,5 +58,4 @@ def known(settings: Settings) -> Evidence | None:
 
 
 def _file(settings: Settings) -> Path:
-    service = f"{settings.api_url} {settings.workspace} {settings.dataset}"
-    return settings.cache_dir / "evidence" / f"{hashlib.sha256(service.encode()).hexdigest()[:12]}.json"
+    return settings.cache_dir / "evidence" / f"{heartbeat_file(settings).name}.json"
