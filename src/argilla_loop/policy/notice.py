@@ -10,6 +10,7 @@ import html
 from collections.abc import Mapping, Sequence
 
 from argilla_loop.domain import NewRecord, Route
+from argilla_loop.errors import collapse_whitespace
 from argilla_loop.policy.plan import Finished, Plan, Wait
 
 NAMED = 5  # labels that are named one by one
@@ -65,5 +66,5 @@ def _lacking(lacking: Mapping[str, int], minimum: int) -> str:
 
 def escaped(name: str) -> str:
     """``name`` on one line, as HTML that shows it as it is."""
-    line = " ".join(name.split())
+    line = collapse_whitespace(name)
     return html.escape(line if len(line) <= LONGEST else line[: LONGEST - 1] + "…")

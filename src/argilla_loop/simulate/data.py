@@ -19,6 +19,7 @@ from argilla_loop.policy.text_keys import keys_of
 from argilla_loop.pool.layout import Problem, read_rows
 from argilla_loop.pool.read import read
 from argilla_loop.settings import PoolSettings
+from argilla_loop.settings.files import text_digest
 
 log = structlog.get_logger(__name__)
 
@@ -226,7 +227,7 @@ def _usable(
 
 
 def _id(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return text_digest(text)[:16]
 
 
 def _at_most(rows: list[Labelled], most: int | None, rng: np.random.Generator) -> list[Labelled]:

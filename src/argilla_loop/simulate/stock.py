@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import warnings
 from collections.abc import Sequence
@@ -18,6 +17,7 @@ from threadpoolctl import threadpool_limits
 
 from argilla_loop.domain import Encoder, Example, FloatArray
 from argilla_loop.errors import TrainingError
+from argilla_loop.settings.files import text_digest
 
 FOLDS_KEY = "max_cross_validation_folds"
 
@@ -60,7 +60,7 @@ class StockLearner:
                 {label: data[label] for label in sorted(data)}, self._encoder, self._seed
             )
         parts = json.dumps([self._encoder.fingerprint, self._seed, sorted((e.id, e.label) for e in examples)])
-        return StockModel(classifier, f"{StockModel.head}-{hashlib.sha256(parts.encode()).hexdigest()[:12]}")
+        return StockModel(classifier, f"{StockModel.head}-{text_digest(parts)[:12]}")
 
 
 class StockModel:

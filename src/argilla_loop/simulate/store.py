@@ -15,6 +15,7 @@ from pathlib import Path
 import argilla_loop
 from argilla_loop.domain import Encoder, Learner
 from argilla_loop.errors import SettingsError
+from argilla_loop.settings.files import text_digest
 from argilla_loop.simulate.data import LabelledSet
 from argilla_loop.simulate.replay import Row, Run, replay
 
@@ -79,7 +80,7 @@ def to_oneself(folder: Path) -> Iterator[None]:
 def run_file(folder: Path, run: Run, data: LabelledSet, encoder: Encoder) -> Path:
     """The run's file in ``folder``; it exists once the run is finished."""
     parts = [asdict(run), data.fingerprint, encoder.fingerprint, _versions(), _code()]
-    key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+    key = text_digest(json.dumps(parts, sort_keys=True))[:12]
     return folder / f"{run.name}-{run.seed}-{key}.jsonl"
 
 

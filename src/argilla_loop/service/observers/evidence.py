@@ -5,7 +5,6 @@ It can be computed again from what Argilla holds, so like everything on disk it 
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -14,6 +13,7 @@ import structlog
 
 from argilla_loop.domain import HeadEvidence, Model
 from argilla_loop.loop.turn import Turn
+from argilla_loop.observability.heartbeat import heartbeat_file
 from argilla_loop.settings import Settings
 from argilla_loop.settings.files import atomic_write
 
@@ -75,5 +75,4 @@ def known(settings: Settings) -> Evidence | None:
 
 
 def _file(settings: Settings) -> Path:
-    service = f"{settings.api_url} {settings.workspace} {settings.dataset}"
-    return settings.cache_dir / "evidence" / f"{hashlib.sha256(service.encode()).hexdigest()[:12]}.json"
+    return settings.cache_dir / "evidence" / f"{heartbeat_file(settings).name}.json"
