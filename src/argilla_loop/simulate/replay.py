@@ -38,7 +38,7 @@ from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.validation.certainty import best
 from argilla_loop.simulate.annotator import Annotator
 from argilla_loop.simulate.data import Labelled, LabelledSet, SimulatedPool
-from argilla_loop.simulate.known import PrecomputedVectors
+from argilla_loop.simulate.precomputed import PrecomputedVectors
 from argilla_loop.simulate.stock import StockLearner, StockModel
 
 TUTORIAL = "tutorial"

@@ -17,7 +17,7 @@ from argilla_loop.policy.query import Strategy
 from argilla_loop.policy.rules import Rules
 from argilla_loop.settings import Settings
 from argilla_loop.simulate.data import LabelledSet, rare_labels
-from argilla_loop.simulate.known import PrecomputedEncoder
+from argilla_loop.simulate.precomputed import PrecomputedEncoder
 from argilla_loop.simulate.replay import Baseline, Row, Run, learner_of, tutorial_rules
 from argilla_loop.simulate.store import about, play, read_run, run_file, to_oneself
 

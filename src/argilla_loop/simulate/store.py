@@ -22,7 +22,7 @@ PACKAGES = ("argilla-loop", "classy-classification", "scikit-learn", "numpy")
 # what a run's figures depend on; a change anywhere else keeps what is done
 CODE = (
     "loop", "domain.py", "policy", "learning", "argilla/memory.py",
-    "simulate/annotator.py", "simulate/data.py", "simulate/known.py", "simulate/replay.py", "simulate/stock.py",
+    "simulate/annotator.py", "simulate/data.py", "simulate/precomputed.py", "simulate/replay.py", "simulate/stock.py",
 )  # fmt: skip
 UNFINISHED = ".part.jsonl"
 LOCK = ".lock"

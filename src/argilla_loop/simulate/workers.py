@@ -10,7 +10,7 @@ from typing import Any
 
 from argilla_loop.domain import Encoder, Learner
 from argilla_loop.simulate.data import LabelledSet
-from argilla_loop.simulate.known import PrecomputedEncoder
+from argilla_loop.simulate.precomputed import PrecomputedEncoder
 from argilla_loop.simulate.replay import Run
 from argilla_loop.simulate.store import play
 
