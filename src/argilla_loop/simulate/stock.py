@@ -1,4 +1,4 @@
-"""The stock ``ClassyClassifier`` as a learner: what the tutorial trains, with nothing spared but embedding."""
+"""The stock ``ClassyClassifier`` as a learner: the classifier of the tutorial, with cached embeddings."""
 
 from __future__ import annotations
 
@@ -23,16 +23,15 @@ FOLDS_KEY = "max_cross_validation_folds"
 
 
 class StockLearner:
-    """``domain.Learner`` over the package's own class, with its default configuration.
+    """``domain.Learner`` with the package's own class in its default configuration.
 
-    Three things are done for it, none of which costs it accuracy: labels come to it sorted, as it confuses them
-    otherwise; its random state is the run's seed, where the default has none; and where it would raise, because no
-    label has two examples, one support vector machine takes the place of the grid search, which has nothing to
-    cross-validate.
+    Three things differ from a plain use of it, and none costs it accuracy. Its labels come sorted, as it mixes them up
+    otherwise. Its random state is the run's seed; the default has none. Where no label has two examples, it would
+    raise, as there is nothing to cross-validate: then one support vector machine replaces the grid search.
 
     Args:
-        encoder: gives the embeddings that the stock class would compute anew each time.
-        seed: for Platt scaling.
+        encoder: gives the embeddings, which the stock class would compute again in each training.
+        seed: seed of Platt scaling.
     """
 
     def __init__(self, encoder: Encoder, *, seed: int) -> None:
@@ -42,19 +41,19 @@ class StockLearner:
     def fit(
         self, examples: Sequence[Example], *, pool: object = None, previous: str | None = None
     ) -> StockModel:
-        """Train on ``examples``, human and model alike; the pool teaches it nothing, and it has one head only.
+        """Train on ``examples`` of people and model alike; ``pool`` and ``previous`` are not used.
 
         Raises:
-            TrainingError: all have the same label, or there are none.
+            TrainingError: all examples have the same label, or there are none.
         """
         del pool, previous
         data: dict[str, list[str]] = {}
         for example in sorted(examples, key=lambda one: one.id):
             data.setdefault(example.label, []).append(example.text)
-        if len(data) < 2:  # noqa: PLR2004 - for one label the stock class makes an outlier detector
+        if len(data) < 2:  # noqa: PLR2004 - with one label the stock class detects outliers
             raise TrainingError(f"training needs two labels, but there is {', '.join(data) or 'none'}")
         with warnings.catch_warnings(), threadpool_limits(limits=1, user_api="blas"):
-            # of rare labels and of SVC's deprecated probabilities: the stock class is as it is
+            # about rare labels, and about SVC's deprecated probabilities
             warnings.simplefilter("ignore")
             classifier = _stock_class()(
                 {label: data[label] for label in sorted(data)}, self._encoder, self._seed
@@ -67,7 +66,7 @@ class StockModel:
     """``domain.Model`` over a trained stock classifier."""
 
     head = "stock"
-    evidence = ()  # it weighs no heads
+    evidence = ()  # it compares no heads
 
     def __init__(self, classifier: Any, version: str) -> None:
         self.version = version
@@ -75,22 +74,22 @@ class StockModel:
         self._classifier = classifier
 
     def predict_proba(self, texts: Sequence[str]) -> FloatArray:
-        """What its ``pipe`` gives, shape (n, labels)."""
+        """Return the probabilities of its ``pipe``, shape (n, labels)."""
         return self.score(self._classifier.get_embeddings(list(texts)))
 
     def score(self, vectors: FloatArray) -> FloatArray:
-        """The same from embeddings of shape (n, d)."""
+        """Return the same from embeddings of shape (n, d)."""
         if not len(vectors):
             return np.empty((0, len(self.labels)), dtype=np.float32)
         with threadpool_limits(limits=1, user_api="blas"):
             return np.asarray(self._classifier.clf.predict_proba(vectors), dtype=np.float32)
 
     def votes(self, texts: Sequence[str]) -> NDArray[np.str_]:
-        """The labels that its support vector machine ``predict``s, which ``pipe`` never shows; shape (n,)."""
+        """Return the labels that its support vector machine predicts, which ``pipe`` does not return; shape (n,)."""
         embeddings = self._classifier.get_embeddings(list(texts))
         with threadpool_limits(limits=1, user_api="blas"):
-            said: NDArray[np.int64] = self._classifier.clf.predict(embeddings)
-        return np.asarray(self.labels)[said]
+            numbers: NDArray[np.int64] = self._classifier.clf.predict(embeddings)
+        return np.asarray(self.labels)[numbers]
 
 
 @cache
