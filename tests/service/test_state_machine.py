@@ -50,7 +50,7 @@ from argilla_loop.policy.answers import AnswerRule
 from argilla_loop.policy.plan import Finished
 from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.validation.revocation import RevocationFilter, revocable
-from argilla_loop.simulate.known import PrecomputedVectors
+from argilla_loop.simulate.precomputed import PrecomputedVectors
 
 LABELS = sorted(TOPICS)
 ROWS = sentences(45)

@@ -15,7 +15,7 @@ from argilla_loop.policy.plan import NextBatch
 from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.validation.acceptance import Acceptance
 from argilla_loop.policy.validation.checks import is_audited
-from argilla_loop.simulate.known import PrecomputedVectors
+from argilla_loop.simulate.precomputed import PrecomputedVectors
 
 LABELS = ("World", "Sports", "Business")
 LABELLED = 30

@@ -31,7 +31,7 @@ from argilla_loop.policy.validation.revocation import (
     stopped_labels,
 )
 from argilla_loop.service.observers.failed_audits import FailedAudits, revoke_command
-from argilla_loop.simulate.known import PrecomputedVectors
+from argilla_loop.simulate.precomputed import PrecomputedVectors
 
 LABELS = ("World", "Sports", "Business")
 DAEMON = "daemon"

@@ -29,7 +29,7 @@ from argilla_loop.policy.validation.promise import AcceptanceDecision
 from argilla_loop.service.observers import evidence
 from argilla_loop.service.observers.evidence import Evidence
 from argilla_loop.settings import Settings
-from argilla_loop.simulate.known import PrecomputedVectors
+from argilla_loop.simulate.precomputed import PrecomputedVectors
 
 BOT = "bot"
 LABELS = ("World", "Sports", "Business")

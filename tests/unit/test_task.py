@@ -18,7 +18,7 @@ from argilla_loop.policy.answers import AnswerRule, adjudicate
 from argilla_loop.policy.plan import Finished, NextBatch
 from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.task import LabelRule, Outcome, Predictions
-from argilla_loop.simulate.known import PrecomputedVectors
+from argilla_loop.simulate.precomputed import PrecomputedVectors
 
 LABELS = ("bank", "goal", "vote")
 
