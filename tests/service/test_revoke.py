@@ -159,7 +159,11 @@ def test_what_is_taken_back_waits_for_people_and_what_they_answered_stays(
 
     refused = world.revoke("--all")
     assert refused.returncode == 2
-    assert refused.stderr.strip().splitlines()[-1].startswith("error: there is no terminal to confirm at")
+    assert (
+        refused.stderr.strip()
+        .splitlines()[-1]
+        .startswith("error: cannot ask for confirmation without a terminal")
+    )
     assert world.held() == before
 
     some = world.revoke("--model-version", "svm-0", "--below", "0.93", "--label", "Sports", "--yes")
