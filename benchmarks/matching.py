@@ -11,7 +11,6 @@ import platform
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import structlog
@@ -22,6 +21,7 @@ from argilla_loop.policy.matching import Matcher, all_examples
 from argilla_loop.policy.text_keys import kept_of, own_id
 from argilla_loop.pool import load_pool
 from argilla_loop.settings import PoolSettings
+from shared.machine import versions
 
 ARGILLA = PoolSettings.model_validate({"source": "argilla", "dataset": "synthetic"})
 TURNS = 5
@@ -65,7 +65,7 @@ def main() -> None:
     ]
     print(
         f"{options.rows:,} texts, {len(records):,} records; Python {platform.python_version()}, "
-        f"numpy {version('numpy')}, {platform.machine()}\n"
+        f"{versions(['numpy'])}, {platform.machine()}\n"
     )
     print("| pool | first turn, ms | nothing changed, ms | 20 records more, ms |")
     print("|---|--:|--:|--:|")

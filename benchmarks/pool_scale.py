@@ -12,23 +12,22 @@ import argparse
 import json
 import os
 import platform
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import structlog
 
 from argilla_loop.domain import FloatArray, Pool
 from argilla_loop.learning.embeddings.vectors import PoolVectors
 from argilla_loop.pool import load_pool
 from argilla_loop.settings import PoolSettings
+from shared.logs import silence_logs
+from shared.machine import versions
+from shared.processes import run_step
 
 DIMENSION = 384
 LABELS = (5, 150)
@@ -83,7 +82,7 @@ def pool_at(folder: Path) -> Pool:
 
 def step(name: str, folder: Path) -> dict[str, float]:
     """One step, in this process."""
-    structlog.configure(processors=[], logger_factory=structlog.ReturnLoggerFactory())
+    silence_logs()
     pool, encoder = pool_at(folder), Costless()
     result: dict[str, float] = {"pool_peak": memory()["VmHWM"]}
     vectors = PoolVectors(encoder, folder / "embeddings", seed=42)
@@ -121,10 +120,8 @@ def measure(count: int) -> str:
         write(folder / "pool.parquet", count)
         results = {}
         for each in ("killed", "resumed", "score"):
-            command = [sys.executable, __file__, "--step", each, "--folder", name]
-            done = subprocess.run(command, check=False, capture_output=True, text=True)
-            assert done.returncode == (-9 if each == "killed" else 0), done.stderr
-            results[each] = json.loads(done.stdout.splitlines()[-1])
+            code = -9 if each == "killed" else 0
+            results[each] = run_step(__file__, "--step", each, "--folder", name, returncode=code)
         disk = sum(path.stat().st_size for path in (folder / "embeddings").iterdir()) / (1 << 20)
     killed, resumed, score = results["killed"], results["resumed"], results["score"]
     assert score["embedded"] == 0
@@ -152,7 +149,7 @@ def main() -> None:
     for count in options.texts:
         rows.append(measure(count))
         print(rows[-1], flush=True)
-    packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "pyarrow"))
+    packages = versions(("numpy", "pyarrow"))
     few, many = LABELS
     columns = (
         "texts", "on disk, MiB", "had", "kept", "start, s", f"score {few} labels, s", "again", f"{many} labels",

