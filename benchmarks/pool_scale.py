@@ -157,13 +157,13 @@ def main() -> None:
     )  # fmt: skip
     table = f"""# A pool's embeddings at scale
 
-Synthetic texts of 50 words in a real pool (parquet), synthetic embeddings of {DIMENSION} numbers; each step a
-process of its own. *Kept*: texts found after `kill -9` of a process that had said so many were there (*had*).
-*Start*: seconds until all positions of a completely embedded pool are ready: hashing the texts, checking and
-looking up what is on disk (which is in the page cache here). *Score*: seconds for embeddings times a ({DIMENSION},
-labels) matrix, all texts of the pool, for the first time (pages are mapped) and again. Peaks are of the whole
-process, mapped pages included, with neither torch nor onnxruntime loaded; *of that, before*: Python, numpy, pyarrow
-and reading the pool. *Own* is what the kernel could not take back.
+Synthetic texts of 50 words in a real pool (parquet), with synthetic embeddings of {DIMENSION} numbers. Each step is a
+process of its own. *Kept*: texts found after `kill -9` of a process that had reported so many (*had*). *Start*: seconds
+until all positions of a completely embedded pool are ready, that is hashing the texts, checking the files and
+looking up the embeddings (the files are in the page cache here). *Score*: seconds for multiplying the embeddings of
+all texts by a ({DIMENSION}, labels) matrix, for the first time (pages are mapped) and again. Peaks are those of the
+whole process with mapped pages, without torch and onnxruntime. *Of that, before*: Python, numpy, pyarrow and reading
+the pool. *Own*: memory that the kernel cannot reclaim.
 
 | {" | ".join(columns)} |
 |{"--:|" * len(columns)}

@@ -236,14 +236,14 @@ class Soak:
         """The report as markdown."""
         last = self.measures[-1]
         machine = f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-        befell = {name: rule.fired for name, rule in self.rules.items()} | self.done
-        befell["dataset deleted"] = self.cycles
+        disturbances = {name: rule.fired for name, rule in self.rules.items()} | self.done
+        disturbances["dataset deleted"] = self.cycles
         return "\n".join(
             [
                 "# A soak",
                 "",
                 f"Made by `benchmarks/soak.py` on {datetime.now().astimezone():%Y-%m-%d}: {last.minute:.0f} minutes,",
-                f"seed {self.seed}, a fault at {self.share:.1%} of all requests; {machine}, {versions(PACKAGES)}.",
+                f"seed {self.seed}, with a fault in {self.share:.1%} of all requests; {machine}, {versions(PACKAGES)}.",
                 "",
                 f"{self._who()} labelled the same {TEXTS - LABELLED} texts (real news, {SLICE} a slice)",
                 f"{self.cycles} times: **{last.batches:,} batches logged**, {self.answers:,} answers by people,",
@@ -251,9 +251,9 @@ class Soak:
                 "in anything (records, labels, metadata, suggestions, answers):",
                 f"**{len(self.different)} of {self.cycles - 1}**.",
                 "",
-                "| what befell it | times |",
+                "| disturbance | times |",
                 "|---|---:|",
-                *(f"| {name} | {count:,} |" for name, count in befell.items()),
+                *(f"| {name} | {count:,} |" for name, count in disturbances.items()),
                 "",
                 *([] if self.kill else self._growth()),
                 "| log event | times |",

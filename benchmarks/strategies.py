@@ -45,17 +45,17 @@ JOBS = 2
 
 REPORT = """# Query strategies: accuracy by number of labels
 
-Mean over {seeds} seeds; up to {pool:,} pool texts in random order, up to {held_back:,} held back, batches of {batch},
-logistic regression (C = 10) on fp32 all-MiniLM-L6-v2. The first {start} texts are chosen without a model (as
-`typical` does, where a strategy needs one). *Labels found*: how many labels have an example, and two.
-*ms*: median of a choice, on a busy machine.
+Mean over {seeds} seeds; up to {pool:,} pool texts in random order, up to {held_back:,} held-back texts, batches of
+{batch}, logistic regression (C = 10) on fp32 all-MiniLM-L6-v2. The first {start} texts are chosen without a model; a
+strategy that needs one chooses as `typical` does. *Labels found*: the number of labels with at least one example,
+and with two. *ms*: median time of a choice, on a busy machine.
 
 {sets}
 ## When `mixed` gets its first model
 
-`mixed` chooses as `typical` does until so many texts are labelled. *Each*: a label with fewer examples is
-unknown to the model that `mixed` asks; the accuracy is of a model of all labels. `typical` above is the end of
-this line.
+`mixed` chooses as `typical` does until *from* texts are labelled. *Each*: the model of `mixed` does not know a label
+with fewer examples; the accuracy is that of a model of all labels. If *from* grows further, `mixed` becomes `typical`
+in the tables above.
 
 | set | each | from | {budgets} |
 |---|---|---|{rule}

