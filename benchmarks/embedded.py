@@ -1,8 +1,8 @@
-"""How fast the embedded Argilla server starts, logs and counts: ``python benchmarks/embedded.py 1000 10000``.
+"""Speed of the embedded Argilla server: start, logging, counts: ``python benchmarks/embedded.py 1000 10000``.
 
 Prints a Markdown table; the figures in ``embedded.md`` are one run's. Counts are medians over one
 HTTP connection, of "how many records of batch k are done" (metadata ``idx`` == k, a response submitted or
-discarded, limit 1), which the daemon asks at every turn, and of other searches for comparison.
+discarded, limit 1), as in a turn of the service, and of other searches for comparison.
 """
 
 from __future__ import annotations
@@ -202,7 +202,7 @@ def texts(count: int) -> list[str]:
 
 
 def client(server: EmbeddedServer) -> httpx.Client:
-    """The HTTP API as the daemon's user."""
+    """Return a client of the HTTP API for the service's user."""
     headers = {"X-Argilla-Api-Key": server.credentials.loop.api_key}
     return httpx.Client(base_url=f"{server.url}/api/v1", headers=headers, timeout=120)
 

@@ -1,8 +1,8 @@
-"""Texts a second: stock sentence-transformers against ours in fp32 and int8; what int8 costs; writes ``embedding.md``.
+"""Speed of embedding: stock sentence-transformers, ours in fp32 and int8, and the cost of int8. Writes a page.
 
     python benchmarks/embedding.py [--texts 1000] [--rounds 3]
 
-Needs the extra ``demo``. All are measured in turn, round by round, so that other work on the machine harms all alike.
+Needs the extra ``demo``. Every round measures all encoders, so that other work on the machine slows all alike.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Inputs by chance, many more than the tests try: how many are taken, how many refused, and that nothing else happens.
+"""Random inputs, many more than in the tests: each must be taken or refused with one clear line.
 
     python benchmarks/fuzz.py [--examples 10000] [--out benchmarks/fuzz.md]
 

@@ -1,4 +1,4 @@
-"""Processor time in which a turn finds out which texts of a pool Argilla holds; prints the table of ``matching.md``.
+"""Processor time of matching a pool's texts with Argilla's records; prints the table of ``matching.md``.
 
 python benchmarks/matching.py [--rows 1000000] [--logged 50000]
 """

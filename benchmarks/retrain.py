@@ -1,4 +1,4 @@
-"""How long one retrain takes: the stock ``ClassyClassifier`` against ours with cached embeddings, on real news.
+"""Time of one training: the stock ``ClassyClassifier`` against ours with cached embeddings, on real news.
 
 Run ``python benchmarks/retrain.py``; it writes ``benchmarks/retrain.md``. Needs the extra ``demo``; takes some minutes.
 """

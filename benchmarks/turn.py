@@ -1,4 +1,4 @@
-"""How long a turn takes, from examples to the next batch: ours beside the stock tutorial path; writes ``turn.md``.
+"""Time of a turn, from examples to the next batch: ours and the stock tutorial path. Writes ``turn.md``.
 
     python benchmarks/turn.py [--cache FOLDER] [--stock 20,100,300] [--many FILE.parquet]
 
@@ -179,7 +179,7 @@ def main() -> None:
     parser.add_argument("--many", type=Path, help="Parquet file of a set with many labels")
     options = parser.parse_args()
     silence_logs()
-    # scikit-learn announces the end of SVC(probability=True), which the stock class uses.
+    # scikit-learn warns that SVC(probability=True) will be removed, which the stock class uses.
     warnings.simplefilter("ignore", FutureWarning)
     kept = nullcontext(str(options.cache)) if options.cache else tempfile.TemporaryDirectory()
     with kept as folder:

@@ -68,7 +68,7 @@ class Result:
 
 
 def todo(paths: Sequence[str], runs: int, known: Iterable[Result]) -> Iterator[tuple[str, int, str, str]]:
-    """What is not known yet: the runs spread evenly over sets, seeds ascending."""
+    """Yield the runs that are missing, spread evenly over the sets, with ascending seeds."""
     done = {(one.set, one.seed, one.criterion, one.condition) for one in known}
     for number in range(runs):
         path, seed = paths[number % len(paths)], number // len(paths)

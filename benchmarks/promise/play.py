@@ -43,7 +43,7 @@ class Texts:
 
 @cache
 def read(path: str) -> Texts:
-    """A labelled file, or the news; embeddings from beside it, or made."""
+    """Read a labelled file or the news, with the embeddings beside it, or embed its texts."""
     if path == NEWS:
         frame = pd.DataFrame([{"text": opening(one.text), "label": one.topic} for one in read_articles()])
     else:
@@ -64,22 +64,22 @@ def read(path: str) -> Texts:
 
 
 class Source:
-    """A pool that a test of time can swap."""
+    """A pool that is replaced half-way through a run."""
 
     def __init__(self, pool: SimulatedPool) -> None:
         self.pool = pool
 
     def revision(self) -> str:
-        """Changes with the pool."""
+        """Return a value that changes with the pool."""
         return self.pool.fingerprint
 
     def current(self) -> SimulatedPool:
-        """The pool as it is now."""
+        """Return the current pool."""
         return self.pool
 
 
 def halves(texts: Texts, chosen: Sequence[int], how: str, seed: int) -> tuple[list[Labelled], list[Labelled]]:
-    """What lies in the pool in the first half of a run, and in the second."""
+    """Return the pool's rows in the first half of a run, and in the second."""
     rows = [texts.rows[n] for n in chosen]
     if how == "late":
         labels = sorted({row.label for row in rows})
@@ -99,7 +99,7 @@ def halves(texts: Texts, chosen: Sequence[int], how: str, seed: int) -> tuple[li
 
 
 def play(path: str, seed: int, criterion: str, condition: str, budget: int) -> Result:
-    """One run of the loop."""
+    """Play one run of the loop."""
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.CRITICAL))
     warnings.simplefilter("ignore")
     texts, given = read(path), CONDITIONS[condition]
@@ -152,5 +152,5 @@ def play(path: str, seed: int, criterion: str, condition: str, budget: int) -> R
 
 
 def shuffled(rows: Sequence[Labelled], generator: np.random.Generator) -> list[Labelled]:
-    """``rows`` in another order."""
+    """Return ``rows`` in a random order."""
     return [rows[n] for n in generator.permutation(len(rows))]

@@ -13,12 +13,12 @@ from shared.machine import versions
 
 
 def below(results: Sequence[Result]) -> int:
-    """Runs in which less than the target of what was accepted is right."""
+    """Count the runs in which the precision of the accepted records is below the target."""
     return sum(one.right < TARGET * one.accepted for one in results)
 
 
 def self_training(found: Sequence[Result]) -> str:
-    """A cell: accuracy and precision of some runs."""
+    """Return a cell with accuracy and precision of some runs."""
     if not found:
         return "-"
     right, accepted = sum(one.right for one in found), sum(one.accepted for one in found)
@@ -26,7 +26,7 @@ def self_training(found: Sequence[Result]) -> str:
 
 
 def report(results: Sequence[Result]) -> str:
-    """The tables, as Markdown."""
+    """Return the page as Markdown."""
 
     def group(criterion: str, condition: str, name: str | None = None) -> list[Result]:
         return [
