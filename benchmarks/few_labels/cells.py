@@ -11,7 +11,7 @@ from shared.rows import read_rows, write_rows
 
 
 class Key(NamedTuple):
-    """What a cell is known by."""
+    """The key of a cell."""
 
     data: str
     method: str
@@ -46,12 +46,12 @@ class Cell:
 
     @property
     def key(self) -> Key:
-        """What it is known by."""
+        """Return the key of the cell."""
         return Key(self.data, self.method, self.noise, self.per_label, self.seed)
 
 
 def read_cells(table: Path) -> list[Cell]:
-    """All cells measured so far; none where there is no table."""
+    """Return all cells measured so far; none where there is no table."""
     return read_rows(table, Cell)
 
 

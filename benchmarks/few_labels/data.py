@@ -11,7 +11,8 @@ import pyarrow.parquet as pq
 
 from shared.texts import NEWS, articles
 
-HELD_BACK = 0.3
+# Chosen, not measured: so that a set takes minutes.
+HELD_BACK = 0.3  # of the news, which have no split of their own
 MOST_POOL = 10_000
 MOST_TEST = 2_000
 
@@ -20,7 +21,7 @@ Texts = list[str]
 
 @dataclass(frozen=True, slots=True)
 class Split:
-    """A labelled set: what may be learnt from, and what only measures."""
+    """A labelled set: texts to learn from, and texts that only measure."""
 
     name: str
     train: Mapping[str, str]  # text to label
@@ -29,7 +30,7 @@ class Split:
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """What a method is given in one cell, and what it is measured on."""
+    """The inputs of a method in one cell, and the texts that it is measured on."""
 
     examples: Mapping[str, str]  # text to label, wrong ones included
     pool: Texts
@@ -38,7 +39,7 @@ class Task:
 
 
 def read_split(path: Path) -> Split:
-    """A file's train and test rows, each text once, none in both; other splits are left out."""
+    """Read a file's train and test rows, each text once and none in both; other splits are left out."""
     rows = pq.read_table(path, columns=["text", "label", "split"]).to_pylist()
     test = {row["text"]: row["label"] for row in rows if row["split"] == "test"}
     train = {row["text"]: row["label"] for row in rows if row["split"] == "train" and row["text"] not in test}
@@ -46,7 +47,7 @@ def read_split(path: Path) -> Split:
 
 
 def read_news() -> Split:
-    """Whole BBC articles (some 384 words, which the encoder cuts at 256 tokens), 30% of each topic held back."""
+    """Read whole BBC articles (about 384 words; the encoder cuts them at 256 tokens), 30% of each topic held back."""
     topics = {article.text(errors="replace"): article.topic for article in articles()}
     chance = np.random.default_rng(0)
     test: dict[str, str] = {}
@@ -57,12 +58,12 @@ def read_news() -> Split:
 
 
 def draw(split: Split, per_label: int, seed: int, noise: float) -> Task:
-    """Choose examples, pool and test texts: the same ones for every method, and the same ones with and without noise.
+    """Draw examples, pool and test texts: the same for every method, and the same with and without noise.
 
     Args:
         split: the set.
-        per_label: examples of each label; all there are of a label that has fewer.
-        seed: same seed, same choice; with more per label, the ones of fewer are among them.
+        per_label: examples of each label; a label with fewer texts gives all of them.
+        seed: seed of the draw; a draw with more per label contains the examples of one with fewer.
         noise: share of examples that get a random other label.
     """
     chance = np.random.default_rng(seed)
@@ -91,7 +92,7 @@ def mislabel(examples: Mapping[str, str], noise: float, seed: int) -> dict[str, 
 
 
 def by_label(texts: Mapping[str, str]) -> dict[str, Texts]:
-    """Texts by label, labels sorted."""
+    """Return the texts by label, with sorted labels."""
     by_label: dict[str, Texts] = {label: [] for label in sorted(set(texts.values()))}
     for text, label in texts.items():
         by_label[label].append(text)

@@ -14,14 +14,14 @@ from shared.encoder import fp32_encoder
 
 
 class Vectors:
-    """Embeddings in memory, by text, before an encoder for what is not there (labels' names); a ``domain.Encoder``."""
+    """``domain.Encoder`` with embeddings in memory, and another encoder for the texts that it lacks (labels' names)."""
 
     def __init__(self, encoder: Encoder, vectors: Mapping[str, FloatArray]) -> None:
         self.fingerprint = encoder.fingerprint
         self._encoder, self._vectors = encoder, dict(vectors)
 
     def encode(self, texts: Sequence[str], *, progress: bool = False) -> FloatArray:
-        """Look them up."""
+        """Return embeddings, shape (n, d)."""
         missing = [text for text in dict.fromkeys(texts) if text not in self._vectors]
         if missing:
             self._vectors |= zip(missing, self._encoder.encode(missing, progress=progress), strict=True)
@@ -29,7 +29,7 @@ class Vectors:
 
 
 def embed(texts: Sequence[str], known: Path | None, cache: Path) -> Encoder:
-    """All ``texts`` embedded with fp32 all-MiniLM-L6-v2, in memory.
+    """Embed all ``texts`` with fp32 all-MiniLM-L6-v2, in memory.
 
     Args:
         texts: what will be asked for.

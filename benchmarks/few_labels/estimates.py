@@ -21,7 +21,7 @@ class Estimate(NamedTuple):
 
 
 class Cells:
-    """All cells measured, by what they are known by."""
+    """All cells measured, by key."""
 
     def __init__(self, cells: Iterable[Cell]) -> None:
         self._by_key = {cell.key: cell for cell in cells}
@@ -36,29 +36,29 @@ class Cells:
         return iter(self._by_key.values())
 
     def by_seed(self, data: str, method: str, noise: float, size: int) -> dict[int, Cell]:
-        """The cells of all seeds measured."""
+        """Return the cells of all seeds measured."""
         wanted = {seed: Key(data, method, noise, size, seed) for seed in self.seeds}
         return {seed: self._by_key[key] for seed, key in wanted.items() if key in self._by_key}
 
     def mean(self, data: str, method: str, noise: float, size: int, field: str = "accuracy") -> float:
-        """The mean of a field over seeds, those left out where it is not a number."""
+        """Return the mean of a field over the seeds where it is a number."""
         values = [getattr(cell, field) for cell in self.by_seed(data, method, noise, size).values()]
         known = [value for value in values if not math.isnan(value)]
         return statistics.fmean(known) if known else float("nan")
 
     def difference(self, method: str, other: str, data: str, noise: float, size: int) -> Estimate | None:
-        """How much more accurate ``method`` is than ``other``, over the seeds that both have; None without any."""
+        """Return how much more accurate ``method`` is than ``other``, over the seeds of both; None without any."""
         mine, theirs = self.by_seed(data, method, noise, size), self.by_seed(data, other, noise, size)
         return estimate([mine[seed].accuracy - theirs[seed].accuracy for seed in mine if seed in theirs])
 
     def loss(self, method: str, data: str, noise: float, size: int) -> Estimate | None:
-        """How much accuracy wrong labels cost, over the seeds measured with and without."""
+        """Return the accuracy that wrong labels cost, over the seeds measured with and without them."""
         right, wrong = self.by_seed(data, method, 0.0, size), self.by_seed(data, method, noise, size)
         return estimate([right[seed].accuracy - wrong[seed].accuracy for seed in right if seed in wrong])
 
 
 def estimate(shares: Sequence[float]) -> Estimate | None:
-    """Mean and standard error of shares, in points; None of nothing."""
+    """Return mean and standard error of shares, in points; None without any."""
     if not shares:
         return None
     error = statistics.stdev(shares) / len(shares) ** 0.5 if len(shares) > 1 else float("nan")
@@ -66,7 +66,7 @@ def estimate(shares: Sequence[float]) -> Estimate | None:
 
 
 def average(estimates: Iterable[Estimate | None]) -> Estimate | None:
-    """The mean over sets, each weighing the same, with the standard error that their independent errors give it."""
+    """Return the mean over sets with equal weights, and its standard error from their independent errors."""
     known = [one for one in estimates if one is not None]
     if not known:
         return None

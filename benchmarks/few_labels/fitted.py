@@ -13,12 +13,12 @@ from few_labels.data import Texts
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
-    """What a method made of its examples.
+    """A method after training.
 
     Attributes:
         score: from texts to the columns' labels and probabilities of shape (n, labels).
-        vote: from texts to labels, where what it predicts is not its most probable label.
-        head: the one of ours that was chosen.
+        vote: from texts to labels, where its ``predict`` may differ from its most probable label.
+        head: the head that ours chose.
     """
 
     score: Callable[[Texts], tuple[Texts, NDArray[np.float64]]]

@@ -9,12 +9,12 @@ from numpy.typing import NDArray
 
 from few_labels.data import Texts
 
-CERTAIN = 0.9
-BINS = 15
+CERTAIN = 0.9  # the service's default threshold
+BINS = 15  # as in Guo et al. 2017
 
 
 class Measures(TypedDict):
-    """How right answers are, see ``measure``."""
+    """Measures of answers, see ``measure``."""
 
     accuracy: float
     macro_f1: float
@@ -24,7 +24,7 @@ class Measures(TypedDict):
 
 
 def measure(labels: Texts, probabilities: NDArray[np.float64], gold: Texts) -> Measures:
-    """Accuracy, macro-F1 over the gold labels, calibration error, precision and coverage of the certain.
+    """Return accuracy, macro-F1 over the gold labels, calibration error, and precision and coverage above ``CERTAIN``.
 
     Calibration error is ECE with ``BINS`` equal-width bins of the highest probability
     (Guo et al. 2017, "On Calibration of Modern Neural Networks").

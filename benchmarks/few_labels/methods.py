@@ -15,11 +15,11 @@ from few_labels.data import Task
 from few_labels.fitted import Fitted
 from few_labels.stock import fit_stock
 
-MOST_SAMPLE = 4_000
+MOST_SAMPLE = 4_000  # of the pool, as many as the service gives its learner
 
 
 def fit_logistic(task: Task, encoder: Encoder) -> Fitted:
-    """A plain logistic regression, scikit-learn's defaults (C = 1), on the same embeddings."""
+    """Fit a plain logistic regression, scikit-learn's defaults (C = 1), on the same embeddings."""
     from sklearn.linear_model import LogisticRegression  # noqa: PLC0415 - seconds
 
     model = LogisticRegression(max_iter=1000)
@@ -28,7 +28,7 @@ def fit_logistic(task: Task, encoder: Encoder) -> Fitted:
 
 
 def fit_ours(task: Task, encoder: Encoder, head: str = "auto") -> Fitted:
-    """``ClassyLearner`` as the service trains it, with a sample of the pool; it chooses its head, or is told which."""
+    """Fit ``ClassyLearner`` as the service does, with a sample of the pool; ``auto`` lets it choose its head."""
     examples = [
         Example(str(number), text, label) for number, (text, label) in enumerate(task.examples.items())
     ]

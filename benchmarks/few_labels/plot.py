@@ -13,7 +13,7 @@ PANELS = 6
 
 
 def plot(cells: Cells, path: Path) -> None:
-    """Accuracy against labels a class, labels right, one panel for each of the first ``PANELS`` sets."""
+    """Draw accuracy by labels per class with right labels, one panel for each of the first ``PANELS`` sets."""
     import matplotlib as mpl  # noqa: PLC0415 - only the plot needs it
 
     mpl.use("agg")

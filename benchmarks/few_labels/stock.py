@@ -14,11 +14,12 @@ from few_labels.fitted import Fitted
 
 
 class QuickSearch:
-    """Finds what the stock class's ``GridSearchCV`` finds, where that takes hours: with many labels.
+    """Finds the parameters that the stock class's ``GridSearchCV`` finds, which takes hours with many labels.
 
-    That one scores each candidate by ``SVC.predict``, which doesn't look at probabilities, yet fits them each time; and
-    it computes each kernel anew for each ``C``. Left out and done once; folds, scores and ties are the same, and the
-    best is fitted as there. Takes and has what the stock class gives to and asks of its search.
+    ``GridSearchCV`` scores each candidate by ``SVC.predict``, which does not use probabilities, but fits them each
+    time, and it computes each kernel again for each ``C``. This class fits no probabilities and computes each kernel
+    once. Folds, scores and ties are the same, and the best candidate is fitted in the same way. It has the interface
+    that the stock class uses.
     """
 
     def __init__(
@@ -34,7 +35,7 @@ class QuickSearch:
         self.estimator, self.param_grid, self.cv, self.verbose = estimator, param_grid, cv, verbose
 
     def fit(self, vectors: FloatArray, numbers: NDArray[np.int64]) -> QuickSearch:
-        """Search, then fit the best."""
+        """Search the grid and fit the best candidate."""
         from sklearn.base import clone  # noqa: PLC0415 - seconds, the report does without
         from sklearn.metrics import f1_score  # noqa: PLC0415 - as above
         from sklearn.metrics.pairwise import pairwise_kernels  # noqa: PLC0415 - as above
@@ -64,11 +65,11 @@ class QuickSearch:
         return self
 
     def predict(self, vectors: FloatArray) -> Any:
-        """The best one's."""
+        """Return the best candidate's labels."""
         return self.best_estimator_.predict(vectors)
 
     def predict_proba(self, vectors: FloatArray) -> Any:
-        """The best one's."""
+        """Return the best candidate's probabilities."""
         return self.best_estimator_.predict_proba(vectors)
 
 

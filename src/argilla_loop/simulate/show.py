@@ -114,7 +114,7 @@ def show_outcome(console: Console, outcome: Outcome, folder: Path) -> None:
         _print(
             console,
             f"stopped with {outcome.finished} of {outcome.planned} runs finished; they are kept in {folder}, "
-            "and the same command goes on with the others",
+            "and the same command goes on with the rest",
         )
 
 
