@@ -65,8 +65,9 @@ NARROW: tuple[Column, ...] = (  # for 80 columns: one column for the duration of
 
 LEGEND = (
     "human, model: labels so far by people and by the service; asked, accepted: records of this batch; agreement: "
-    "share of suggestions that people kept; precision: share of accepted records with the gold label; accuracy: of this "
-    "batch's model on the held-back texts; reaction: seconds from the last submitted answer until this batch is queued."
+    "share of suggestions that people kept; precision: share of accepted records with the gold label; accuracy: of "
+    "this batch's model on the held-back texts; reaction: seconds from the last submitted answer until this batch "
+    "is queued."
 )
 
 
