@@ -6,7 +6,6 @@ means that the service hangs or that Argilla is unavailable. ``argilla-loop heal
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,19 +16,18 @@ import structlog
 from argilla_loop.observability import systemd
 from argilla_loop.observability.metrics import LAST_LOOK
 from argilla_loop.settings import Settings
-from argilla_loop.settings.files import make_private_folder
+from argilla_loop.settings.files import make_private_folder, text_digest
 
 log = structlog.get_logger(__name__)
 
-LONGEST_SILENCE = (
-    120.0  # seconds; a turn with a large pool may take that long between two beats. Chosen, not measured.
-)
+# Seconds; a turn with a large pool may take that long between two beats. Chosen, not measured.
+LONGEST_SILENCE = 120.0
 
 
 def heartbeat_file(settings: Settings) -> Path:
     """Return the heartbeat file of the service with these settings. Several services may share a cache folder."""
     service = f"{settings.api_url} {settings.workspace} {settings.dataset}"
-    return settings.cache_dir / "heartbeat" / hashlib.sha256(service.encode()).hexdigest()[:12]
+    return settings.cache_dir / "heartbeat" / text_digest(service)[:12]
 
 
 def longest_silence(settings: Settings) -> float:

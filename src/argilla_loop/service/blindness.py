@@ -14,7 +14,7 @@ import structlog
 from argilla_loop.argilla.v2.connection import Connection
 from argilla_loop.argilla.v2.dataset import WorkingDataset
 from argilla_loop.argilla.v2.visibility import Exposed, exposed_in, hide
-from argilla_loop.policy.answers import LabelRule
+from argilla_loop.policy.answers import AnswerRule, adjudicate
 from argilla_loop.policy.blindness import seen_through
 
 log = structlog.get_logger(__name__)
@@ -28,7 +28,7 @@ class Blindness:
     Args:
         connection: of an admin or owner.
         dataset: the working dataset.
-        rule: how several answers make one label.
+        rule: how answers are read.
         before_write: called right before each request that writes; what it raises keeps the request from being sent.
         clock: seconds; for tests.
     """
@@ -37,7 +37,7 @@ class Blindness:
         self,
         connection: Connection,
         dataset: WorkingDataset,
-        rule: LabelRule,
+        rule: AnswerRule,
         *,
         before_write: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
@@ -83,11 +83,8 @@ class Blindness:
         if not times:
             return 0
         ids = seen_through(
-            self._dataset.scan(),
+            (adjudicate(record, self._rule) for record in self._dataset.scan()),
             min(times),
-            service_user_id=self._dataset.service_user_id,
-            rule=self._rule,
-            min_submitted=self._dataset.info.min_submitted,
         )
         self._dataset.make_plain(ids)
         return len(ids)

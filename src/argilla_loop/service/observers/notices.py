@@ -18,18 +18,17 @@ class Notices:
     Args:
         description: where to say it.
         guidelines: where earlier versions said it.
-        minimum: human examples each label needs.
     """
 
-    def __init__(self, description: Description, guidelines: Guidelines, minimum: int) -> None:
-        self._description, self._guidelines, self._minimum = description, guidelines, minimum
+    def __init__(self, description: Description, guidelines: Guidelines) -> None:
+        self._description, self._guidelines = description, guidelines
         self._shown: str | None = None
         self._tidy = False  # whether the guidelines are known to hold nothing of ours
         self._told: str | None = None
 
     def __call__(self, turn: Turn) -> None:
         """Show the notice of ``turn``; what failed is tried again after the next turn. Never raises."""
-        said = notice(turn.step, turn.seen, turn.records, minimum=self._minimum)
+        said = notice(turn.plan, turn.records)
         if said is None or (said == self._shown and self._tidy):
             return
         try:
