@@ -14,7 +14,7 @@ def collapse_whitespace(text: object) -> str:
 
 
 def printable(text: str) -> str:
-    """``text`` on one line: what does not print, line ends among it, as Python escapes it."""
+    """Return ``text`` on one line; characters that don't print, such as line ends, are escaped as Python does."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
@@ -26,28 +26,28 @@ class ArgillaLoopError(Exception):
 
 
 class RetryableError(ArgillaLoopError):
-    """Something outside is away or busy (server down, time-out, 5xx, 429): try again later, for ever.
+    """Something outside is unavailable (server down, time-out, 5xx, 429): try again later, for ever.
 
-    ``retry_after``: seconds that it asked us to wait, if it did. ``cause``: in a word, for counting.
+    ``retry_after``: seconds that it asked for, if it did. ``cause``: one word, for counting.
     """
 
     retry_after: float = 0.0
     cause: str = "other"
 
     def because(self, cause: str) -> Self:
-        """The same, with its cause."""
+        """Set the cause and return the error."""
         self.cause = cause
         return self
 
 
 class FatalError(ArgillaLoopError):
-    """Nothing gets better by waiting (bad key, foreign schema, broken model): stop with ``exit_code``."""
+    """Waiting does not help (bad key, foreign schema, broken model): stop with ``exit_code``."""
 
     exit_code = 1
 
 
 class OutputError(FatalError):
-    """What a command says cannot be written; ``reader_is_gone``: as whoever read it has enough (``| head``)."""
+    """The output of a command cannot be written; ``reader_is_gone`` if its reader closed the pipe (``| head``)."""
 
     exit_code = 74  # sysexits' EX_IOERR
 
@@ -57,19 +57,19 @@ class OutputError(FatalError):
 
 
 class SettingsError(FatalError):
-    """The settings are wrong: names the key, the value, and what would be right."""
+    """The settings are wrong; the message names the key, the value, and what would be right."""
 
     exit_code = 2
 
 
 class CredentialsError(FatalError):
-    """Argilla refuses the key, or its user may not do what is needed."""
+    """Argilla refuses the key, or its user lacks a permission."""
 
     exit_code = 3
 
 
 class SchemaError(FatalError):
-    """The working dataset exists with other fields, questions or labels than configured."""
+    """The working dataset exists, but its fields, questions or labels differ from the settings."""
 
     exit_code = 4
 

@@ -171,7 +171,7 @@ def _examples(seen: Progress, now: Acceptance, seeds: Mapping[str, int]) -> Tabl
         caption += f" to {accept_minimum}: before anything is accepted as that label (min_accept_examples)."
     table = Table(title="Examples by label", title_justify="left", caption=caption, caption_justify="left")
     table.add_column("label", overflow="fold")
-    columns = ("human", "from the pool", "validated by itself", f"to {minimum}")
+    columns = ("human", "from the pool", "accepted", f"to {minimum}")
     for column in (*columns, *((f"to {accept_minimum}",) if twice else ())):
         table.add_column(column, justify="right")
     for label in now.labels:

@@ -1,4 +1,4 @@
-"""How the labelling goes, from the records alone."""
+"""Progress figures, from the records alone."""
 
 from __future__ import annotations
 
@@ -16,71 +16,71 @@ Pair = tuple[str | None, str | None]
 
 @dataclass(frozen=True, slots=True)
 class BatchProgress:
-    """One batch: how far it is, and how people and model agree.
+    """Progress of one batch, and how people and model agree.
 
-    What was suggested and what was not are counted apart: a suggestion is half an answer.
+    Records with and without a suggestion are counted separately, because people tend to accept a suggestion.
     """
 
     number: int
     size: int
     done: int
-    asked: int  # held back ones among them
-    accepted: int  # validated by the service
+    asked: int  # including held-back records
+    accepted: int  # by the service
     audited: int
     held_back: int
     answered: int  # labelled by people who saw a suggestion
     agreed: int  # of those, how many have the suggested label
-    checked: int  # answers that are evidence, see ``policy.checks``
-    right: int  # of those, how many say what the model said
+    checked: int  # audit results, see ``policy.validation.checks``
+    right: int  # of those, how many agree with the model
     models: tuple[str, ...]
 
     @property
     def agreement(self) -> float | None:
-        """Share of suggestions that people kept; ``None`` where there was nothing to compare."""
+        """Share of suggestions that people kept; ``None`` if there was nothing to compare."""
         return self.agreed / self.answered if self.answered else None
 
 
 @dataclass(frozen=True, slots=True)
 class Blind:
-    """Records that people are asked about without a suggestion."""
+    """Records that people see without a suggestion."""
 
     logged: int = 0
     answered: int = 0
-    right: int = 0  # the model that scored them said the same
+    right: int = 0  # answers that agree with the model
 
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """What the service validated by itself, and has not taken back."""
+    """Records that the service accepted and has not revoked."""
 
     all: int = 0
-    confirmed: int = 0  # a person says the same
-    corrected: int = 0  # people say otherwise: another label, a discard, or several that tie
+    confirmed: int = 0  # by a person
+    corrected: int = 0  # by another label, a discard, or answers that tie
 
     @property
     def standing(self) -> int:
-        """Those whose label is the service's now."""
+        """Records whose label is still the service's."""
         return self.all - self.corrected
 
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """How people agree with each other; the service's answer is none."""
+    """How people agree with each other; the service's answers don't count."""
 
     several: int = 0  # records that several people answered
     disagreed: int = 0
     pairs: Sequence[
         tuple[Pair, int]
-    ] = ()  # what was given for the same record, commonest first; None: discarded
+    ] = ()  # labels given to the same record, most frequent first; None: discarded
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """All batches, the examples by label and origin, and who said what of whom."""
+    """All batches, the examples by label and origin, and how people and model agree."""
 
     batches: Sequence[BatchProgress]
     human: Counter[str]  # label -> examples of people
-    model: Counter[str]  # label -> records that the service validated and nobody answered
+    model: Counter[str]  # label -> records that the service accepted and nobody answered
     discarded: int
     unnumbered: int  # records that somebody else logged
     validated: Validated

@@ -1,7 +1,7 @@
-"""A section of ours in a text that belongs to people: pure edits that never take a word of theirs.
+"""A section of the service in a text that belongs to people: pure edits that never remove their words.
 
-The section lies between two HTML comments, which Argilla's UI does not show. The first carries a digest of what lies
-between them: where it fits, all of that is ours and may be replaced; where somebody wrote into it, it is theirs now.
+The section lies between two HTML comments, which Argilla's UI does not show. The first comment carries a digest of the
+section: if it matches, the section is the service's and may be replaced; if somebody edited it, it is theirs.
 """
 
 from __future__ import annotations
