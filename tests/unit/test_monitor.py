@@ -118,7 +118,10 @@ def test_port_0_listens_nowhere_and_health_reads_the_file(make: Make) -> None:
     settings = make(0)
     with Monitor(settings) as one:
         assert one.port is None
-    assert health(settings) == (False, "last heartbeat none: not running, or never reached Argilla")
+    assert health(settings) == (
+        False,
+        "last heartbeat none: the service is not running, or it never reached Argilla",
+    )
 
 
 def test_a_port_that_is_taken_stops_nothing_and_is_taken_when_free(
