@@ -1,4 +1,4 @@
-"""Folders for this user alone, and files that are written whole or not at all."""
+"""Folders that only this user can read, files that are written completely or not at all, and digests."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ log = structlog.get_logger(__name__)
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make ``folder``, and whatever is missing above it, for this user alone (0700); what is there stays as it is.
+    """Create ``folder`` and its missing parents with mode 0700; existing folders stay as they are.
 
-    ``mkdir(mode=0o700, parents=True)`` would make the ones above for everybody.
+    ``mkdir(mode=0o700, parents=True)`` would create the parents with the default mode.
 
     Raises:
-        OSError: it cannot be made, or there is something else of that name.
+        OSError: it cannot be created, or something else has its name.
     """
     missing = [folder]
     while not missing[-1].exists() and missing[-1].parent != missing[-1]:
@@ -37,7 +37,7 @@ def atomic_write(target: Path) -> Iterator[Path]:
     Two processes may do this at once: each writes its own temporary file, and the last one to finish wins.
 
     Raises:
-        OSError: the folder cannot be written.
+        OSError: the folder cannot be written to.
     """
     make_private_folder(target.parent)
     handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
@@ -57,8 +57,12 @@ def text_digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def digest_of(*paths: Path) -> str:
-    """SHA-256 (hex) over the contents of ``paths``, in the given order."""
+def files_digest(*paths: Path) -> str:
+    """Return the SHA-256 (hexadecimal) of the contents of ``paths``, in the given order.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
     total = hashlib.sha256()
     for path in paths:
         one = hashlib.sha256()
@@ -70,15 +74,16 @@ def digest_of(*paths: Path) -> str:
 
 
 def make_private(folder: Path) -> None:
-    """Make ``folder`` for this user alone where it is missing; warn where others may write to it.
+    """Create ``folder`` with mode 0700 if it is missing; log a warning if others may write to it.
 
-    What lies there is computed again where it is broken, not where somebody has put something else that fits: who can
-    write to it can decide what the service answers (though not what it runs: nothing in it is code or a pickle).
+    A broken cache file is computed again, but a well-formed file that somebody else put there is used. Whoever can
+    write to the folder can therefore decide what the service answers, though not what it runs: nothing in the folder
+    is code or a pickle.
     """
     try:
         make_private_folder(folder)
         mode = folder.stat().st_mode
-    except OSError:  # whoever needs it says so, and does without
+    except OSError:  # the code that needs the folder reports that, and works without it
         return
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
         log.warning(

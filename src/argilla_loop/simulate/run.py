@@ -103,9 +103,9 @@ def embed(data: LabelledSet, encoder: Encoder) -> PrecomputedEncoder:
 
     A ``CachedEncoder`` keeps what is done when interrupted.
     """
-    from argilla_loop.learning.classy.classifier import words_of  # noqa: PLC0415 - costs seconds, which help need not pay
+    from argilla_loop.learning.classy.classifier import label_words  # noqa: PLC0415 - costs seconds, which help need not pay
 
-    names = [words for label in data.labels if (words := words_of(label))]
+    names = [words for label in data.labels if (words := label_words(label))]
     texts = list(dict.fromkeys([*names, *(row.text for row in (*data.pool, *data.held_back))]))
     started = time.monotonic()
     vectors = encoder.encode(texts, progress=True)
