@@ -50,10 +50,10 @@ def main() -> None:
     ]
     asked.out.mkdir(parents=True, exist_ok=True)
     table = asked.out / "accuracy.csv"
-    from argilla_loop.learning.classy.classifier import words_of  # noqa: PLC0415 - seconds, that are no fit's
+    from argilla_loop.learning.classy.classifier import label_words  # noqa: PLC0415 - seconds, that are no fit's
 
     texts = [text for split in splits for text in (*split.train, *split.test)]
-    names = [words_of(label) for split in splits for label in by_label(split.train)]
+    names = [label_words(label) for split in splits for label in by_label(split.train)]
     encoder = embed([*texts, *names], asked.embeddings, asked.cache)
     if asked.again:
         forget(table, asked.methods)

@@ -17,7 +17,7 @@ import structlog
 from argilla_loop.argilla.memory import MemoryDataset
 from argilla_loop.cli.demo.texts import opening, read_articles
 from argilla_loop.domain import FloatArray, NewRecord, Route
-from argilla_loop.learning.classy.classifier import words_of
+from argilla_loop.learning.classy.classifier import label_words
 from argilla_loop.learning.learner import ClassyLearner
 from argilla_loop.loop.turn import Loop
 from argilla_loop.policy.answers import AnswerRule, adjudicate
@@ -53,7 +53,7 @@ def read(path: str) -> Texts:
         Labelled(f"r{n:06d}", text, str(label))
         for n, (text, label) in enumerate(zip(frame["text"], frame["label"], strict=True))
     ]
-    names = [words_of(label) for label in sorted({row.label for row in rows})]
+    names = [label_words(label) for label in sorted({row.label for row in rows})]
     beside = Path(path).with_suffix(".npy")
     with tempfile.TemporaryDirectory() as folder:
         encoder = fp32_encoder(Path(folder))

@@ -57,7 +57,7 @@ def text_digest(text: str) -> str:
     return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
 
 
-def digest_of(*paths: Path) -> str:
+def files_digest(*paths: Path) -> str:
     """Return the SHA-256 (hex) of the contents of ``paths``, in the given order."""
     total = hashlib.sha256()
     for path in paths:

@@ -89,9 +89,9 @@ def precompute(data: LabelledSet, encoder: Encoder) -> PrecomputedEncoder:
 
     It shows its progress. A ``CachedEncoder`` keeps the embeddings made before an interruption.
     """
-    from argilla_loop.learning.classy.classifier import words_of  # noqa: PLC0415 - slow to import, not needed for --help
+    from argilla_loop.learning.classy.classifier import label_words  # noqa: PLC0415 - slow to import, not needed for --help
 
-    names = [words for label in data.labels if (words := words_of(label))]
+    names = [words for label in data.labels if (words := label_words(label))]
     texts = list(dict.fromkeys([*names, *(row.text for row in (*data.pool, *data.held_back))]))
     started = time.monotonic()
     vectors = encoder.encode(texts, progress=True)

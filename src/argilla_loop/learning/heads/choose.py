@@ -13,7 +13,7 @@ from typing import get_args
 import numpy as np
 
 from argilla_loop.domain import IndexArray
-from argilla_loop.learning.heads.evidence import evidence_of, fit_scale, folds, folds_for
+from argilla_loop.learning.heads.evidence import assign_folds, count_folds, fit_scale, summarise
 from argilla_loop.learning.heads.head import NAMED, Head, Kind, log_probabilities, mean_probabilities
 from argilla_loop.learning.heads.offsets import fit_offsets
 from argilla_loop.learning.heads.scorers import (
@@ -64,7 +64,7 @@ def calibrate_head(name: str, scorers: Sequence[Scorer], evident: IndexArray, la
     if coefficients[0].shape[1] > MANY_LABELS:
         offsets = fit_offsets(log_probabilities(mean_probabilities(scores, scales, scale)), expected)
     probabilities = mean_probabilities(scores, scales, scale, offsets)
-    return Head(name, coefficients, scales, scale, offsets, (evidence_of(name, probabilities, expected),))
+    return Head(name, coefficients, scales, scale, offsets, (summarise(name, probabilities, expected),))
 
 
 def choose_head(
@@ -127,8 +127,8 @@ def _hold_out(training: Training, seed: int) -> tuple[IndexArray, IndexArray, in
     fold = np.full(len(training.labels), -1, dtype=np.int64)
     if len(evident) < MIN_EVIDENCE:
         return evident, fold, 0
-    count = folds_for(len(evident))
-    fold[evident] = folds(training.labels[evident], count, seed)
+    count = count_folds(len(evident))
+    fold[evident] = assign_folds(training.labels[evident], count, seed)
     return evident, fold, count
 
 

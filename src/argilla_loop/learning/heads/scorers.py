@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from argilla_loop.domain import FloatArray, IndexArray
-from argilla_loop.learning.heads.evidence import evidence_of, fit_scale, softmax
+from argilla_loop.learning.heads.evidence import fit_scale, softmax, summarise
 from argilla_loop.learning.heads.graph import PoolGraph
 from argilla_loop.learning.heads.head import Kind
 from argilla_loop.learning.heads.linear import softmax_regressions
@@ -174,7 +174,7 @@ def _fit_regressions(training: Training, rows: _Rows, *, with_folds: bool) -> Fl
         scores = _held_out_scores(training, fit, rows.fold)[evident]
         labels = training.labels[evident]
         probabilities = softmax(fit_scale(scores, labels) * scores)
-        losses.append(evidence_of(LINEAR, probabilities, labels).log_loss)
+        losses.append(summarise(LINEAR, probabilities, labels).log_loss)
     best: FloatArray = by_ridge[int(np.argmin(losses))]
     return best
 
@@ -211,7 +211,7 @@ def _spread_by_fold(graph: PoolGraph, rows: _Rows, max_spread: int) -> FloatArra
     column = np.where(groups < 0, count - 1, groups)[taken] * k + labels[taken]
     membership = np.zeros((len(taken), count * k), dtype=np.float32)
     membership[np.arange(len(taken)), column] = rows.weights[-1][taken]
-    seeds = np.asarray(graph.anchored(rows.vectors[taken]) @ membership, dtype=np.float32)
+    seeds = np.asarray(graph.anchor(rows.vectors[taken]) @ membership, dtype=np.float32)
     return graph.spread(seeds).reshape(len(graph), count, k).transpose(1, 0, 2)
 
 
