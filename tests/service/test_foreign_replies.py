@@ -18,9 +18,9 @@ from invariants import check_invariants
 from worlds import TOPICS, sentences
 
 from argilla_embedded import EmbeddedServer
-from argilla_loop.argilla.v2.connection import GoneError, RejectedError, connect
+from argilla_loop.argilla.v2.connection import connect
 from argilla_loop.argilla.v2.replies import is_refusal
-from argilla_loop.errors import CredentialsError
+from argilla_loop.errors import CredentialsError, GoneError, RejectedError
 from embedded_server import Api
 
 pytestmark = pytest.mark.slow

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 
 from argilla_loop.argilla.memory import MemoryDataset
 from argilla_loop.argilla.v2.connection import Connection
+from argilla_loop.argilla.v2.visibility import ArgillaVisibility
 from argilla_loop.domain import Answer, LoggedRecord, NewRecord, Route
 from argilla_loop.errors import RetryableError
 from argilla_loop.policy.blindness import seen_through
@@ -92,7 +93,7 @@ def test_checks_are_made_plain_before_the_property_is_hidden_and_it_is_said_once
     """Hiding it moves the only memory of since when it was visible."""
     server, dataset = Properties(), MemoryDataset(["Sports", "World"])
     dataset.log([NewRecord("a", "text", 0, Route.AUDIT, "Sports", 0.9, "m", 0.5)])
-    blindness = Blindness(cast("Connection", server), dataset, "majority")
+    blindness = Blindness(ArgillaVisibility(cast("Connection", server), "memory"), dataset, "majority")
     server.refuses = True
     with capture_logs() as logs:
         for _ in range(3):
@@ -110,7 +111,10 @@ def test_looks_are_rare_and_a_turns_own_is_not_left_out() -> None:
     server, now = Properties(), [0.0]
     server.visible = False
     blindness = Blindness(
-        cast("Connection", server), MemoryDataset(["Sports", "World"]), "majority", clock=lambda: now[0]
+        ArgillaVisibility(cast("Connection", server), "memory"),
+        MemoryDataset(["Sports", "World"]),
+        "majority",
+        clock=lambda: now[0],
     )
     for _ in range(3):
         blindness.look()

@@ -16,7 +16,7 @@ from collections.abc import Callable, Collection, Sequence
 
 import structlog
 
-from argilla_loop.argilla.v2.dataset import WorkingDataset
+from argilla_loop.argilla.protocol import WorkingDataset
 from argilla_loop.domain import Learner, LoggedRecord, Model, NewRecord, Pool, PoolSample, Vectors
 from argilla_loop.errors import TrainingError
 from argilla_loop.loop.batch import Selection
