@@ -15,6 +15,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import structlog
+from adjudicated import read_all
 
 from argilla_loop.domain import Answer, Example, LoggedRecord, Pool, Route
 from argilla_loop.policy.answers import examples_from
@@ -90,7 +91,7 @@ def main() -> None:
             ]
             grown.append(seconds(matcher, there, logged))
         print(f"| {name} | {first * 1000:.0f} | {idle * 1000:.0f} | {min(grown) * 1000:.0f} |")
-    answered = examples_from(records, service_user_id="service", with_model=False)
+    answered = examples_from(read_all(records, "service"), with_model=False)
     seeds = [Example(f"s{n}", f"a seed {n}", "A") for n in range(1000)]
     started = time.process_time()
     all_examples(seeds, answered)

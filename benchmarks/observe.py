@@ -37,7 +37,7 @@ from argilla_loop.domain import Example, IndexArray, KeyArray
 from argilla_loop.loop.turn import Loop
 from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.text_keys import keys_of
-from argilla_loop.simulate.known import PrecomputedVectors
+from argilla_loop.simulate.precomputed import PrecomputedVectors
 
 LABELS = ("Business", "Sci/Tech", "Sports", "World")
 BATCH, CHUNK, ROUNDS = 20, 500, 7

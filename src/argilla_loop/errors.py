@@ -10,6 +10,11 @@ from typing_extensions import Self
 _ACCESS_DENIED = frozenset({401, 403, 407})  # HTTP: unauthorized, forbidden, proxy authentication required
 
 
+def collapse_whitespace(text: object) -> str:
+    """Return ``text`` (or an error's message) on one line, each run of white space as a single space."""
+    return " ".join(str(text).split())
+
+
 def printable(text: str) -> str:
     """``text`` on one line: what does not print, line ends among it, as Python escapes it."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)

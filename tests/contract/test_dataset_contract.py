@@ -7,6 +7,7 @@ from typing import Any, Protocol
 
 import httpx
 import pytest
+from adjudicated import read_all
 
 from argilla_embedded import EmbeddedServer
 from argilla_loop.argilla.memory import MemoryDataset
@@ -16,9 +17,8 @@ from argilla_loop.argilla.v2.connection import connect
 from argilla_loop.argilla.v2.dataset import ArgillaDataset
 from argilla_loop.argilla.v2.schema import ensure_dataset
 from argilla_loop.domain import LoggedRecord, NewRecord, Route
-from argilla_loop.policy.answers import accepted_by_model, human_answers, validated_by_others
+from argilla_loop.policy.answers import accepted_by_model, human_answers, is_half_revoked, validated_by_others
 from argilla_loop.policy.text_keys import kept_of
-from argilla_loop.policy.validation.revocation import is_half_revoked
 
 LABELS = ("World", "Sports")
 
@@ -332,7 +332,9 @@ def test_what_one_users_service_validated_another_users_knows_for_the_models(
         assert said == {
             "a": [], "b": [("submitted", "World")], "c": [], "d": [], "e": [("submitted", "Sports")],
         }  # fmt: skip
-        assert validated_by_others(seen.values(), me) == {other.service_user_id: 3 if one is second else 2}
+        assert validated_by_others(read_all(seen.values(), me)) == {
+            other.service_user_id: 3 if one is second else 2
+        }
 
 
 def test_another_users_service_takes_back_what_the_first_validated(

@@ -10,16 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from adjudicated import read_all
 from daemon import PATIENCE, Daemon, Person, held, until, write_config
 from invariants import check_invariants
-from worlds import TOPICS, sentences
+from worlds import TOPICS, ListPool, sentences
 
 from argilla_embedded import EmbeddedServer
 from argilla_loop.argilla.v2.backend import ArgillaBackend
 from argilla_loop.argilla.v2.connection import Connection, connect
 from argilla_loop.argilla.v2.schema import find_workspace
-from argilla_loop.cli.acceptance_tables import acceptance
-from argilla_loop.domain import Example, LoggedRecord, NewRecord, Origin, Route
+from argilla_loop.domain import LoggedRecord, NewRecord, Origin, Route
+from argilla_loop.loop.turn import decide
 from argilla_loop.policy.answers import examples_from
 from argilla_loop.policy.progress import progress
 from argilla_loop.policy.validation.checks import checks_from
@@ -31,7 +32,6 @@ pytestmark = pytest.mark.slow
 LABELLED, ROWS, SLICE, LIMIT = 60, 300, 10, 10
 TEXTS = sentences(ROWS)
 GOLD: dict[str, str | None] = {i: label for i, _, label in TEXTS}
-SEEDS = [Example(*row) for row in TEXTS[:LABELLED]]
 LABELS = list(TOPICS)
 
 
@@ -66,17 +66,12 @@ class World:
         settings, records, me = self.settings(connection), self.seen(connection), connection.user_id
         info = existing_dataset(settings, ArgillaBackend(connection))
         return {
-            "examples": examples_from(records, service_user_id=me, with_model=True),
-            "checks": checks_from(records, service_user_id=me),
-            "progress": progress(records, min_submitted=1, service_user_id=me),
-            "acceptance": acceptance(
-                records,
-                SEEDS,
-                rules=rules(settings, info),
-                labels=info.labels,
-                min_submitted=1,
-                service_user_id=me,
-            ),
+            "examples": examples_from(read_all(records, me), with_model=True),
+            "checks": checks_from(read_all(records, me)),
+            "progress": progress(read_all(records, me, min_submitted=1)),
+            "acceptance": decide(
+                read_all(records, me), ListPool(TEXTS[:LABELLED]), 0, info, rules(settings, info)
+            ).acceptance,
         }
 
     def check(self) -> None:

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 import structlog
+from adjudicated import read_all
 from daemon import held
 from fault_proxy import FaultProxy, Page, Reset, Rule, Silence, Status, Truncated
 from hypothesis import HealthCheck, settings
@@ -46,10 +47,11 @@ from argilla_loop.errors import LeaseLostError, RetryableError
 from argilla_loop.loop.revoke import revoke_records
 from argilla_loop.loop.turn import Loop
 from argilla_loop.observability.logs import configure_logs
+from argilla_loop.policy.answers import AnswerRule
 from argilla_loop.policy.plan import Finished
 from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.validation.revocation import RevocationFilter, revocable
-from argilla_loop.simulate.known import PrecomputedVectors
+from argilla_loop.simulate.precomputed import PrecomputedVectors
 
 LABELS = sorted(TOPICS)
 ROWS = sentences(45)
@@ -270,8 +272,8 @@ class Days(RuleBasedStateMachine):
         """As `revoke` does, with the key of whoever runs the service now, and whoever accepted it."""
         service = self.services[-1]
         dataset = ArgillaDataset(service.connection, self.info)
-        chosen = revocable(dataset.scan(), RevocationFilter(), dataset.service_user_id)[:count]
-        revoke_records(dataset, chosen, lambda: None, rule="majority")
+        chosen = revocable(read_all(dataset.scan(), dataset.service_user_id), RevocationFilter())[:count]
+        revoke_records(dataset, chosen, lambda: None, rule=AnswerRule(dataset.service_user_id))
 
     @precondition(lambda self: self.services[-1].lease.is_held)
     @rule()

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from argilla_loop.errors import ModelError
 from argilla_loop.learning.embeddings.cache import CachedEncoder
-from argilla_loop.learning.embeddings.segments import VectorStore
+from argilla_loop.learning.embeddings.store import VectorStore
 from argilla_loop.learning.encoders.fake import HashingEncoder
 from argilla_loop.learning.learner import build_learner
 from argilla_loop.observability.heartbeat import heartbeat

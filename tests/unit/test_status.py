@@ -7,29 +7,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from adjudicated import read_all
 from rich.console import Console
 from worlds import CentroidLearner, FixedSource, ListPool, answer_all, sentences
 
 from argilla_loop.argilla.memory import MemoryDataset
 from argilla_loop.cli.acceptance_tables import (
-    Acceptance,
-    acceptance,
     bar_in_words,
     hindrances,
     precision_in_words,
 )
 from argilla_loop.cli.status_tables import render
 from argilla_loop.domain import Answer, Example, LoggedRecord, Route
-from argilla_loop.loop.turn import Loop
+from argilla_loop.loop.turn import Loop, decide
 from argilla_loop.policy.matching import Match
-from argilla_loop.policy.plan import NextBatch
-from argilla_loop.policy.progress import progress
+from argilla_loop.policy.observation import observe
+from argilla_loop.policy.plan import NextBatch, Plan, plan
 from argilla_loop.policy.rules import Rules
+from argilla_loop.policy.validation.acceptance import Acceptance
 from argilla_loop.policy.validation.promise import AcceptanceDecision
 from argilla_loop.service.observers import evidence
 from argilla_loop.service.observers.evidence import Evidence
 from argilla_loop.settings import Settings
-from argilla_loop.simulate.known import PrecomputedVectors
+from argilla_loop.simulate.precomputed import PrecomputedVectors
 
 BOT = "bot"
 LABELS = ("World", "Sports", "Business")
@@ -74,10 +74,13 @@ def audits(right: int, wrong: int = 0, *, start: int = 0, label: str = "World") 
     ]
 
 
+def decided(records: list[LoggedRecord], rules: Rules, *, examples: int = 10) -> Plan:
+    found = observe(read_all(records, BOT), taught(examples), 3, labels=LABELS, rules=rules, min_submitted=1)
+    return plan(found, rules)
+
+
 def seen(records: list[LoggedRecord], rules: Rules, *, examples: int = 10) -> Acceptance:
-    return acceptance(
-        records, taught(examples), rules=rules, labels=LABELS, min_submitted=1, service_user_id=BOT
-    )
+    return decided(records, rules, examples=examples).acceptance
 
 
 def with_verdict(decision: AcceptanceDecision, rules: Rules = TARGET) -> Acceptance:
@@ -87,11 +90,9 @@ def with_verdict(decision: AcceptanceDecision, rules: Rules = TARGET) -> Accepta
 def told(records: list[LoggedRecord], now: Acceptance, folder: Path, known: Evidence | None = None) -> str:
     """What is printed, in one line."""
     console = Console(width=400)
-    found = progress(records, min_submitted=1, service_user_id=BOT)
+    found = replace(decided(records, now.rules), acceptance=now)
     with console.capture() as capture:
-        console.print(
-            render(found, now, settings=settings(folder), seeds={}, match=LEFT, known_of_model=known)
-        )
+        console.print(render(found, settings=settings(folder), seeds={}, match=LEFT, known_of_model=known))
     return " ".join(capture.get().replace("│", " ").split())
 
 
@@ -240,19 +241,19 @@ def test_labels_are_shown_as_they_are_spelt(tmp_path: Path) -> None:
 def test_it_fits_the_terminal(tmp_path: Path, width: int) -> None:
     console = Console(width=width)
     records = audits(110)
-    found = progress(records, min_submitted=1, service_user_id=BOT)
+    found = decided(records, TARGET)
     with console.capture() as capture:
-        console.print(render(found, seen(records, TARGET), settings=settings(tmp_path), seeds={}, match=LEFT))
+        console.print(render(found, settings=settings(tmp_path), seeds={}, match=LEFT))
     assert max(map(len, capture.get().splitlines())) <= width
     assert "…" not in capture.get()
 
 
 def test_a_pool_that_changed_under_what_is_logged_is_told(tmp_path: Path) -> None:
     console = Console(width=120)
-    found = progress([], min_submitted=1, service_user_id=BOT)
+    found = decided([], TARGET)
     match = Match(np.arange(3), changed=41, moved=19)
     with console.capture() as capture:
-        console.print(render(found, seen([], TARGET), settings=settings(tmp_path), seeds={}, match=match))
+        console.print(render(found, settings=settings(tmp_path), seeds={}, match=match))
     assert "41 of its ids have another text in Argilla, 19 of its texts another id" in capture.get()
 
 
@@ -265,17 +266,11 @@ def test_status_comes_to_the_same_verdict_as_the_turn() -> None:
     loop = Loop(dataset, FixedSource(pool), learner, PrecomputedVectors(learner.encoder, seed=42), rules)
     granted = set()
     for _ in range(8):
-        now = acceptance(
-            dataset.scan(), pool.examples(), rules=rules, labels=LABELS, min_submitted=1,
-            service_user_id=dataset.service_user_id,
-        )  # fmt: skip
-        step = loop.turn().step
-        assert isinstance(step, NextBatch)
-        assert (now.decisions, now.missing, now.below_accept_minimum) == (
-            step.decisions,
-            step.missing,
-            step.below_accept_minimum,
-        )
+        records = read_all(dataset.scan(), dataset.service_user_id)
+        now = decide(records, pool, 300, dataset.info, rules).acceptance
+        turn = loop.turn()
+        assert isinstance(turn.step, NextBatch)
+        assert now == turn.plan.acceptance
         granted.add(now.decisions["World"].threshold is not None)
         answer_all(dataset, {i: label for i, _, label in rows})
     assert granted == {False, True}

@@ -2,22 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from argilla_loop.domain import Example, LoggedRecord
-from argilla_loop.policy.answers import examples_from
-from argilla_loop.policy.matching import all_examples
-from argilla_loop.policy.plan import missing_examples
 from argilla_loop.policy.progress import Blind, Progress
-from argilla_loop.policy.rules import AUDITED_SHARE, Rules
+from argilla_loop.policy.rules import AUDITED_SHARE
+from argilla_loop.policy.validation.acceptance import Acceptance
 from argilla_loop.policy.validation.bound import lower_bound, upper_bound
-from argilla_loop.policy.validation.checks import checks_from
-from argilla_loop.policy.validation.promise import AcceptanceDecision, decide_by_label
+from argilla_loop.policy.validation.promise import AcceptanceDecision
 
 TITLE = "What the service validates by itself"
 SHOWN_LABELS = 4  # in a sentence; the tables have all of them
@@ -25,71 +20,6 @@ TAKING_BACK = (
     "argilla-loop revoke --all, or --label, --below, --model-version; with --dry-run it counts only. "
     "What people answered stays. See docs/trust.md"
 )
-
-
-@dataclass(frozen=True, slots=True)
-class Acceptance:
-    """What the next batch may accept, were it made now.
-
-    Attributes:
-        rules: what the operator decided.
-        labels: all there are.
-        missing: label -> examples of people it lacks before anything is accepted.
-        below_accept_minimum: label -> examples of people it lacks before anything is accepted as that label.
-        decisions: by label; empty where nothing is to be accepted.
-        min_submitted: answers that a record of the dataset needs.
-    """
-
-    rules: Rules
-    labels: Sequence[str]
-    missing: Mapping[str, int] = field(default_factory=dict)
-    below_accept_minimum: Mapping[str, int] = field(default_factory=dict)
-    decisions: Mapping[str, AcceptanceDecision] = field(default_factory=dict)
-    min_submitted: int = 1
-
-
-def acceptance(
-    records: Iterable[LoggedRecord],
-    seeds: Iterable[Example],
-    *,
-    rules: Rules,
-    labels: Sequence[str],
-    min_submitted: int,
-    service_user_id: str,
-) -> Acceptance:
-    """Look at the evidence as a turn does.
-
-    Args:
-        records: of the working dataset.
-        seeds: the examples that came with the pool.
-        rules: what the operator decided.
-        labels: all there are.
-        min_submitted: answers that a record needs.
-        service_user_id: user id of the service.
-    """
-    records = list(records)
-    answered = examples_from(
-        records,
-        service_user_id=service_user_id,
-        with_model=False,
-        rule=rules.label_rule,
-        min_submitted=min_submitted,
-    )
-    examples = all_examples(seeds, answered)
-    checks = checks_from(
-        records, service_user_id=service_user_id, rule=rules.label_rule, min_submitted=min_submitted
-    )
-    criterion = rules.criterion
-    return Acceptance(
-        rules,
-        labels,
-        missing_examples(examples, labels, rules.min_examples_per_label),
-        missing_examples(examples, labels, rules.min_accept_examples),
-        decide_by_label(checks, criterion, labels, each=rules.promise == "label")
-        if criterion is not None
-        else {},
-        min_submitted,
-    )
 
 
 def section(seen: Progress, now: Acceptance, measured: tuple[int, int] | None) -> list[RenderableType]:

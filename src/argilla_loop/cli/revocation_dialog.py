@@ -9,12 +9,13 @@ from rich.markup import escape
 from rich.table import Table
 
 from argilla_loop.argilla.protocol import Backend, WorkingDataset
-from argilla_loop.domain import LoggedRecord, Model
+from argilla_loop.domain import Model
 from argilla_loop.errors import RetryableError, SettingsError
 from argilla_loop.learning.learner import ClassyLearner
 from argilla_loop.loop.batch import Selection
 from argilla_loop.loop.revoke import model_of_people, revoke_records
-from argilla_loop.policy.validation.revocation import RevocationFilter, is_half_revoked, is_settled, revocable
+from argilla_loop.policy.answers import AdjudicatedRecord, AnswerRule, adjudicate
+from argilla_loop.policy.validation.revocation import RevocationFilter, revocable
 from argilla_loop.service.wiring import (
     connect_with,
     dataset_of,
@@ -56,13 +57,14 @@ def revoke(
         raise SettingsError(
             f"no such label: {', '.join(sorted(unknown))} (there are: {', '.join(dataset.info.labels)})"
         )
-    records = list(dataset.scan())
-    chosen = revocable(records, which, dataset.service_user_id)
+    rule = AnswerRule(dataset.service_user_id, settings.label_rule, dataset.info.min_submitted)
+    records = [adjudicate(record, rule) for record in dataset.scan()]
+    chosen = revocable(records, which)
     if not chosen:
-        others = len(revocable(records, RevocationFilter(), dataset.service_user_id))
+        others = len(revocable(records, RevocationFilter()))
         out.print(f"nothing to take back: {others:,} records validated by the service, none of them meant")
         return
-    out.print(_counts(chosen, dataset.service_user_id))
+    out.print(_counts(chosen))
     if dry_run:
         out.print("nothing was changed (--dry-run)")
         return
@@ -77,7 +79,7 @@ def revoke(
             dataset,
             chosen,
             lambda: _model(settings, backend, dataset, records, learner),
-            rule=settings.label_rule,
+            rule=rule,
             on_chunk=sizes.append,
         )
     except KeyboardInterrupt:
@@ -94,7 +96,7 @@ def _model(
     settings: Settings,
     backend: Backend,
     dataset: WorkingDataset,
-    records: Sequence[LoggedRecord],
+    records: Sequence[AdjudicatedRecord],
     learner: ClassyLearner,
 ) -> Model | None:
     """Return the model for fresh suggestions: that of a turn that learns from people only."""
@@ -102,23 +104,23 @@ def _model(
     vectors = vectors_of(settings, learner)
     try:
         sample = Selection(vectors, rules(settings, dataset.info)).sample(pool)
-        return model_of_people(dataset, records, pool, learner, sample, rule=settings.label_rule)
+        return model_of_people(records, pool, learner, sample)
     finally:
         vectors.close()
 
 
-def _counts(records: Sequence[LoggedRecord], service_user_id: str) -> Table:
+def _counts(records: Sequence[AdjudicatedRecord]) -> Table:
     """Return a table of records by model version and label: all, those also answered by people, those half revoked."""
     table = Table(title="To be taken back", title_justify="left", show_footer=True)
     table.add_column("model", "all")
     table.add_column("label")
-    groups: dict[tuple[str, str], list[LoggedRecord]] = {}
-    for record in records:
-        groups.setdefault((record.model or "-", record.prediction or "-"), []).append(record)
+    groups: dict[tuple[str, str], list[AdjudicatedRecord]] = {}
+    for one in records:
+        groups.setdefault((one.record.model or "-", one.record.prediction or "-"), []).append(one)
 
-    def figures(some: Sequence[LoggedRecord]) -> tuple[str, str, str]:
-        answered = sum(is_settled(record, service_user_id) for record in some)
-        half = sum(is_half_revoked(record, service_user_id) for record in some)
+    def figures(some: Sequence[AdjudicatedRecord]) -> tuple[str, str, str]:
+        answered = sum(bool(one.answers) for one in some)
+        half = sum(one.is_half_revoked for one in some)
         return f"{len(some):,}", f"{answered:,}", f"{half:,}"
 
     columns = ("records", "answered by people too", "begun before")

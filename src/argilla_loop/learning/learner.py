@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections import defaultdict
@@ -18,6 +17,7 @@ from argilla_loop.errors import ModelError
 from argilla_loop.learning.embeddings.cache import CachedEncoder
 from argilla_loop.learning.encoders.encoder import OnnxEncoder
 from argilla_loop.learning.encoders.weights import Precision, resolve_model
+from argilla_loop.settings.files import text_digest
 
 if TYPE_CHECKING:
     from argilla_loop.learning.classy.classifier import GuardedClassyClassifier
@@ -187,7 +187,7 @@ class ClassyLearner:
             "examples": sorted(
                 [
                     one.id,
-                    hashlib.sha256(one.text.encode("utf-8", "surrogatepass")).hexdigest(),
+                    text_digest(one.text),
                     one.label,
                     one.origin.value,
                 ]
@@ -201,7 +201,7 @@ class ClassyLearner:
             "scikit-learn": sklearn.__version__,
             "scipy": scipy.__version__,
         }
-        return f"{head}-{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]}"
+        return f"{head}-{text_digest(json.dumps(parts, sort_keys=True))[:12]}"
 
 
 def build_learner(
@@ -221,7 +221,7 @@ def build_learner(
         precision: ``fp32`` or ``int8``.
         cache_dir: for exported weights and embeddings; may be deleted at any time.
         seed: same examples and seed, same model.
-        head: ``auto`` lets the evidence choose; or one of ``heads.choose.Kind``, or ``svm``.
+        head: ``auto`` lets the evidence choose; or one of ``heads.head.Kind``, or ``svm``.
         self_training_weight: of an example that the model made; people's weigh 1.
         fingerprint: how that of the encoder must begin; default: any.
 

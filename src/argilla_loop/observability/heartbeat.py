@@ -6,7 +6,6 @@ service hangs, or that Argilla is away. ``argilla-loop health`` asks for it.
 
 from __future__ import annotations
 
-import hashlib
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -17,7 +16,7 @@ import structlog
 from argilla_loop.observability import systemd
 from argilla_loop.observability.metrics import LAST_LOOK
 from argilla_loop.settings import Settings
-from argilla_loop.settings.files import make_private_folder
+from argilla_loop.settings.files import make_private_folder, text_digest
 
 log = structlog.get_logger(__name__)
 
@@ -27,7 +26,7 @@ LONGEST_SILENCE = 120.0  # seconds; a turn of a long pool may take so long betwe
 def heartbeat_file(settings: Settings) -> Path:
     """The file of the service that ``settings`` describe; several services may share a cache folder."""
     service = f"{settings.api_url} {settings.workspace} {settings.dataset}"
-    return settings.cache_dir / "heartbeat" / hashlib.sha256(service.encode()).hexdigest()[:12]
+    return settings.cache_dir / "heartbeat" / text_digest(service)[:12]
 
 
 def longest_silence(settings: Settings) -> float:

@@ -7,17 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from argilla_loop.domain import LoggedRecord, Origin, Route
-from argilla_loop.policy.answers import (
-    LabelRule,
-    accepted_by_model,
-    disagree,
-    examples_from,
-    human_answers,
-    human_label,
-    is_discarded,
-    is_done,
-)
+from argilla_loop.domain import Origin, Route
+from argilla_loop.policy.answers import AdjudicatedRecord, examples_from
 from argilla_loop.policy.validation.checks import checks_from
 
 Pair = tuple[str | None, str | None]
@@ -113,119 +104,83 @@ class Progress:
         return self.agreed / self.answered if self.answered else None
 
 
-def progress(
-    records: Iterable[LoggedRecord], *, min_submitted: int, service_user_id: str, rule: LabelRule = "majority"
-) -> Progress:
-    """Summarise ``records``; an accepted record that a person relabelled counts as the person's.
-
-    Args:
-        records: of the working dataset, all or some.
-        min_submitted: answers that a record needs.
-        service_user_id: user id of the service.
-        rule: how several answers make one label.
-    """
-    records = list(records)
-    whose = _Whose(service_user_id, rule, min_submitted)
-    members: dict[int, list[LoggedRecord]] = {}
-    for record in records:
-        if record.batch is not None:
-            members.setdefault(record.batch, []).append(record)
-    examples = examples_from(
-        records, service_user_id=service_user_id, with_model=True, rule=rule, min_submitted=min_submitted
-    )
+def progress(records: Sequence[AdjudicatedRecord]) -> Progress:
+    """Summarise the records of the working dataset; an accepted record that a person relabelled is the person's."""
+    members: dict[int, list[AdjudicatedRecord]] = {}
+    for one in records:
+        if one.record.batch is not None:
+            members.setdefault(one.record.batch, []).append(one)
+    examples = examples_from(records, with_model=True)
     return Progress(
-        batches=[_batch(number, members[number], whose) for number in sorted(members)],
+        batches=[_batch(number, members[number]) for number in sorted(members)],
         human=Counter(example.label for example in examples if example.origin is Origin.HUMAN),
         model=Counter(example.label for example in examples if example.origin is Origin.MODEL),
-        discarded=sum(is_discarded(record, service_user_id, rule) for record in records),
-        unnumbered=sum(record.batch is None for record in records),
-        validated=_validated(records, whose),
-        audited=_blind([r for r in records if r.route is Route.AUDIT], whose),
-        held_back=_blind([record for record in records if record.held_back], whose),
-        disagreement=_disagreement(records, whose),
+        discarded=sum(one.is_discarded for one in records),
+        unnumbered=sum(one.record.batch is None for one in records),
+        validated=_validated(records),
+        audited=_blind([one for one in records if one.record.route is Route.AUDIT]),
+        held_back=_blind([one for one in records if one.record.held_back]),
+        disagreement=_disagreement(records),
     )
 
 
-def suggestions_kept(
-    records: Iterable[LoggedRecord], *, min_submitted: int, service_user_id: str, rule: LabelRule = "majority"
-) -> tuple[int, int]:
-    """How many suggestions people kept, and how many they answered; arguments as for ``progress``."""
-    compared = _compared(records, _Whose(service_user_id, rule, min_submitted))
-    return sum(suggested == given for suggested, given in compared), len(compared)
+def suggestions_kept(records: Iterable[AdjudicatedRecord]) -> tuple[int, int]:
+    """Return how many suggestions people kept, and how many they answered."""
+    kept = [one.rule.task.agree(one.record.suggestion, one.label) for one in _suggested(records)]
+    return sum(kept), len(kept)
 
 
-@dataclass(frozen=True, slots=True)
-class _Whose:
-    service_user_id: str
-    rule: LabelRule
-    min_submitted: int
-
-    def label(self, record: LoggedRecord) -> str | None:
-        return human_label(record, self.service_user_id, self.rule)
-
-    def checks(self, records: Iterable[LoggedRecord]) -> list[bool]:
-        found = checks_from(
-            records, service_user_id=self.service_user_id, rule=self.rule, min_submitted=self.min_submitted
-        )
-        return [check.right for check in found]
+def _suggested(records: Iterable[AdjudicatedRecord]) -> list[AdjudicatedRecord]:
+    """Return the records that people saw with a suggestion and labelled."""
+    # who answers an accepted record came to correct it, which says nothing about the others
+    return [
+        one
+        for one in records
+        if one.record.suggestion and one.record.route is Route.ASK and one.label is not None
+    ]
 
 
-def _compared(records: Iterable[LoggedRecord], whose: _Whose) -> list[tuple[str, str]]:
-    """What was suggested and what people said."""
-    # who answers an accepted record came to correct it: that says nothing of the others
-    shown = [(r.suggestion, whose.label(r)) for r in records if r.suggestion and r.route is Route.ASK]
-    return [(suggested, given) for suggested, given in shown if given is not None]
-
-
-def _batch(number: int, records: list[LoggedRecord], whose: _Whose) -> BatchProgress:
-    compared = _compared(records, whose)
-    routes, checks = Counter(record.route for record in records), whose.checks(records)
+def _batch(number: int, records: Sequence[AdjudicatedRecord]) -> BatchProgress:
+    agreed, answered = suggestions_kept(records)
+    routes = Counter(one.record.route for one in records)
+    checks = [check.right for check in checks_from(records)]
     return BatchProgress(
         number=number,
         size=len(records),
-        done=sum(
-            is_done(r, min_submitted=whose.min_submitted, service_user_id=whose.service_user_id)
-            for r in records
-        ),
+        done=sum(one.is_done for one in records),
         asked=routes[Route.ASK],
         accepted=routes[Route.ACCEPT],
         audited=routes[Route.AUDIT],
-        held_back=sum(record.held_back for record in records),
-        answered=len(compared),
-        agreed=sum(suggested == given for suggested, given in compared),
+        held_back=sum(one.record.held_back for one in records),
+        answered=answered,
+        agreed=agreed,
         checked=len(checks),
         right=sum(checks),
-        models=tuple(sorted({r.model for r in records if r.model})),
+        models=tuple(sorted({one.record.model for one in records if one.record.model})),
     )
 
 
-def _validated(records: Iterable[LoggedRecord], whose: _Whose) -> Validated:
+def _validated(records: Iterable[AdjudicatedRecord]) -> Validated:
     all_, confirmed, corrected = 0, 0, 0
-    for record in records:
-        answers = human_answers(record, whose.service_user_id)
-        # a person may have put another label in place of the service's, with the service's own account
-        if record.route is not Route.ACCEPT or not (
-            answers or accepted_by_model(record, whose.service_user_id)
-        ):
+    for one in records:
+        # a person may have replaced the service's label, using the service's own account
+        if one.record.route is not Route.ACCEPT or not (one.answers or one.is_accepted):
             continue
         all_ += 1
-        confirmed += bool(answers) and whose.label(record) == record.prediction
-        corrected += bool(answers) and whose.label(record) != record.prediction
+        confirmed += bool(one.answers) and one.is_right
+        corrected += bool(one.answers) and not one.is_right
     return Validated(all_, confirmed, corrected)
 
 
-def _blind(records: list[LoggedRecord], whose: _Whose) -> Blind:
-    checks = whose.checks(records)
-    return Blind(len(records), len(checks), sum(checks))
+def _blind(records: Sequence[AdjudicatedRecord]) -> Blind:
+    checks = checks_from(records)
+    return Blind(len(records), len(checks), sum(check.right for check in checks))
 
 
-def _disagreement(records: Iterable[LoggedRecord], whose: _Whose) -> Disagreement:
-    several = [record for record in records if len(human_answers(record, whose.service_user_id)) > 1]
-    disputed = [record for record in several if disagree(record, whose.service_user_id)]
+def _disagreement(records: Iterable[AdjudicatedRecord]) -> Disagreement:
+    several = [one for one in records if len(one.answers) > 1]
+    disputed = [one for one in several if one.is_disputed]
     pairs: Counter[Pair] = Counter()
-    for record in disputed:
-        given = {
-            a.label if a.status == "submitted" else None for a in human_answers(record, whose.service_user_id)
-        }
-        pairs.update(combinations(sorted(given, key=lambda label: (label is None, label)), 2))
+    for one in disputed:
+        pairs.update(combinations(sorted(one.votes, key=lambda label: (label is None, label)), 2))
     return Disagreement(len(several), len(disputed), pairs.most_common())

@@ -9,6 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 
+from argilla_loop.errors import collapse_whitespace
+
 # no marker within: of two beginnings before one end, the second is the section's
 _SECTION = re.compile(
     r"<!-- argilla-loop ([0-9a-f]{8}) -->((?:(?!<!-- /?argilla-loop).)*)<!-- /argilla-loop -->", re.DOTALL
@@ -50,5 +52,5 @@ def _is_ours(found: re.Match[str]) -> bool:
 
 def _digest(body: str) -> str:
     """Of the words alone: an editor that changes line ends or blank lines makes nothing its own."""
-    words = " ".join(body.split()).encode("utf-8", "replace")
+    words = collapse_whitespace(body).encode("utf-8", "replace")
     return hashlib.sha256(words).hexdigest()[:8]

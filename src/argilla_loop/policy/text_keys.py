@@ -24,13 +24,19 @@ def unescape_markup(text: str) -> str:
     return _GUARDED.sub("<", text) if WORD_JOINER in text else text
 
 
+def digest(text: str) -> bytes:
+    """Return the BLAKE2b digest of ``text`` in UTF-8, ``DIGEST_BYTES`` long: what caches store a text under."""
+    return digest_utf8(text.encode("utf-8", "surrogatepass"))
+
+
+def digest_utf8(content: bytes | memoryview) -> bytes:
+    """Return the same as ``digest``, of a text that is already UTF-8."""
+    return blake2b(content, digest_size=DIGEST_BYTES).digest()
+
+
 def keys_of(texts: Sequence[str]) -> KeyArray:
     """Keys of ``texts``: equal where the texts are, and where one is what Argilla makes of the other."""
-    digests = (
-        blake2b(unescape_markup(text).encode("utf-8", "surrogatepass"), digest_size=DIGEST_BYTES).digest()[:8]
-        for text in texts
-    )
-    return np.frombuffer(b"".join(digests), dtype=np.uint64)
+    return np.frombuffer(b"".join(digest(unescape_markup(text))[:8] for text in texts), dtype=np.uint64)
 
 
 def kept_of(text: str) -> int:

@@ -10,7 +10,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, cast
@@ -22,7 +21,7 @@ from numpy.typing import NDArray
 
 from argilla_loop.domain import IndexArray, KeyArray
 from argilla_loop.errors import PoolError
-from argilla_loop.policy.text_keys import DIGEST_BYTES, GUARD
+from argilla_loop.policy.text_keys import DIGEST_BYTES, GUARD, digest_utf8
 from argilla_loop.pool.layout import LabelProblem, Problem, Rows
 from argilla_loop.pool.values import STRING
 from argilla_loop.settings.files import make_private_folder
@@ -168,9 +167,7 @@ def digests_of(strings: Any) -> Digests:
         strings.offset : strings.offset + len(strings) + 1
     ].tolist()
     data = memoryview(data_buffer)
-    hashed = b"".join(
-        blake2b(data[start:end], digest_size=DIGEST_BYTES).digest() for start, end in pairwise(offsets)
-    )
+    hashed = b"".join(digest_utf8(data[start:end]) for start, end in pairwise(offsets))
     return np.frombuffer(hashed, np.uint64).reshape(-1, 2)
 
 

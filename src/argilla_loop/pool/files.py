@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from argilla_loop.errors import PoolError
+from argilla_loop.errors import PoolError, collapse_whitespace
 from argilla_loop.pool.layout import Columns, RawBatch, resolve
 from argilla_loop.settings import PoolSettings
 
@@ -76,7 +76,7 @@ def read_files(settings: PoolSettings, batch_size: int) -> Iterator[tuple[Column
         except PoolError:
             raise
         except Exception as error:  # whatever pandas, pyarrow, datasets and the codecs raise on a broken file
-            reason = " ".join(str(error).split()) or type(error).__name__
+            reason = collapse_whitespace(error) or type(error).__name__
             reason = re.sub(
                 r"(columns, got \d+):.*", r"\1", reason
             )  # pyarrow quotes the line: a text is no message

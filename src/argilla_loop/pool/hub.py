@@ -6,7 +6,7 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from argilla_loop.errors import PoolError, RetryableError
+from argilla_loop.errors import PoolError, RetryableError, collapse_whitespace
 from argilla_loop.pool.layout import Columns, RawBatch, resolve
 from argilla_loop.settings import PoolSettings
 
@@ -58,7 +58,7 @@ def _explain(settings: PoolSettings, error: Exception) -> PoolError | RetryableE
     from datasets.exceptions import DatasetNotFoundError  # noqa: PLC0415  as above
     from huggingface_hub.constants import HF_HUB_OFFLINE  # noqa: PLC0415
 
-    reason = " ".join(str(error).split())[:300] or type(error).__name__
+    reason = collapse_whitespace(error)[:300] or type(error).__name__
     name = settings.name
     if isinstance(error, DatasetNotFoundError):
         at = f" at revision {settings.revision!r}" if settings.revision else ""

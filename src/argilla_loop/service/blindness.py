@@ -12,7 +12,7 @@ from collections.abc import Callable
 import structlog
 
 from argilla_loop.argilla.protocol import Exposed, Visibility, WorkingDataset
-from argilla_loop.policy.answers import LabelRule
+from argilla_loop.policy.answers import AnswerRule, adjudicate
 from argilla_loop.policy.blindness import seen_through
 
 log = structlog.get_logger(__name__)
@@ -26,7 +26,7 @@ class Blindness:
     Args:
         visibility: what they can see, and how to hide it.
         dataset: the working dataset.
-        rule: how several answers make one label.
+        rule: how answers are read.
         clock: returns seconds; for tests.
     """
 
@@ -34,7 +34,7 @@ class Blindness:
         self,
         visibility: Visibility,
         dataset: WorkingDataset,
-        rule: LabelRule,
+        rule: AnswerRule,
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
@@ -81,11 +81,8 @@ class Blindness:
         if not times:
             return 0
         ids = seen_through(
-            self._dataset.scan(),
+            (adjudicate(record, self._rule) for record in self._dataset.scan()),
             min(times),
-            service_user_id=self._dataset.service_user_id,
-            rule=self._rule,
-            min_submitted=self._dataset.info.min_submitted,
         )
         self._dataset.make_plain(ids)
         return len(ids)

@@ -15,7 +15,7 @@ import structlog
 from argilla_loop.argilla.protocol import Backend, FoundDataset
 from argilla_loop.observability.heartbeat import heartbeat_file
 from argilla_loop.settings import Settings
-from argilla_loop.settings.files import make_private_folder
+from argilla_loop.settings.files import atomic_write, make_private_folder
 
 log = structlog.get_logger(__name__)
 
@@ -86,10 +86,8 @@ def remembered_dataset(settings: Settings) -> str | None:
 def remember_dataset(settings: Settings, dataset_id: str) -> None:
     """Store what ``remembered_dataset`` returns; do nothing if the cache cannot be written."""
     if remembered_dataset(settings) != dataset_id:
-        with suppress(OSError):
-            file = _dataset_file(settings)
-            file.parent.mkdir(parents=True, exist_ok=True)
-            file.write_text(f"{dataset_id}\n", encoding="utf-8")
+        with suppress(OSError), atomic_write(_dataset_file(settings)) as unfinished:
+            unfinished.write_text(f"{dataset_id}\n", encoding="utf-8")
 
 
 def _dataset_file(settings: Settings) -> Path:

@@ -23,6 +23,7 @@ from argilla_loop.errors import (
     RejectedError,
     RetryableError,
     SettingsError,
+    collapse_whitespace,
 )
 
 # 409: somebody else was faster, so the state has changed: look again
@@ -42,10 +43,6 @@ class _Answer(dict[str, Any]):
         raise ForeignReplyError(f"what answers to {self._where} is not Argilla: its JSON has no {key!r}", 200)
 
 
-def _one_line(text: object) -> str:
-    return " ".join(str(text).split())
-
-
 def _seconds(retry_after: str) -> float:
     """Return the seconds of a Retry-After header (RFC 9110); 0 if it names a time of day, which is not supported."""
     return float(retry_after) if retry_after.isascii() and retry_after.isdigit() else 0.0
@@ -53,7 +50,8 @@ def _seconds(retry_after: str) -> float:
 
 def _foreign(response: httpx.Response, where: str) -> ForeignReplyError:
     return ForeignReplyError(
-        f"what answers to {where} is not Argilla ({_one_line(described(response))})", response.status_code
+        f"what answers to {where} is not Argilla ({collapse_whitespace(described(response))})",
+        response.status_code,
     )
 
 
@@ -75,7 +73,7 @@ def _from_response(response: httpx.Response, where: str) -> ArgillaLoopError:
     elif status == httpx.codes.NOT_FOUND:
         error = GoneError(f"Argilla knows nothing of {where}")
     else:
-        said = _one_line(detail)[:MAX_DETAIL]
+        said = collapse_whitespace(detail)[:MAX_DETAIL]
         error = RejectedError(f"Argilla rejects {where} ({status}): {said}", detail)
     if isinstance(error, RetryableError):
         error.retry_after = _seconds(response.headers.get("Retry-After", ""))
@@ -93,7 +91,7 @@ def _response_of(error: BaseException) -> httpx.Response | None:
 
 
 def _unreached(error: httpx.HTTPError, where: str) -> RetryableError:
-    reason = _one_line(error) or type(error).__name__
+    reason = collapse_whitespace(error) or type(error).__name__
     if "CERTIFICATE_VERIFY_FAILED" in reason:
         reason += ": renew its certificate, or set ca_file to the PEM file of the authority that signed it"
     cause = "timeout" if isinstance(error, httpx.TimeoutException) else "unreachable"
@@ -115,18 +113,20 @@ def translated(where: str) -> Iterator[None]:
     except httpx.HTTPStatusError as error:
         raise _from_response(error.response, where) from None
     except (httpx.InvalidURL, httpx.UnsupportedProtocol) as error:
-        raise FatalError(f"api_url is not an address that can be called: {_one_line(error)}") from None
+        raise FatalError(
+            f"api_url is not an address that can be called: {collapse_whitespace(error)}"
+        ) from None
     except httpx.HTTPError as error:  # refused, reset, time-out, TLS, broken body
         raise _unreached(error, where) from None
     except ArgillaError as error:
         response = _response_of(error)
         if response is not None:
             raise _from_response(response, where) from None
-        raise RetryableError(f"Argilla's client failed on {where}: {_one_line(error)}") from None
+        raise RetryableError(f"Argilla's client failed on {where}: {collapse_whitespace(error)}") from None
     except ValueError as error:  # a truncated body is not JSON
-        raise RetryableError(f"Argilla's answer to {where} cannot be read: {_one_line(error)}").because(
-            "unreadable"
-        ) from None
+        raise RetryableError(
+            f"Argilla's answer to {where} cannot be read: {collapse_whitespace(error)}"
+        ).because("unreadable") from None
 
 
 @dataclass(frozen=True)

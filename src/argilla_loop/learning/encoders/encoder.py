@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -13,11 +12,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argilla_loop.domain import FloatArray
-from argilla_loop.errors import ModelError
+from argilla_loop.errors import ModelError, collapse_whitespace
 from argilla_loop.learning.encoders.export import INPUTS
 from argilla_loop.learning.encoders.weights import ModelFiles
 from argilla_loop.observability.progress import progress as shown_progress
-from argilla_loop.settings.files import digest_of
+from argilla_loop.settings.files import digest_of, text_digest
 
 BATCH = 32
 # Long texts go in smaller batches: as fast, in half the memory (what a batch needs grows with its tokens, and more).
@@ -57,7 +56,7 @@ class OnnxEncoder:
             except OSError as error:
                 raise ModelError(f"model {files.name!r}: cannot read its files: {error}") from error
             settings = f"{files.pooling} {files.max_length} {files.precision} {files.lower_case}"
-            self._fingerprint = hashlib.sha256(f"{content} {settings}".encode()).hexdigest()[:32]
+            self._fingerprint = text_digest(f"{content} {settings}")[:32]
         return self._fingerprint
 
     @property
@@ -122,7 +121,7 @@ class OnnxEncoder:
             hidden = self._session.run([self._output], {name: feed[name] for name in self._inputs})[0]
         except Exception as error:  # onnxruntime raises many kinds, none of them public
             raise ModelError(
-                f"model {self.files.name!r}: onnxruntime cannot run it: {_one_line(error)}"
+                f"model {self.files.name!r}: onnxruntime cannot run it: {collapse_whitespace(error)[:200]}"
             ) from error
         pooled = hidden.mean(axis=1) if self.files.pooling == "mean" else hidden[:, 0]
         length = np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), np.float32(1e-12))
@@ -142,7 +141,7 @@ class OnnxEncoder:
             tokenizer = Tokenizer.from_file(str(self.files.tokenizer))
         except Exception as error:  # tokenizers raises plain Exception
             raise ModelError(
-                f"model {self.files.name!r}: cannot read {self.files.tokenizer}: {_one_line(error)}"
+                f"model {self.files.name!r}: cannot read {self.files.tokenizer}: {collapse_whitespace(error)[:200]}"
             ) from error
         # A tokenizer.json may carry fixed padding and truncation to 128: half the speed, and texts cut short.
         tokenizer.no_padding()
@@ -166,7 +165,7 @@ class OnnxEncoder:
             )
         except Exception as error:  # onnxruntime raises many kinds, none of them public
             raise ModelError(
-                f"model {self.files.name!r}: {self.files.onnx} is broken ({_one_line(error)}); "
+                f"model {self.files.name!r}: {self.files.onnx} is broken ({collapse_whitespace(error)[:200]}); "
                 "delete it and fetch or export it again"
             ) from error
         self._inputs = [one.name for one in session.get_inputs()]
@@ -185,10 +184,6 @@ class OnnxEncoder:
 def _encodable(text: str) -> str:
     """Lone surrogates, which no tokenizer takes, become question marks."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
 
 
 def _cores() -> int:

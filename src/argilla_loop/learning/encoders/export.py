@@ -12,7 +12,7 @@ from typing import Any
 
 import structlog
 
-from argilla_loop.errors import ModelError
+from argilla_loop.errors import ModelError, collapse_whitespace
 from argilla_loop.settings.files import atomic_write, digest_of
 
 log = structlog.get_logger(__name__)
@@ -73,7 +73,7 @@ def _make_once(target: Path, name: str, what: str, make: Callable[[Path], None])
             raise ModelError(
                 f"model {name!r}: cannot {what}: no space left in {target.parent}; free some, or set another cache_dir"
             ) from error
-        reason = " ".join(str(error).split())[:200]
+        reason = collapse_whitespace(error)[:200]
         raise ModelError(
             f"model {name!r}: cannot {what} ({type(error).__name__}: {reason}); "
             f"is the file whole, and {target.parent} writable?"

@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from argilla_loop.domain import FloatArray
+from argilla_loop.settings.files import text_digest
 
 WORD = re.compile(r"\w+")
 
@@ -26,7 +27,7 @@ class HashingEncoder:
     @property
     def fingerprint(self) -> str:
         """Changes with the dimension."""
-        return hashlib.sha256(f"hashing-{self.dimension}".encode()).hexdigest()[:32]
+        return text_digest(f"hashing-{self.dimension}")[:32]
 
     def encode(self, texts: Sequence[str], *, progress: bool = False) -> FloatArray:
         """Embed ``texts``: float32 of shape (n, dimension), rows of unit length; ``progress`` changes nothing."""

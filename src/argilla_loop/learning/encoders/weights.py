@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import structlog
 
-from argilla_loop.errors import ModelError
+from argilla_loop.errors import ModelError, collapse_whitespace
 from argilla_loop.learning.encoders.export import export_onnx, quantise
 from argilla_loop.learning.encoders.hub import hub_folder
 
@@ -182,8 +182,4 @@ def _json(name: str, path: Path, *, default: Any = None) -> Any:
             f"model {name!r}: {path} is missing; is this a sentence-transformers model?"
         ) from None
     except (OSError, ValueError) as error:
-        raise ModelError(f"model {name!r}: cannot read {path}: {_one_line(error)}") from error
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
+        raise ModelError(f"model {name!r}: cannot read {path}: {collapse_whitespace(error)[:200]}") from error

@@ -8,22 +8,8 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from argilla_loop.domain import FloatArray, IndexArray
+from argilla_loop.domain import IndexArray
 from argilla_loop.policy.validation.promise import AcceptanceDecision
-
-
-def best(probabilities: FloatArray) -> tuple[IndexArray, NDArray[np.float64]]:
-    """Column of the most probable label of each row, and its probability, the certainty.
-
-    Args:
-        probabilities: shape (n, k).
-
-    Returns:
-        Columns (n,) and certainties (n,); the leftmost column where labels tie.
-    """
-    columns = probabilities.argmax(axis=1).astype(np.int64)
-    return columns, probabilities[np.arange(len(probabilities)), columns].astype(np.float64)
-
 
 LEAST_ABOVE = 0.05  # share of the texts above a threshold that is worth checking
 

@@ -21,6 +21,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from argilla_loop.policy.task import SINGLE_LABEL, Task
 from argilla_loop.policy.validation.bound import lower_bound, upper_bound
 from argilla_loop.policy.validation.boundary import boundary
 
@@ -126,13 +127,20 @@ def decide(
 
 
 def decide_by_label(
-    checks: Sequence[AuditResult], criterion: AcceptanceCriterion, labels: Sequence[str], *, each: bool
+    checks: Sequence[AuditResult],
+    criterion: AcceptanceCriterion,
+    labels: Sequence[str],
+    *,
+    each: bool,
+    task: Task = SINGLE_LABEL,
 ) -> Mapping[str, AcceptanceDecision]:
     """The verdict for every label: the same one for all, or to ``each`` its own."""
     if not each:
         return dict.fromkeys(labels, decide(checks, criterion))
     return {
-        label: decide([check for check in checks if check.label == label], criterion, shares=len(labels))
+        label: decide(
+            [check for check in checks if label in task.names(check.label)], criterion, shares=len(labels)
+        )
         for label in labels
     }
 

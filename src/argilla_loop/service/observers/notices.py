@@ -16,18 +16,17 @@ class Notices:
 
     Args:
         board: where annotators read notices.
-        minimum: human examples that each label needs.
     """
 
-    def __init__(self, board: NoticeBoard, minimum: int) -> None:
-        self._board, self._minimum = board, minimum
+    def __init__(self, board: NoticeBoard) -> None:
+        self._board = board
         self._shown: str | None = None
         self._tidy = False  # whether the section of earlier versions is known to be gone
         self._reported: str | None = None
 
     def __call__(self, turn: Turn) -> None:
         """Show the notice of ``turn``; what fails is tried again after the next turn. Never raises."""
-        said = notice(turn.step, turn.seen, turn.records, minimum=self._minimum)
+        said = notice(turn.plan, turn.records)
         if said is None or (said == self._shown and self._tidy):
             return
         try:

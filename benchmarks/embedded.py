@@ -1,6 +1,6 @@
-"""How fast the embedded Argilla server starts, logs and counts: ``python benchmarks/embedded_server.py 1000 10000``.
+"""How fast the embedded Argilla server starts, logs and counts: ``python benchmarks/embedded.py 1000 10000``.
 
-Prints a Markdown table; the figures in ``embedded_server.md`` are one run's. Counts are medians over one
+Prints a Markdown table; the figures in ``embedded.md`` are one run's. Counts are medians over one
 HTTP connection, of "how many records of batch k are done" (metadata ``idx`` == k, a response submitted or
 discarded, limit 1), which the daemon asks at every turn, and of other searches for comparison.
 """
