@@ -13,6 +13,6 @@ To support another server, such as that of Argilla 1.x:
    what ``Visibility`` covers. Build the lease on an operation of the server that only one of two callers can win.
 4. If the server has no webhooks, raise ``FatalError`` in ``Webhooks``; if it has no search index, let ``Indexed`` read
    its database.
-5. Add it to the fixture ``working`` of ``tests/contract/test_dataset_contract.py``, and make that suite pass.
+5. Add it to the fixtures of the suites in ``tests/contract`` (``working``, ``opened``), and make them pass.
 6. Choose it in ``service.wiring.connect_with``, the only module outside that may import a backend.
 """
