@@ -30,7 +30,7 @@ from argilla_loop.argilla.index_watch import IndexWatch
 from argilla_loop.argilla.observer import Observer
 from argilla_loop.argilla.v2.connection import connect
 from argilla_loop.argilla.v2.dataset import ArgillaDataset
-from argilla_loop.argilla.v2.schema import ensure_dataset
+from argilla_loop.argilla.v2.schema import ensure_dataset, question_id_of
 from argilla_loop.domain import Example, IndexArray, KeyArray
 from argilla_loop.loop.turn import Loop
 from argilla_loop.policy.rules import Rules
@@ -141,6 +141,7 @@ class Filled:
         self.connection = connect(where.url, where.loop, timeout=300)
         name = f"observe-{size}-{os.getpid()}"
         self.info = ensure_dataset(self.connection, workspace="argilla", name=name, labels=LABELS)
+        self.question_id = question_id_of(self.connection, self.info.id)
         self.size = size
         self._fill()
         self.open = self._open_batch()
@@ -167,7 +168,7 @@ class Filled:
         }
         item["suggestions"] = [
             {
-                "question_id": self.info.question_id,
+                "question_id": self.question_id,
                 "value": LABELS[0],
                 "score": 0.5,
                 "agent": "argilla-loop/x",

@@ -7,6 +7,8 @@ from __future__ import annotations
 
 from typing_extensions import Self
 
+_ACCESS_DENIED = frozenset({401, 403, 407})  # HTTP: unauthorized, forbidden, proxy authentication required
+
 
 def collapse_whitespace(text: object) -> str:
     """Return ``text`` (or an error's message) on one line, each run of white space as a single space."""
@@ -40,6 +42,36 @@ class RetryableError(ArgillaLoopError):
         return self
 
 
+class GoneError(RetryableError):
+    """The dataset, or a part of it, no longer exists (deleted, server emptied): start again from the beginning."""
+
+    cause = "gone"
+
+
+class ForeignReplyError(RetryableError):
+    """Something other than Argilla replied, such as a proxy; that says nothing about Argilla, so wait.
+
+    ``status``: the HTTP status of the reply.
+    """
+
+    cause = "not_argilla"
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+    @property
+    def denies_access(self) -> bool:
+        """Whether a proxy asks for a login of its own: the headers in the settings may have been rotated."""
+        return self.status in _ACCESS_DENIED
+
+
+class LeaseLostError(RetryableError):
+    """Another service writes to this dataset now: nothing was written."""
+
+    cause = "lease_lost"
+
+
 class FatalError(ArgillaLoopError):
     """Waiting does not help (bad key, foreign schema, broken model): stop with ``exit_code``."""
 
@@ -54,6 +86,14 @@ class OutputError(FatalError):
     def __init__(self, message: str, *, reader_is_gone: bool = False) -> None:
         super().__init__(message)
         self.reader_is_gone = reader_is_gone
+
+
+class RejectedError(FatalError):
+    """Argilla refuses the content of a request (400, 413, 422); ``detail`` is the full body of its reply."""
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
 
 
 class SettingsError(FatalError):

@@ -17,11 +17,11 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from embedded_server import Api
 
 from argilla_embedded import EmbeddedServer
 from argilla_embedded.errors import EmbeddedServerError
 from argilla_embedded.home import Home
-from embedded_server import Api
 
 pytestmark = pytest.mark.slow
 

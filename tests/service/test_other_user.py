@@ -16,6 +16,7 @@ from invariants import check_invariants
 from worlds import TOPICS, ListPool, sentences
 
 from argilla_embedded import EmbeddedServer
+from argilla_loop.argilla.v2.backend import ArgillaBackend
 from argilla_loop.argilla.v2.connection import Connection, connect
 from argilla_loop.argilla.v2.schema import find_workspace
 from argilla_loop.domain import LoggedRecord, NewRecord, Origin, Route
@@ -56,13 +57,14 @@ class World:
 
     def seen(self, connection: Connection) -> list[LoggedRecord]:
         settings = self.settings(connection)
-        dataset = dataset_of(settings, connection, existing_dataset(settings, connection))
+        backend = ArgillaBackend(connection)
+        dataset = dataset_of(settings, backend, existing_dataset(settings, backend))
         return list(dataset.scan())
 
     def outlook(self, connection: Connection) -> dict[str, Any]:
         """All that follows from the records where this user runs the service."""
         settings, records, me = self.settings(connection), self.seen(connection), connection.user_id
-        info = existing_dataset(settings, connection)
+        info = existing_dataset(settings, ArgillaBackend(connection))
         return {
             "examples": examples_from(read_all(records, me), with_model=True),
             "checks": checks_from(read_all(records, me)),
@@ -235,9 +237,9 @@ def test_records_whose_services_user_was_deleted_are_put_before_people_by_revoke
     made = owner.call("POST", "/users", where="test", json=user)
     owner.call("POST", f"/workspaces/{workspace}/users", where="test", json={"user_id": made["id"]})
     gone = connect(world.server.url, made["api_key"])
-    info = ensured_dataset(world.settings(gone), gone, tuple(LABELS))
+    info = ensured_dataset(world.settings(gone), ArgillaBackend(gone), tuple(LABELS))
     rows = TEXTS[LABELLED : LABELLED + 3]
-    dataset_of(world.settings(gone), gone, info).log(
+    dataset_of(world.settings(gone), ArgillaBackend(gone), info).log(
         [NewRecord(i, text, 0, Route.ACCEPT, label, 0.95, "svm-1", 0.9) for i, text, label in rows]
     )
     world.answer_accepted([another])

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from daemon import PATIENCE, Daemon, Person, held, until, write_config
+from embedded_server import Api
 from worlds import TOPICS, sentences
 
 from argilla_embedded import EmbeddedServer
@@ -21,7 +22,6 @@ from argilla_loop.argilla.v2.connection import Connection, connect
 from argilla_loop.argilla.v2.dataset import ArgillaDataset
 from argilla_loop.argilla.v2.schema import ensure_dataset
 from argilla_loop.domain import NewRecord, Route
-from embedded_server import Api
 
 LABELLED, LOGGED, ROWS = 30, 130, 160
 TEXTS = sentences(ROWS)

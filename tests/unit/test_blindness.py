@@ -10,6 +10,7 @@ from structlog.testing import capture_logs
 
 from argilla_loop.argilla.memory import MemoryDataset
 from argilla_loop.argilla.v2.connection import Connection
+from argilla_loop.argilla.v2.visibility import ArgillaVisibility
 from argilla_loop.domain import Answer, LoggedRecord, NewRecord, Route
 from argilla_loop.errors import RetryableError
 from argilla_loop.policy.answers import AnswerRule
@@ -94,7 +95,9 @@ def test_checks_are_made_plain_before_the_property_is_hidden_and_it_is_said_once
     """Hiding it moves the only memory of since when it was visible."""
     server, dataset = Properties(), MemoryDataset(["Sports", "World"])
     dataset.log([NewRecord("a", "text", 0, Route.AUDIT, "Sports", 0.9, "m", 0.5)])
-    blindness = Blindness(cast("Connection", server), dataset, AnswerRule("daemon"))
+    blindness = Blindness(
+        ArgillaVisibility(cast("Connection", server), "memory"), dataset, AnswerRule("daemon")
+    )
     server.refuses = True
     with capture_logs() as logs:
         for _ in range(3):
@@ -112,7 +115,7 @@ def test_looks_are_rare_and_a_turns_own_is_not_left_out() -> None:
     server, now = Properties(), [0.0]
     server.visible = False
     blindness = Blindness(
-        cast("Connection", server),
+        ArgillaVisibility(cast("Connection", server), "memory"),
         MemoryDataset(["Sports", "World"]),
         AnswerRule("daemon"),
         clock=lambda: now[0],

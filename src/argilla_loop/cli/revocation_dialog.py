@@ -1,4 +1,4 @@
-"""``argilla-loop revoke``: shows what would be taken back, asks, and takes it back."""
+"""``argilla-loop revoke``: shows what would be revoked, asks for confirmation, and revokes it."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from argilla_loop.argilla.v2.connection import Connection
-from argilla_loop.argilla.v2.dataset import ArgillaDataset
+from argilla_loop.argilla.protocol import Backend, WorkingDataset
 from argilla_loop.domain import Model
 from argilla_loop.errors import RetryableError, SettingsError
 from argilla_loop.learning.learner import ClassyLearner
@@ -37,23 +36,23 @@ def revoke(
     dry_run: bool,
     confirm: Callable[[str], bool],
 ) -> None:
-    """Take back what the service has validated.
+    """Revoke accepted records.
 
     Args:
         settings: of the dataset.
         which: the records.
-        out: where counts and outcome are printed.
+        out: where counts and the outcome are printed.
         dry_run: only print the counts.
-        confirm: is asked a question before anything is changed.
+        confirm: called with a question before anything is changed; returns whether to go on.
 
     Raises:
         SettingsError: ``which`` names a label that the dataset doesn't have.
-        SchemaError: there is no working dataset, or it is another one.
-        ModelError: the model is not to be used, see ``wiring.learner_of``.
+        SchemaError: there is no working dataset, or the service cannot work on it.
+        ModelError: the model cannot be used, see ``wiring.learner_of``.
         RetryableError, FatalError: Argilla is away or refuses.
     """
-    connection = connect_with(settings)
-    dataset = dataset_of(settings, connection, existing_dataset(settings, connection))
+    backend = connect_with(settings)
+    dataset = dataset_of(settings, backend, existing_dataset(settings, backend))
     if unknown := which.labels - set(dataset.info.labels):
         raise SettingsError(
             f"no such label: {', '.join(sorted(unknown))} (there are: {', '.join(dataset.info.labels)})"
@@ -69,7 +68,7 @@ def revoke(
     if dry_run:
         out.print("nothing was changed (--dry-run)")
         return
-    learner = learner_of(settings)  # a model that is refused is refused before anything is asked or changed
+    learner = learner_of(settings)  # first, so that a model that cannot be used changes nothing
     if not confirm(f"Take back {len(chosen):,} records?"):
         out.print("nothing was changed")
         return
@@ -79,7 +78,7 @@ def revoke(
         revoke_records(
             dataset,
             chosen,
-            lambda: _model(settings, connection, dataset, records, learner),
+            lambda: _model(settings, backend, dataset, records, learner),
             rule=rule,
             on_chunk=sizes.append,
         )
@@ -95,13 +94,13 @@ def revoke(
 
 def _model(
     settings: Settings,
-    connection: Connection,
-    dataset: ArgillaDataset,
+    backend: Backend,
+    dataset: WorkingDataset,
     records: Sequence[AdjudicatedRecord],
     learner: ClassyLearner,
 ) -> Model | None:
-    """What makes the suggestions: the model of a turn that learns from people only."""
-    pool = pool_source(settings, dataset.info.labels, connection).current()
+    """Return the model for fresh suggestions: that of a turn that learns from people only."""
+    pool = pool_source(settings, dataset.info.labels, backend).current()
     vectors = vectors_of(settings, learner)
     try:
         sample = Selection(vectors, rules(settings, dataset.info)).sample(pool)
@@ -111,7 +110,7 @@ def _model(
 
 
 def _counts(records: Sequence[AdjudicatedRecord]) -> Table:
-    """Records by model version and label: all, those that people have answered too, those half taken back."""
+    """Return a table of records by model version and label: all, those also answered by people, those half revoked."""
     table = Table(title="To be taken back", title_justify="left", show_footer=True)
     table.add_column("model", "all")
     table.add_column("label")

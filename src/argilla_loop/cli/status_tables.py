@@ -8,8 +8,6 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from argilla_loop.argilla.v2.lease import writer_of
-from argilla_loop.argilla.v2.users import in_words
 from argilla_loop.cli.acceptance_tables import section
 from argilla_loop.domain import Pool
 from argilla_loop.loop.turn import decide
@@ -21,7 +19,7 @@ from argilla_loop.policy.task import LabelRule
 from argilla_loop.policy.validation.acceptance import Acceptance
 from argilla_loop.service.identity import working_dataset
 from argilla_loop.service.observers.evidence import Evidence, known
-from argilla_loop.service.observers.other_users import STAYS, writer_in_words
+from argilla_loop.service.observers.other_users import STAYS, in_words, writer_in_words
 from argilla_loop.service.wiring import connect_with, dataset_of, existing_dataset, pool_source, rules
 from argilla_loop.settings import Settings
 
@@ -53,9 +51,9 @@ def status(settings: Settings) -> RenderableType:
         seeds=_seeds(pool),
         match=match,
         known_of_model=known(settings),
-        writer=writer_in_words(writer_of(connection, info.id), connection),
+        writer=writer_in_words(connection.writer(info.id), connection),
         others=in_words(connection, info.workspace, validated_by_others(records)),
-        note=found.note,
+        note=found.note if found else None,
     )
 
 

@@ -14,7 +14,7 @@ from collections.abc import Callable, Sequence
 
 import structlog
 
-from argilla_loop.argilla.v2.dataset import WorkingDataset
+from argilla_loop.argilla.protocol import WorkingDataset
 from argilla_loop.domain import Learner, Model, NewRecord, Pool, PoolSample
 from argilla_loop.errors import TrainingError
 from argilla_loop.observability.progress import progress

@@ -15,8 +15,7 @@ import structlog
 
 from argilla_loop.argilla.index_watch import IndexWatch
 from argilla_loop.argilla.observer import Observer
-from argilla_loop.argilla.v2.dataset import WorkingDataset
-from argilla_loop.argilla.v2.schema import DatasetInfo
+from argilla_loop.argilla.protocol import DatasetInfo, WorkingDataset
 from argilla_loop.domain import Learner, LoggedRecord, Model, NewRecord, Pool, PoolSample, Route, Vectors
 from argilla_loop.errors import TrainingError
 from argilla_loop.loop.batch import Selection

@@ -117,7 +117,7 @@ class Adjudicator:
 def service_user(record: LoggedRecord, service_user_id: str) -> str:
     """Return the id of the user whose service accepted ``record``, whoever runs the service now.
 
-    Where the record does not say, it is taken to be the service that asks (see ``argilla.v2.validation``).
+    Where the record does not say, it is taken to be the service that asks (see ``argilla.v2.service_user``).
     """
     return record.service_user or service_user_id
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from argilla_loop.argilla.v2.lease import Lease
+from argilla_loop.argilla.protocol import Lease
 from argilla_loop.loop.turn import Loop
 from argilla_loop.observability import systemd
 from argilla_loop.observability.logs import trail

