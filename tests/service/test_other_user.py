@@ -226,7 +226,7 @@ def test_what_the_model_said_stays_the_models_when_another_user_takes_over_and_w
         assert "service_user" not in record["metadata"]
     world.check()
     again = world.command("revoke", "--all", "--yes", key=own.api_key)
-    assert again.stdout.startswith("nothing to take back")
+    assert again.stdout.startswith("nothing to revoke")
 
 
 def test_records_whose_services_user_was_deleted_are_put_before_people_by_revoke(world: World) -> None:

@@ -171,7 +171,7 @@ def test_what_is_taken_back_waits_for_people_and_what_they_answered_stays(
     meant = {i for n, (i, _, label) in enumerate(ACCEPTED) if n < 50 and n % 2 == 0 and label == "Sports"}
     between = world.held()
     assert accepted(between) == set(before) - meant
-    assert f"taken back: {len(meant)} records" in some.stdout
+    assert f"revoked: {len(meant)} records" in some.stdout
     assert {i: r for i, r in between.items() if i not in meant} == {
         i: r for i, r in before.items() if i not in meant
     }
@@ -199,7 +199,7 @@ def test_what_is_taken_back_waits_for_people_and_what_they_answered_stays(
         assert metadata["certainty"] == score
         assert agent == f"argilla-loop/{metadata['model']}"
         assert (metadata["model"] == "svm-0") is (n == 1)  # confirmed: nobody needs another suggestion
-    assert world.revoke("--all", "--yes").stdout.startswith("nothing to take back")
+    assert world.revoke("--all", "--yes").stdout.startswith("nothing to revoke")
     assert world.held() == after
 
 
@@ -214,7 +214,7 @@ def test_without_a_filter_or_with_a_wrong_one_it_is_one_line_of_advice(
         assert told.stderr.count("\n") == 1
     none = world.revoke("--model-version", "svm-9", "--yes")
     assert none.returncode == 0
-    assert "nothing to take back: 100 records" in none.stdout
+    assert "nothing to revoke: the service has accepted 100 records" in none.stdout
     assert len(accepted(world.held())) == 100
 
 
@@ -246,7 +246,7 @@ def test_at_a_terminal_it_asks_first(make_world: Callable[[], World]) -> None:
         os.close(operator)
         os.close(terminal)
         assert told.returncode == 0, told.stderr
-        assert "Take back 50 records?" in told.stdout
+        assert "Revoke 50 records?" in told.stdout
         assert len(accepted(world.held())) == left
         assert (world.held() == before) is (reply == "n")
 

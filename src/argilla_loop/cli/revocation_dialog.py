@@ -8,23 +8,12 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from argilla_loop.argilla.protocol import Backend, WorkingDataset
 from argilla_loop.domain import Model
 from argilla_loop.errors import RetryableError, SettingsError
-from argilla_loop.learning.learner import ClassyLearner
-from argilla_loop.loop.batch import Selection
 from argilla_loop.loop.revoke import model_of_people, revoke_records
-from argilla_loop.policy.answers import AdjudicatedRecord, AnswerRule, adjudicate
+from argilla_loop.policy.answers import AdjudicatedRecord
 from argilla_loop.policy.validation.revocation import RevocationFilter, revocable
-from argilla_loop.service.wiring import (
-    connect_with,
-    dataset_of,
-    existing_dataset,
-    learner_of,
-    pool_source,
-    rules,
-    vectors_of,
-)
+from argilla_loop.service.snapshot import Snapshot, snapshot
 from argilla_loop.settings import Settings
 
 
@@ -51,67 +40,51 @@ def revoke(
         ModelError: the model cannot be used, see ``wiring.learner_of``.
         RetryableError, FatalError: Argilla is away or refuses.
     """
-    backend = connect_with(settings)
-    dataset = dataset_of(settings, backend, existing_dataset(settings, backend))
-    if unknown := which.labels - set(dataset.info.labels):
+    with snapshot(settings) as now:
+        _revoke(now, which, out, dry_run=dry_run, confirm=confirm)
+
+
+def _revoke(
+    now: Snapshot, which: RevocationFilter, out: Console, *, dry_run: bool, confirm: Callable[[str], bool]
+) -> None:
+    if unknown := which.labels - set(now.info.labels):
         raise SettingsError(
-            f"no such label: {', '.join(sorted(unknown))} (there are: {', '.join(dataset.info.labels)})"
+            f"no such label: {', '.join(sorted(unknown))} (there are: {', '.join(now.info.labels)})"
         )
-    rule = AnswerRule(dataset.service_user_id, settings.label_rule, dataset.info.min_submitted)
-    records = [adjudicate(record, rule) for record in dataset.scan()]
-    chosen = revocable(records, which)
+    chosen = revocable(now.records, which)
     if not chosen:
-        others = len(revocable(records, RevocationFilter()))
-        out.print(f"nothing to take back: {others:,} records validated by the service, none of them meant")
+        others = len(revocable(now.records, RevocationFilter()))
+        out.print(f"nothing to revoke: the service has accepted {others:,} records, and none of them matches")
         return
     out.print(_counts(chosen))
     if dry_run:
         out.print("nothing was changed (--dry-run)")
         return
-    learner = learner_of(settings)  # first, so that a model that cannot be used changes nothing
-    if not confirm(f"Take back {len(chosen):,} records?"):
+    learner = now.learner  # first, so that a model that cannot be used changes nothing
+    if not confirm(f"Revoke {len(chosen):,} records?"):
         out.print("nothing was changed")
         return
 
+    def model() -> Model | None:
+        """The model for fresh suggestions: that of a turn that learns from people only."""
+        return model_of_people(now.records, now.pool, learner, now.selection.sample(now.pool))
+
     sizes: list[int] = []
     try:
-        revoke_records(
-            dataset,
-            chosen,
-            lambda: _model(settings, backend, dataset, records, learner),
-            rule=rule,
-            on_chunk=sizes.append,
-        )
+        revoke_records(now.dataset, chosen, model, rule=now.rule, on_chunk=sizes.append)
     except KeyboardInterrupt:
-        out.print(f"interrupted, {sum(sizes):,} of {len(chosen):,} taken back: the same command goes on")
+        out.print(f"interrupted, {sum(sizes):,} of {len(chosen):,} revoked: the same command goes on")
         raise
     except RetryableError as error:
         raise RetryableError(
-            f"{error}; {sum(sizes):,} of {len(chosen):,} taken back: the same command goes on"
+            f"{error}; {sum(sizes):,} of {len(chosen):,} revoked: the same command goes on"
         ) from None
-    out.print(f"taken back: {len(chosen):,} records")
-
-
-def _model(
-    settings: Settings,
-    backend: Backend,
-    dataset: WorkingDataset,
-    records: Sequence[AdjudicatedRecord],
-    learner: ClassyLearner,
-) -> Model | None:
-    """Return the model for fresh suggestions: that of a turn that learns from people only."""
-    pool = pool_source(settings, dataset.info.labels, backend).current()
-    vectors = vectors_of(settings, learner)
-    try:
-        sample = Selection(vectors, rules(settings, dataset.info)).sample(pool)
-        return model_of_people(records, pool, learner, sample)
-    finally:
-        vectors.close()
+    out.print(f"revoked: {len(chosen):,} records")
 
 
 def _counts(records: Sequence[AdjudicatedRecord]) -> Table:
     """Return a table of records by model version and label: all, those also answered by people, those half revoked."""
-    table = Table(title="To be taken back", title_justify="left", show_footer=True)
+    table = Table(title="To be revoked", title_justify="left", show_footer=True)
     table.add_column("model", "all")
     table.add_column("label")
     groups: dict[tuple[str, str], list[AdjudicatedRecord]] = {}

@@ -10,17 +10,15 @@ from rich.table import Table
 
 from argilla_loop.cli.acceptance_tables import section
 from argilla_loop.domain import Pool
-from argilla_loop.loop.turn import decide
-from argilla_loop.policy.answers import AnswerRule, adjudicate, validated_by_others
-from argilla_loop.policy.matching import Match, Matcher
+from argilla_loop.policy.answers import validated_by_others
+from argilla_loop.policy.matching import Match
 from argilla_loop.policy.plan import Plan
 from argilla_loop.policy.progress import BatchProgress, Disagreement, Progress, progress
 from argilla_loop.policy.task import LabelRule
 from argilla_loop.policy.validation.acceptance import Acceptance
-from argilla_loop.service.identity import working_dataset
 from argilla_loop.service.observers.evidence import Evidence, known
 from argilla_loop.service.observers.other_users import STAYS, in_words, writer_in_words
-from argilla_loop.service.wiring import connect_with, dataset_of, existing_dataset, pool_source, rules
+from argilla_loop.service.snapshot import snapshot
 from argilla_loop.settings import Settings
 
 SHOWN_BATCHES = 10
@@ -28,33 +26,23 @@ SHOWN_PAIRS = 3
 
 
 def status(settings: Settings) -> RenderableType:
-    """Look at the working dataset and describe it.
+    """Return a description of the working dataset.
 
     Raises:
         SchemaError: there is no working dataset yet, or it is another one.
         RetryableError, FatalError: Argilla is away or refuses.
     """
-    connection = connect_with(settings)
-    found = working_dataset(settings, connection)
-    info = existing_dataset(settings, connection, found)
-    labels = tuple(settings.labels) or info.labels
-    dataset = dataset_of(settings, connection, info)
-    held = list(dataset.scan())
-    pool = pool_source(settings, labels, connection).current()
-    decided = rules(settings, info)
-    rule = AnswerRule(dataset.service_user_id, decided.label_rule, info.min_submitted)
-    records = [adjudicate(record, rule) for record in held]
-    match = Matcher().match(pool, held)
-    return render(
-        decide(records, pool, len(match.left), info, decided),
-        settings=settings,
-        seeds=_seeds(pool),
-        match=match,
-        known_of_model=known(settings),
-        writer=writer_in_words(connection.writer(info.id), connection),
-        others=in_words(connection, info.workspace, validated_by_others(records)),
-        note=found.note if found else None,
-    )
+    with snapshot(settings) as now:
+        return render(
+            now.plan,
+            settings=settings,
+            seeds=_seeds(now.pool),
+            match=now.match,
+            known_of_model=known(settings),
+            writer=writer_in_words(now.backend.writer(now.info.id), now.backend),
+            others=in_words(now.backend, now.info.workspace, validated_by_others(now.records)),
+            note=now.found.note if now.found else None,
+        )
 
 
 def render(

@@ -1,0 +1,135 @@
+"""The stratified estimate of a model's accuracy, with an interval."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from argilla_loop.policy.estimate.strata import EDGES, effective_size, shares_of, stratum_of
+
+# Before any result, a stratum is taken to be as accurate as the model is certain, with the weight of so many results.
+# The interval believes the model less than the estimate does, and allows for some errors that it did not expect: so it
+# holds with its nominal share even where the model is wrong ten times as often as it says (benchmarks/stopping.md).
+PRIOR_RESULTS = 2.0
+CAUTIOUS_RESULTS, CAUTIOUS_ERRORS = 1.0, 0.25
+DRAWS = 4000  # of the posterior; the quantiles are then exact to about half a percentage point
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    """What people said of one text, compared with the model.
+
+    Attributes:
+        certainty: of the model's prediction.
+        right: whether people gave the same label.
+        weight: see ``strata.Draw``.
+    """
+
+    certainty: float
+    right: bool
+    weight: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """An estimated share.
+
+    Attributes:
+        value: the estimate, 0 to 1.
+        low: lower end of the interval.
+        high: upper end of the interval.
+        results: number of human answers that it is based on.
+    """
+
+    value: float
+    low: float
+    high: float
+    results: int
+
+
+def estimate_accuracy(
+    results: Sequence[Result], certainties: NDArray[np.float64], *, confidence: float
+) -> Estimate:
+    """Estimate on which share of the texts with these ``certainties`` the model is right.
+
+    Each stratum of certainty has a beta distribution: its prior is the model's own certainty, its results count with
+    their effective number. The strata are put together by their share of the texts (post-stratification).
+
+    Args:
+        results: of a random sample.
+        certainties: shape (n,), of the texts in question.
+        confidence: probability of the interval, 0 to 1.
+    """
+    shares, means = shares_of(certainties)
+    return _combined(results, shares, means, confidence)
+
+
+def estimate_labels(
+    results: Sequence[Result],
+    certainties: NDArray[np.float64],
+    *,
+    accepted: int,
+    accepted_results: Sequence[bool],
+    human: int,
+    confidence: float,
+) -> Estimate:
+    """Estimate which share of all texts has the right label once the model labels what is left.
+
+    The labels of people count as right.
+
+    Args:
+        results: of a random sample, for the texts that are left.
+        certainties: shape (n,), of the texts that are left.
+        accepted: number of records that the service has accepted.
+        accepted_results: of the audits drawn from such records.
+        human: number of texts that people have labelled.
+        confidence: probability of the interval.
+    """
+    shares, means = shares_of(certainties)
+    left = len(certainties)
+    total = max(left + accepted + human, 1)
+    right, wrong = sum(accepted_results), len(accepted_results) - sum(accepted_results)
+    mine = np.random.default_rng(1).beta(right + 0.5, wrong + 0.5, DRAWS) if accepted else np.ones(DRAWS)
+    mean = (right + 0.5) / (right + wrong + 1) if accepted else 1.0
+    value, rest = _posterior(results, shares, means)
+    return _estimate(
+        (human + accepted * mean + left * value) / total,
+        (human + accepted * mine + left * rest) / total,
+        confidence,
+        len(results) + len(accepted_results),
+    )
+
+
+def _combined(
+    results: Sequence[Result], shares: NDArray[np.float64], means: NDArray[np.float64], confidence: float
+) -> Estimate:
+    return _estimate(*_posterior(results, shares, means), confidence, len(results))
+
+
+def _posterior(
+    results: Sequence[Result], shares: NDArray[np.float64], means: NDArray[np.float64]
+) -> tuple[float, NDArray[np.float64]]:
+    """Return the expected accuracy over all strata, and cautious draws of it, shape (``DRAWS``,), always the same."""
+    rng = np.random.default_rng(0)
+    strata = stratum_of(np.array([result.certainty for result in results], dtype=np.float64))
+    value, draws = 0.0, np.zeros(DRAWS)
+    for stratum in range(len(EDGES)):
+        here = [result for result, where in zip(results, strata, strict=True) if where == stratum]
+        weights = [result.weight for result in here]
+        worth = effective_size(weights)
+        right = sum(result.weight for result in here if result.right) / sum(weights) if here else 0.0
+        prior = float(np.clip(means[stratum], 0.01, 0.99))
+        value += shares[stratum] * (PRIOR_RESULTS * prior + worth * right) / (PRIOR_RESULTS + worth)
+        good = CAUTIOUS_RESULTS * prior + worth * right
+        bad = CAUTIOUS_RESULTS * (1 - prior) + CAUTIOUS_ERRORS + worth * (1 - right)
+        draws += shares[stratum] * rng.beta(good, bad, DRAWS)
+    return (value, draws) if shares.any() else (1.0, np.ones(DRAWS))
+
+
+def _estimate(value: float, draws: NDArray[np.float64], confidence: float, results: int) -> Estimate:
+    tail = (1 - confidence) / 2
+    low, high = np.quantile(draws, [tail, 1 - tail])
+    return Estimate(float(value), float(min(low, value)), float(max(high, value)), results)
