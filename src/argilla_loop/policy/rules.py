@@ -7,6 +7,7 @@ from typing import Literal
 
 from argilla_loop.policy.query import Strategy
 from argilla_loop.policy.task import LabelRule
+from argilla_loop.policy.validation.granted import Promise
 from argilla_loop.policy.validation.promise import THRESHOLDS, AcceptanceCriterion
 
 # Share of a slice that is audited while a promise waits for evidence; its answers are examples too. Chosen, not
@@ -44,3 +45,14 @@ class Rules:
         if self.target_precision is not None:
             return AcceptanceCriterion(THRESHOLDS, self.target_precision, self.confidence)
         return AcceptanceCriterion((self.certainty_threshold,), self.min_precision, self.confidence)
+
+    @property
+    def promised(self) -> Promise | None:
+        """What is promised of accepted records; ``None`` where nothing is promised or accepted."""
+        if self.certainty_threshold is None:
+            return None
+        if self.target_precision is not None:
+            return Promise("target_precision", self.target_precision, self.confidence, self.promise)
+        if self.min_precision is not None:
+            return Promise("min_precision", self.min_precision, self.confidence, self.promise)
+        return None
