@@ -11,7 +11,7 @@ from collections.abc import Mapping, Sequence
 
 from argilla_loop.domain import NewRecord, Route
 from argilla_loop.errors import collapse_whitespace
-from argilla_loop.policy.plan import Finished, Plan, Wait
+from argilla_loop.policy.plan import Finished, Plan, Stopped, Wait
 
 NAMED = 5  # labels that are named one by one
 LONGEST = 40  # characters of a label's name
@@ -37,6 +37,8 @@ def notice(decided: Plan, records: Sequence[NewRecord]) -> str | None:
     step, seen, lacking = decided.step, decided.seen, decided.acceptance.missing
     if isinstance(step, Finished):
         state, hint = "All texts have been dealt with.", FINISHED
+    elif isinstance(step, Stopped):
+        state, hint = "What was asked for is reached.", FINISHED
     elif isinstance(step, Wait):
         state, hint = _open(step.batch.number, last=seen.pool_left == 0)
     elif any(record.route is not Route.ACCEPT for record in records):
