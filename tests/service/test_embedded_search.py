@@ -721,3 +721,4 @@ def test_the_sdk_logs_filters_and_searches(
     assert ids(rg.Query(query="number 4")) == ["r4"]
     assert dataset.progress()["completed"] == 2
     dataset.delete()
+    client.http_client.close()
