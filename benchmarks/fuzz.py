@@ -1,4 +1,4 @@
-"""Inputs by chance, many more than the tests try: how many are taken, how many refused, and that nothing else happens.
+"""Random inputs, many more than in the tests: each must be taken or refused with one clear line.
 
     python benchmarks/fuzz.py [--examples 10000] [--out benchmarks/fuzz.md]
 
@@ -17,7 +17,6 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 from unittest.mock import patch
@@ -32,6 +31,7 @@ from odd_inputs import columns, pool_files, read, values, variables
 
 from argilla_loop.errors import SettingsError
 from argilla_loop.settings import load_settings
+from shared.machine import versions
 
 COMPLETE: dict[str, Any] = {"api_key": "k", "pool": {"path": "x.csv"}}
 
@@ -104,8 +104,8 @@ def main() -> None:
         del os.environ[name]
     made = (
         f"Made by `benchmarks/fuzz.py` on {datetime.now():%Y-%m-%d}: {platform.system()}, {os.cpu_count()} cores, "  # noqa: DTZ005  a day is enough
-        f"Python {platform.python_version()}, hypothesis {version('hypothesis')}, datasets {version('datasets')}, "
-        f"pydantic {version('pydantic')}. Taken: loaded, every row accounted for. Refused: one line that says why."
+        f"Python {platform.python_version()}, {versions(('hypothesis', 'datasets', 'pydantic'))}. "
+        "Taken: loaded, and every row is counted. Refused: with one line that gives the reason."
     )
     lines = [
         "# Fuzz",

@@ -1,4 +1,4 @@
-"""Processor time in which a turn finds out which texts of a pool Argilla holds; prints the table of ``matching.md``.
+"""Processor time of matching a pool's texts with Argilla's records; prints the table of ``matching.md``.
 
 python benchmarks/matching.py [--rows 1000000] [--logged 50000]
 """
@@ -11,10 +11,10 @@ import platform
 import tempfile
 import time
 from collections.abc import Iterator, Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import structlog
+from adjudicated import read_all
 
 from argilla_loop.domain import Answer, Example, LoggedRecord, Pool, Route
 from argilla_loop.policy.answers import examples_from
@@ -22,6 +22,7 @@ from argilla_loop.policy.matching import Matcher, all_examples
 from argilla_loop.policy.text_keys import kept_of, own_id
 from argilla_loop.pool import load_pool
 from argilla_loop.settings import PoolSettings
+from shared.machine import versions
 
 ARGILLA = PoolSettings.model_validate({"source": "argilla", "dataset": "synthetic"})
 TURNS = 5
@@ -65,7 +66,7 @@ def main() -> None:
     ]
     print(
         f"{options.rows:,} texts, {len(records):,} records; Python {platform.python_version()}, "
-        f"numpy {version('numpy')}, {platform.machine()}\n"
+        f"{versions(['numpy'])}, {platform.machine()}\n"
     )
     print("| pool | first turn, ms | nothing changed, ms | 20 records more, ms |")
     print("|---|--:|--:|--:|")
@@ -90,12 +91,12 @@ def main() -> None:
             ]
             grown.append(seconds(matcher, there, logged))
         print(f"| {name} | {first * 1000:.0f} | {idle * 1000:.0f} | {min(grown) * 1000:.0f} |")
-    answered = examples_from(records, service_user_id="service", with_model=False)
+    answered = examples_from(read_all(records, "service"), with_model=False)
     seeds = [Example(f"s{n}", f"a seed {n}", "A") for n in range(1000)]
     started = time.process_time()
     all_examples(seeds, answered)
     took = (time.process_time() - started) * 1000
-    print(f"\n{len(answered):,} answered examples beside 1,000 of the pool, brought together: {took:.0f} ms")
+    print(f"\n{len(answered):,} answered examples beside 1,000 of the pool, merged: {took:.0f} ms")
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""What a turn pays for seeing a large dataset: all of it, or what may have changed; writes ``observe.md``.
+"""Time of observing a large dataset: all of it, or what may have changed; prints the table of ``observe.md``.
 
     python benchmarks/observe.py 1000 10000 50000 [--url URL --owner-key KEY --loop-key KEY --annotator-key KEY]
 
@@ -10,13 +10,11 @@ loop makes of it (examples, checks, the open batch), and a whole read in its pla
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
 import os
 import platform
 import statistics
 import tempfile
-import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime, timezone
@@ -32,12 +30,14 @@ from argilla_loop.argilla.index_watch import IndexWatch
 from argilla_loop.argilla.observer import Observer
 from argilla_loop.argilla.v2.connection import connect
 from argilla_loop.argilla.v2.dataset import ArgillaDataset
-from argilla_loop.argilla.v2.schema import ensure_dataset
+from argilla_loop.argilla.v2.schema import ensure_dataset, question_id_of
 from argilla_loop.domain import Example, IndexArray, KeyArray
 from argilla_loop.loop.turn import Loop
 from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.text_keys import keys_of
-from argilla_loop.simulate.known import PrecomputedVectors
+from argilla_loop.simulate.precomputed import PrecomputedVectors
+from shared.machine import versions
+from shared.timing import seconds
 
 LABELS = ("Business", "Sci/Tech", "Sports", "World")
 BATCH, CHUNK, ROUNDS = 20, 500, 7
@@ -141,6 +141,7 @@ class Filled:
         self.connection = connect(where.url, where.loop, timeout=300)
         name = f"observe-{size}-{os.getpid()}"
         self.info = ensure_dataset(self.connection, workspace="argilla", name=name, labels=LABELS)
+        self.question_id = question_id_of(self.connection, self.info.id)
         self.size = size
         self._fill()
         self.open = self._open_batch()
@@ -167,7 +168,7 @@ class Filled:
         }
         item["suggestions"] = [
             {
-                "question_id": self.info.question_id,
+                "question_id": self.question_id,
                 "value": LABELS[0],
                 "score": 0.5,
                 "agent": "argilla-loop/x",
@@ -196,13 +197,6 @@ class Filled:
         self.call("DELETE", f"/datasets/{self.info.id}", self.owner)
         self.http.close()
         self.connection.close()
-
-
-def seconds(work: Callable[[], object]) -> float:
-    """How long ``work`` takes."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
 
 
 def measure(where: Server, size: int) -> list[float]:
@@ -263,13 +257,12 @@ def main() -> None:
             _, whole, observe, turn, index = measure(where, size)
             figures = f"{whole:.2f} | {observe:.3f} | {turn:.3f} | {whole / turn:.0f} | {index:.3f}"
             print(f"| {where.name} | {size:,} | {figures} |", flush=True)
-    print(versions())
+    print(circumstances())
 
 
-def versions() -> str:
+def circumstances() -> str:
     """When and with what."""
-    names = ("argilla", "argilla-server", "httpx")
-    found = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in names)
+    found = versions(("argilla", "argilla-server", "httpx"))
     day = datetime.now(tz=timezone.utc).date()
     return f"{day}, Python {platform.python_version()}, {found}, {os.cpu_count()} cores, not quiet"
 

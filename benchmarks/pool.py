@@ -11,20 +11,20 @@ import argparse
 import json
 import platform
 import resource
-import subprocess
 import sys
 import tempfile
 import time
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import structlog
 
 from argilla_loop.pool import load_pool
 from argilla_loop.settings import PoolSettings
+from shared.logs import silence_logs
+from shared.machine import versions
+from shared.processes import run_step
 
 CASES = ("baseline", "parquet", "parquet with ids and labels", "csv", "jsonl")
 WORDS = ["the", "market", "team", "goal", "share", "chip", "match", "vote", "game", "price", "court", "film"]
@@ -65,7 +65,7 @@ def write(folder: Path, rows: int) -> None:
 
 def measure(case: str, folder: Path) -> dict[str, float]:
     """One case, in this process."""
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory(), processors=[])
+    silence_logs()
     # A pool of one row brings in all that is imported late; the baseline is what the process weighs then.
     pq.write_table(pa.table({"text": ["one"]}), folder / f"one-{case}.parquet")
     one = PoolSettings.model_validate({"source": "files", "path": folder / f"one-{case}.parquet"})
@@ -113,12 +113,8 @@ def main() -> None:
         folder = Path(name)
         write(folder, options.rows)
         sizes = {path.suffix[1:]: path.stat().st_size / MB for path in folder.iterdir()}
-        results = {}
-        for case in CASES:
-            command = [sys.executable, __file__, "--case", case, "--folder", name]
-            output = subprocess.run(command, check=True, capture_output=True, text=True).stdout
-            results[case] = json.loads(output.splitlines()[-1])
-    packages = ", ".join(f"{name} {version(name)}" for name in ("pyarrow", "datasets", "numpy"))
+        results = {case: run_step(__file__, "--case", case, "--folder", name) for case in CASES}
+    packages = versions(("pyarrow", "datasets", "numpy"))
     print(f"{options.rows:,} rows; Python {platform.python_version()}, {packages}, {platform.machine()}\n")
     print(
         "| source | file, MB | texts taken | load, s | peak RSS, MB | above a pool of one row, MB | new Python objects "

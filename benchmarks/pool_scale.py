@@ -2,8 +2,8 @@
 
     python benchmarks/pool_scale.py [--texts 100000 1000000]
 
-Texts and embeddings are synthetic (an encoder that costs nothing), so that what is measured is all the rest: hashing
-texts, looking them up, mapping, multiplying. Each step is a process of its own, with a real pool read from parquet.
+Texts and embeddings are synthetic (the encoder takes no time), so that the rest is measured: hashing texts,
+looking them up, mapping, multiplying. Each step is a process of its own, with a real pool read from parquet.
 """
 
 from __future__ import annotations
@@ -12,23 +12,22 @@ import argparse
 import json
 import os
 import platform
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Sequence
-from importlib.metadata import version
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
-import structlog
 
 from argilla_loop.domain import FloatArray, Pool
 from argilla_loop.learning.embeddings.vectors import PoolVectors
 from argilla_loop.pool import load_pool
 from argilla_loop.settings import PoolSettings
+from shared.logs import silence_logs
+from shared.machine import versions
+from shared.processes import run_step
 
 DIMENSION = 384
 LABELS = (5, 150)
@@ -83,7 +82,7 @@ def pool_at(folder: Path) -> Pool:
 
 def step(name: str, folder: Path) -> dict[str, float]:
     """One step, in this process."""
-    structlog.configure(processors=[], logger_factory=structlog.ReturnLoggerFactory())
+    silence_logs()
     pool, encoder = pool_at(folder), Costless()
     result: dict[str, float] = {"pool_peak": memory()["VmHWM"]}
     vectors = PoolVectors(encoder, folder / "embeddings", seed=42)
@@ -121,10 +120,8 @@ def measure(count: int) -> str:
         write(folder / "pool.parquet", count)
         results = {}
         for each in ("killed", "resumed", "score"):
-            command = [sys.executable, __file__, "--step", each, "--folder", name]
-            done = subprocess.run(command, check=False, capture_output=True, text=True)
-            assert done.returncode == (-9 if each == "killed" else 0), done.stderr
-            results[each] = json.loads(done.stdout.splitlines()[-1])
+            code = -9 if each == "killed" else 0
+            results[each] = run_step(__file__, "--step", each, "--folder", name, returncode=code)
         disk = sum(path.stat().st_size for path in (folder / "embeddings").iterdir()) / (1 << 20)
     killed, resumed, score = results["killed"], results["resumed"], results["score"]
     assert score["embedded"] == 0
@@ -152,7 +149,7 @@ def main() -> None:
     for count in options.texts:
         rows.append(measure(count))
         print(rows[-1], flush=True)
-    packages = ", ".join(f"{name} {version(name)}" for name in ("numpy", "pyarrow"))
+    packages = versions(("numpy", "pyarrow"))
     few, many = LABELS
     columns = (
         "texts", "on disk, MiB", "had", "kept", "start, s", f"score {few} labels, s", "again", f"{many} labels",
@@ -160,13 +157,13 @@ def main() -> None:
     )  # fmt: skip
     table = f"""# A pool's embeddings at scale
 
-Synthetic texts of 50 words in a real pool (parquet), synthetic embeddings of {DIMENSION} numbers; each step a
-process of its own. *Kept*: texts found after `kill -9` of a process that had said so many were there (*had*).
-*Start*: seconds until all positions of a completely embedded pool are ready: hashing the texts, checking and
-looking up what is on disk (which is in the page cache here). *Score*: seconds for embeddings times a ({DIMENSION},
-labels) matrix, all texts of the pool, for the first time (pages are mapped) and again. Peaks are of the whole
-process, mapped pages included, with neither torch nor onnxruntime loaded; *of that, before*: Python, numpy, pyarrow
-and reading the pool. *Own* is what the kernel could not take back.
+Synthetic texts of 50 words in a real pool (parquet), with synthetic embeddings of {DIMENSION} numbers. Each step is a
+process of its own. *Kept*: texts found after `kill -9` of a process that had reported so many (*had*). *Start*: seconds
+until all positions of a completely embedded pool are ready, that is hashing the texts, checking the files and
+looking up the embeddings (the files are in the page cache here). *Score*: seconds for multiplying the embeddings of
+all texts by a ({DIMENSION}, labels) matrix, for the first time (pages are mapped) and again. Peaks are those of the
+whole process with mapped pages, without torch and onnxruntime. *Of that, before*: Python, numpy, pyarrow and reading
+the pool. *Own*: memory that the kernel cannot reclaim.
 
 | {" | ".join(columns)} |
 |{"--:|" * len(columns)}

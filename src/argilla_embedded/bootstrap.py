@@ -1,4 +1,4 @@
-"""Makes a folder ready to serve: environment, database, index, users. Every step may be repeated."""
+"""Prepare a folder for the server: environment, database, index and users. Every step is idempotent."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from argilla_embedded.credentials import (
     load_credentials,
     save_credentials,
 )
+from argilla_embedded.errors import EmbeddedServerError
 from argilla_embedded.home import INDEX_FAULTS_VARIABLE, Home
 from argilla_embedded.index import ensure_index
-from argilla_loop.errors import FatalError
 
 log = structlog.get_logger(__name__)
 
 
 def ensure_credentials(home: Home) -> tuple[Credentials, bool]:
-    """The folder's credentials, and whether they were made just now."""
+    """Return the folder's credentials, and whether this call created them."""
     if (home.path / FILE_NAME).exists():
         return load_credentials(home.path), False
     credentials = generate_credentials()
@@ -34,14 +34,14 @@ def ensure_credentials(home: Home) -> tuple[Credentials, bool]:
 
 
 def configure_environment(home: Home, credentials: Credentials) -> None:
-    """Tell argilla_server, which reads its settings when first imported, where and how to run.
+    """Set the environment variables of argilla_server, which reads its settings when it is first imported.
 
     Raises:
-        FatalError: the switch for tests names no folder.
+        EmbeddedServerError: ``INDEX_FAULTS_VARIABLE`` does not name a folder.
     """
     faults = os.environ.get(INDEX_FAULTS_VARIABLE)
     if faults is not None and not Path(faults).is_dir():
-        raise FatalError(
+        raise EmbeddedServerError(
             f"{INDEX_FAULTS_VARIABLE} is for tests only and must name an existing folder: unset it."
         )
     os.environ.update(
@@ -52,7 +52,7 @@ def configure_environment(home: Home, credentials: Credentials) -> None:
             "ARGILLA_AUTH_SECRET_KEY": credentials.auth_secret_key,
             "ARGILLA_AUTH_OAUTH_CFG": str(home.path / "oauth.yaml"),
             "HF_HUB_DISABLE_TELEMETRY": "1",
-            # The server copies its web UI to a temporary folder at every start and never takes it away.
+            # The server copies its web UI to a temporary folder at every start and never removes it.
             "TMPDIR": str(home.scratch),
         }
     )
@@ -60,8 +60,8 @@ def configure_environment(home: Home, credentials: Credentials) -> None:
 
 
 def prepare_database(database: Path) -> None:
-    """Create or migrate the database and its index; needs the environment."""
-    from alembic import command  # noqa: PLC0415 - comes with argilla_server
+    """Create or migrate the database and its index. Call ``configure_environment`` first."""
+    from alembic import command  # noqa: PLC0415 - installed with argilla_server
     from alembic.config import Config  # noqa: PLC0415 - as above
 
     with sqlite3.connect(database) as connection:
@@ -71,7 +71,7 @@ def prepare_database(database: Path) -> None:
 
     import argilla_server  # noqa: PLC0415 - reads the environment when imported
 
-    # Not the server's alembic.ini, which would reconfigure logging.
+    # The server's own alembic.ini would reconfigure logging.
     config = Config()
     config.set_main_option("script_location", str(Path(argilla_server.__file__).parent / "alembic"))
     command.upgrade(config, "head")
@@ -85,7 +85,7 @@ def prepare_database(database: Path) -> None:
 
 
 async def ensure_users(credentials: Credentials) -> None:
-    """Create workspace and users as far as they are missing; give them new secrets where theirs differ."""
+    """Create the workspace and users that are missing, and update secrets that differ."""
     from argilla_server.contexts import accounts  # noqa: PLC0415 - reads the environment when imported
     from argilla_server.database import AsyncSessionLocal, async_engine  # noqa: PLC0415 - as above
     from argilla_server.enums import UserRole  # noqa: PLC0415 - as above

@@ -1,4 +1,4 @@
-"""Who may log in to the embedded server: generated once, kept in a file that only its owner can read."""
+"""The users of the embedded server and their secrets, generated once and stored in a private file."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import secrets
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
-from argilla_loop.errors import FatalError
+from argilla_embedded.errors import EmbeddedServerError
 
 FILE_NAME = "credentials.json"
 WORKSPACE = "argilla"
@@ -16,7 +16,7 @@ WORKSPACE = "argilla"
 
 @dataclass(frozen=True, slots=True)
 class UserCredentials:
-    """One user's name and secrets; the secrets stay out of ``repr``."""
+    """One user's name and secrets. ``repr`` does not show the secrets."""
 
     username: str
     password: str = field(repr=False)
@@ -28,11 +28,11 @@ class Credentials:
     """The users of an embedded server, and the key that signs their logins.
 
     Attributes:
-        owner: may do everything (role ``owner``).
-        annotator: answers in the UI (role ``annotator``).
-        loop: the daemon's own user (role ``admin``: it creates data sets and logs records in its workspace).
-        workspace: the workspace all three belong to.
-        auth_secret_key: signs the UI's login tokens; fixed, so that they outlive a restart.
+        owner: a user with all permissions (role ``owner``).
+        annotator: a user who answers in the UI (role ``annotator``).
+        loop: a user for a service (role ``admin``: it can create datasets and log records in its workspace).
+        workspace: the workspace that all three users belong to.
+        auth_secret_key: key that signs the UI's login tokens. It is stored, so that logins survive a restart.
     """
 
     owner: UserCredentials
@@ -43,7 +43,7 @@ class Credentials:
 
 
 def generate_credentials() -> Credentials:
-    """Make fresh random secrets for the three users."""
+    """Return new random secrets for the three users."""
 
     def user(username: str) -> UserCredentials:
         return UserCredentials(username, secrets.token_urlsafe(12), secrets.token_urlsafe(48))
@@ -61,7 +61,7 @@ def load_credentials(home: Path) -> Credentials:
     """Read the credentials of the server whose folder is ``home``.
 
     Raises:
-        FatalError: there are none, or the file cannot be understood.
+        EmbeddedServerError: the file does not exist, cannot be read, or is damaged.
     """
     path = home / FILE_NAME
     try:
@@ -73,15 +73,19 @@ def load_credentials(home: Path) -> Credentials:
             **content,
         )
     except FileNotFoundError:
-        raise FatalError(f"No {path}: start the server on this folder once to create it.") from None
+        raise EmbeddedServerError(
+            f"{path} does not exist: start the server on this folder once to create it."
+        ) from None
     except OSError as error:
-        raise FatalError(f"Cannot read {path}: {error.strerror}.") from error
+        raise EmbeddedServerError(f"Cannot read {path}: {error.strerror}.") from error
     except (ValueError, TypeError, KeyError, AttributeError) as error:
-        raise FatalError(f"{path} is damaged: delete it, and the next start makes new secrets.") from error
+        raise EmbeddedServerError(
+            f"{path} is damaged: delete it, and the next start creates new secrets."
+        ) from error
 
 
 def save_credentials(home: Path, credentials: Credentials) -> None:
-    """Write the credentials whole or not at all, readable by their owner only."""
+    """Write the credentials atomically, to a file that only its owner can read."""
     path = home / FILE_NAME
     unfinished = path.with_suffix(f".{os.getpid()}.tmp")
     descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)

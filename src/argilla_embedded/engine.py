@@ -1,10 +1,10 @@
-"""Argilla's search engine answered by the server's own database: the committed rows are the index.
+"""Argilla's search engine on top of the server's own database: the committed rows are the index.
 
-What the interface asks to be kept up to date needs nothing here: the triggers of ``index`` did it within the
-transaction that wrote the rows. ``docs/embedded.md`` lists each method with the test that shows it.
+Methods that update the index do nothing here, because the triggers in ``index`` have already updated it in the
+transaction that wrote the rows. ``docs/embedded.md`` lists each method with the test that covers it.
 """
 
-# ruff: noqa: S608 - values are bound; what is put into the SQL are names of ours
+# ruff: noqa: S608 - values are bound as parameters; only constant names are formatted into the SQL
 
 from __future__ import annotations
 
@@ -51,13 +51,13 @@ NAME = "embedded"
 
 Result = TypeVar("Result")
 
-# A condition met by more records than this is not worth leading a search with while another meets fewer.
+# Up to this many matches are counted for each condition to find the most selective one. Chosen, not measured.
 PROBE = 1_000
 
 
 @lru_cache(maxsize=1)
 def reader() -> Reader:
-    """The process's reader of the server's database."""
+    """Return this process's reader of the server's database."""
     database = make_url(settings.database_url).database
     if database is None:
         raise ValueError("The embedded search engine needs a database file")
@@ -70,61 +70,61 @@ class EmbeddedSearchEngine(SearchEngine):  # type: ignore[misc]  # argilla_serve
 
     @classmethod
     async def new_instance(cls) -> EmbeddedSearchEngine:
-        """One for each request; all share the reader."""
+        """Return a new engine. The server creates one for each request; all share the reader."""
         return cls()
 
     async def close(self) -> None:
-        """Nothing of its own to close."""
+        """Do nothing: the engine holds no resources."""
 
     async def ping(self) -> bool:
-        """Whether the database answers."""
+        """Return whether the database answers."""
         return await reader().read(lambda db: bool(db.execute("SELECT 1").fetchone()))
 
     async def info(self) -> dict[str, Any]:
-        """Name and version, as the server's status page shows them."""
+        """Return the name and version that the server's status page shows."""
         return {"name": NAME, "version": {"number": f"SQLite {sqlite3.sqlite_version}"}}
 
     async def read_index(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """What ``work`` makes of a connection to the index, which is the server's own database."""
+        """Call ``work`` with a connection to the index, which is the server's own database, and return its result."""
         return await reader().read(work)
 
     async def create_index(self, dataset: Dataset) -> None:
-        """Nothing: the tables serve every data set."""
+        """Do nothing: the tables hold all datasets."""
 
     async def delete_index(self, dataset: Dataset) -> None:
-        """Nothing: the rows went with the data set."""
+        """Do nothing: the rows were deleted with the dataset."""
 
     async def configure_metadata_property(
         self, dataset: Dataset, metadata_property: MetadataProperty
     ) -> None:
-        """Nothing: a trigger took the property in, values logged before it included."""
+        """Do nothing: a trigger indexed the property, including values logged before it was declared."""
 
     async def configure_index_vectors(self, vector_settings: VectorSettings) -> None:
-        """Nothing: vectors are read where the server keeps them."""
+        """Do nothing: vectors are read from the server's own table."""
 
     async def index_records(self, dataset: Dataset, records: Iterable[Record]) -> None:
-        """Nothing: triggers did it."""
+        """Do nothing: triggers have updated the index."""
 
     async def partial_record_update(self, record: Record, **update: Any) -> None:
-        """Nothing: triggers did it."""
+        """Do nothing: triggers have updated the index."""
 
     async def delete_records(self, dataset: Dataset, records: Iterable[Record]) -> None:
-        """Nothing: triggers did it."""
+        """Do nothing: triggers have updated the index."""
 
     async def update_record_response(self, response: Response) -> None:
-        """Nothing: responses are read where the server keeps them."""
+        """Do nothing: responses are read from the server's own table."""
 
     async def delete_record_response(self, response: Response) -> None:
-        """Nothing: as above."""
+        """Do nothing: this is read from the server's own table."""
 
     async def update_record_suggestion(self, suggestion: Suggestion) -> None:
-        """Nothing: as above."""
+        """Do nothing: this is read from the server's own table."""
 
     async def delete_record_suggestion(self, suggestion: Suggestion) -> None:
-        """Nothing: as above."""
+        """Do nothing: this is read from the server's own table."""
 
     async def get_dataset_progress(self, dataset: Dataset) -> dict[str, int]:
-        """Records by status, and ``total``; empty for a draft."""
+        """Return the number of records by status, and the ``total``. A draft dataset has none."""
         if dataset.is_draft:
             return {}
         return await self._count(
@@ -132,7 +132,7 @@ class EmbeddedSearchEngine(SearchEngine):  # type: ignore[misc]  # argilla_serve
         )
 
     async def get_dataset_user_progress(self, dataset: Dataset, user: User) -> dict[str, int]:
-        """The user's responses by status, and ``total``; empty for a draft."""
+        """Return the number of the user's responses by status, and the ``total``. A draft dataset has none."""
         if dataset.is_draft:
             return {}
         return await self._count(
@@ -153,11 +153,13 @@ class EmbeddedSearchEngine(SearchEngine):  # type: ignore[misc]  # argilla_serve
         limit: int = 100,
         user_id: UUID | None = None,
     ) -> SearchResponses:
-        """Find records, by relevance to ``query`` unless sorted; ``user_id``, which /me passes, shuffles them.
+        """Find records, ordered by relevance to ``query`` unless ``sort`` is given.
+
+        With ``user_id``, which the /me endpoints pass, records without another order are shuffled for that user.
 
         Raises:
-            ValueError: a filter or a sort order that makes no sense (the server answers 422).
-            NotSortableError: a sort order that Elasticsearch refuses (500).
+            ValueError: a filter or sort order is invalid (the server answers 422).
+            NotSortableError: Elasticsearch would refuse the sort order (the server answers 500).
         """
         sql = _search_sql(dataset, query, filter)
         scores = None if sort else sql.scores()
@@ -195,12 +197,13 @@ class EmbeddedSearchEngine(SearchEngine):  # type: ignore[misc]  # argilla_serve
         order: SimilarityOrder = SimilarityOrder.most_similar,
         threshold: float | None = None,
     ) -> SearchResponses:
-        """The records nearest to a vector, or to a record's, by cosine: exact, reading every vector that qualifies.
+        """Return the records nearest to a vector, or to a record's vector, by cosine similarity.
 
-        Scores are (1 + cosine) / 2, as Elasticsearch's; ``least_similar`` looks for the opposite vector.
+        The search is exact and reads every vector that passes the filters. Scores are (1 + cosine) / 2, as in
+        Elasticsearch. ``least_similar`` searches for the opposite vector.
 
         Raises:
-            ValueError: not exactly one of vector and record, or a vector of another length (422).
+            ValueError: neither or both of ``value`` and ``record`` are given, or the vector has the wrong length (422).
         """
         if bool(value) == bool(record):
             raise ValueError("Must provide either vector value or record to compute the similarity search")
@@ -235,7 +238,7 @@ class EmbeddedSearchEngine(SearchEngine):  # type: ignore[misc]  # argilla_serve
         return await self.read_index(work)
 
     async def compute_metrics_for(self, metadata_property: MetadataProperty) -> MetadataMetrics:
-        """Terms by count, or the smallest and largest number."""
+        """Return the terms with their counts, or the smallest and largest number."""
         of = f"FROM {METADATA_TABLE} WHERE dataset_id = ? AND name = ?"
         parameters = (metadata_property.dataset_id.hex, metadata_property.name)
         if metadata_property.type == MetadataPropertyType.terms:
@@ -249,7 +252,7 @@ class EmbeddedSearchEngine(SearchEngine):  # type: ignore[misc]  # argilla_serve
                 total=sum(count for _, count in rows),
                 values=[TermsMetrics.TermCount(term=str(term), count=count) for term, count in rows],
             )
-        # Two subqueries, for SQLite answers one min or one max by the index but not both at once.
+        # Two subqueries: SQLite uses the index for a single min or max, but not for both in one SELECT.
         low, high = await self.read_index(
             lambda db: db.execute(
                 f"SELECT (SELECT min(value) {of}), (SELECT max(value) {of})",
@@ -277,7 +280,7 @@ def _search_sql(dataset: Dataset, query: TextQuery | str | None, filter_: Filter
 
 
 def _lead(db: sqlite3.Connection, sql: SearchSql) -> int | None:
-    """Which candidate condition shall lead the search: the one that the fewest records meet."""
+    """Return the number of the most selective candidate condition, or None if there are no candidates."""
     if len(sql.candidates) <= 1:
         return 0 if sql.candidates else None
     probes = ", ".join(

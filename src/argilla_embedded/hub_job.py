@@ -1,6 +1,7 @@
-"""The child process of one hub import or export: ``{"name": ..., "arguments": {...}}`` on the standard input.
+"""Child process that runs one hub import or export.
 
-The environment, which the server's process set, tells it where the database is.
+It reads ``{"name": ..., "arguments": {...}}`` from standard input. The server's process sets the environment variables
+that locate the database.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ from argilla_embedded.jobs import Jobs
 
 
 async def main() -> None:
-    """Run the job and deliver the webhooks it calls for, without retries."""
+    """Run the job and deliver the webhooks that it triggers, without retries."""
     call = json.load(sys.stdin)
     arguments = {**call["arguments"], "dataset_id": UUID(call["arguments"]["dataset_id"])}
     jobs = Jobs(webhook_retries=())

@@ -1,10 +1,10 @@
-"""What the search engine keeps beside the server's own tables: texts and metadata, looked up fast.
+"""The search index: tables of texts and metadata values beside the server's own tables.
 
-SQLite's triggers keep it right within the transaction that changes a record, so that the committed rows
-remain the only truth and nothing can be out of step, whoever writes and whenever the process dies.
+SQLite triggers update these tables in the transaction that changes a record. The index therefore always agrees with
+the committed rows, whichever process writes them and even if it is killed.
 """
 
-# ruff: noqa: S608 - values are bound; what is put into the SQL are names of ours
+# ruff: noqa: S608 - values are bound as parameters; only constant names are formatted into the SQL
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ from argilla_embedded.text_query import FTS_TABLE, TEXT_TABLE
 
 METADATA_TABLE = "argilla_loop_metadata"
 
-# The records' JSON as SQLite can read it: Python also writes Infinity, which is not JSON.
+# The records' JSON where SQLite can read it: Python may write Infinity, which is not valid JSON.
 _FIELDS = "CASE WHEN json_valid({row}.fields) THEN {row}.fields END"
 _METADATA = "CASE WHEN json_valid({row}.metadata) THEN {row}.metadata END"
-# A member's own JSON: json_each gives objects and arrays as JSON, but plain values as SQL values.
+# A member as JSON: json_each returns objects and arrays as JSON, but scalars as SQL values.
 _MEMBER = "CASE WHEN e.type IN ('array', 'object') THEN e.value ELSE json_quote(e.value) END"
 
 
 def _select_texts(row: str, joined: str = "") -> str:
-    """Rows (record_id, field, text) of the record ``row``: every text of every field, but for images."""
+    """Return SQL for the rows (record_id, field, text) of record ``row``: all texts of all fields except images."""
     return f"""SELECT {row}.id, f.name,
         (SELECT group_concat(t.atom, char(10)) FROM json_tree({_MEMBER}) t WHERE t.atom IS NOT NULL)
     FROM {joined} fields f JOIN json_each({_FIELDS.format(row=row)}) e ON e.key = f.name
@@ -33,7 +33,7 @@ def _select_texts(row: str, joined: str = "") -> str:
 
 
 def _select_metadata(row: str, joined: str = "") -> str:
-    """Rows (record_id, dataset_id, name, value) of the record ``row``: every value of every declared property."""
+    """Return SQL for the rows (record_id, dataset_id, name, value) of ``row``: all values of declared properties."""
     return f"""SELECT DISTINCT {row}.id, {row}.dataset_id, p.name,
         CASE v.type WHEN 'true' THEN 'true' WHEN 'false' THEN 'false' ELSE v.atom END
     FROM {joined} metadata_properties p JOIN json_each({_METADATA.format(row=row)}) e ON e.key = p.name
@@ -45,21 +45,21 @@ _ALL_RECORDS = "records r JOIN"
 _INSERT_TEXTS = f"INSERT INTO {TEXT_TABLE} (record_id, field, text) "
 _INSERT_METADATA = f"INSERT INTO {METADATA_TABLE} (record_id, dataset_id, name, value) "
 
-# Name and statement of each object, in the order of creation. SQLite keeps the statements word for word, so
-# comparing them tells whether a database has exactly these.
+# Name and statement of each object, in the order of creation. SQLite stores the statements verbatim, so comparing them
+# shows whether a database has exactly these objects.
 _OBJECTS = {
     TEXT_TABLE: f"""CREATE TABLE {TEXT_TABLE} (
         id INTEGER PRIMARY KEY, record_id TEXT NOT NULL, field TEXT NOT NULL, text TEXT)""",
     f"{TEXT_TABLE}_record": f"CREATE INDEX {TEXT_TABLE}_record ON {TEXT_TABLE} (record_id)",
-    # As Elasticsearch's standard analyzer: lower case, accents kept.
+    # Like Elasticsearch's standard analyzer: lower case, with accents.
     FTS_TABLE: f"""CREATE VIRTUAL TABLE {FTS_TABLE} USING fts5(
         text, content='{TEXT_TABLE}', content_rowid='id', tokenize='unicode61 remove_diacritics 0')""",
     f"{TEXT_TABLE}_insert": f"""CREATE TRIGGER {TEXT_TABLE}_insert AFTER INSERT ON {TEXT_TABLE} BEGIN
         INSERT INTO {FTS_TABLE} (rowid, text) VALUES (NEW.id, NEW.text); END""",
     f"{TEXT_TABLE}_delete": f"""CREATE TRIGGER {TEXT_TABLE}_delete AFTER DELETE ON {TEXT_TABLE} BEGIN
         INSERT INTO {FTS_TABLE} ({FTS_TABLE}, rowid, text) VALUES ('delete', OLD.id, OLD.text); END""",
-    # No declared type: numbers stay numbers, texts stay texts. The key's columns come first: SQLite's integrity_check
-    # takes one column for another where they do not (seen in 3.40), and reports values as NULL that are there.
+    # Without a declared type, numbers stay numbers and texts stay texts. The key's columns must come first: otherwise
+    # SQLite's integrity_check (seen in 3.40) confuses columns and reports NULL for values that are present.
     METADATA_TABLE: f"""CREATE TABLE {METADATA_TABLE} (
         record_id TEXT NOT NULL, name TEXT NOT NULL, value NOT NULL, dataset_id TEXT NOT NULL,
         PRIMARY KEY (record_id, name, value)) WITHOUT ROWID""",
@@ -85,7 +85,7 @@ _OBJECTS = {
     "argilla_loop_property_delete": f"""CREATE TRIGGER argilla_loop_property_delete
         AFTER DELETE ON metadata_properties BEGIN
         DELETE FROM {METADATA_TABLE} WHERE dataset_id = OLD.dataset_id AND name = OLD.name; END""",
-    # Pages in order of insertion, and progress, without sorting or reading the whole table.
+    # For pages in order of insertion and for progress, without sorting or reading the whole table.
     "argilla_loop_records_order": """CREATE INDEX argilla_loop_records_order
         ON records (dataset_id, inserted_at)""",
     "argilla_loop_records_status": "CREATE INDEX argilla_loop_records_status ON records (dataset_id, status)",
@@ -93,13 +93,13 @@ _OBJECTS = {
 
 
 def ensure_index(connection: sqlite3.Connection) -> bool:
-    """Create the index, or make it anew unless the database has exactly this one.
+    """Create the index, or rebuild it unless the database has exactly this version of it.
 
     Args:
         connection: to a migrated database, in autocommit mode (``isolation_level=None``).
 
     Returns:
-        Whether it had to be built.
+        Whether the index was built.
     """
     connection.execute("BEGIN IMMEDIATE")
     try:
@@ -124,7 +124,7 @@ def ensure_index(connection: sqlite3.Connection) -> bool:
 
 
 def has_index(database: Path) -> bool:
-    """Whether the file is a database in which this index was ever made; touches nothing."""
+    """Return whether the file is a database that has this index. The file is opened read-only."""
     try:
         with closing(sqlite3.connect(f"{database.absolute().as_uri()}?mode=ro", uri=True)) as connection:
             found = connection.execute("SELECT 1 FROM sqlite_master WHERE name = ?", (TEXT_TABLE,)).fetchone()
@@ -134,7 +134,7 @@ def has_index(database: Path) -> bool:
 
 
 def _drop(connection: sqlite3.Connection) -> None:
-    """Drop whatever an earlier version or a broken start left; the tables of FTS5 go with the virtual one."""
+    """Drop all objects of an earlier version or an interrupted start; FTS5 drops its tables with the virtual one."""
     for kind in ("trigger", "index"):
         names = connection.execute(
             "SELECT name FROM sqlite_master WHERE type = ? AND name LIKE 'argilla\\_loop\\_%' ESCAPE '\\'",

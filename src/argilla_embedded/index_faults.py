@@ -1,8 +1,8 @@
-"""A switch for tests that makes the search index disagree with the database, as a real Elasticsearch can.
+"""A search index for tests that can disagree with the database, as a real Elasticsearch can.
 
-It is there only in a server that was started with the environment variable ``VARIABLE``, which names an existing
-folder; no setting and no option of a command sets it. The folder then holds the index (``index.db``), the switch
-(``switch.json``, read at every write and every search, see ``Switch``), and what it did (``affected.jsonl``).
+A server uses it only if the environment variable ``home.INDEX_FAULTS_VARIABLE`` names an existing folder; no setting
+and no command-line option enables it. The folder then contains the index (``index.db``), the switch (``switch.json``,
+which is read at every write and search, see ``Switch``) and a log of the affected calls (``affected.jsonl``).
 """
 
 from __future__ import annotations
@@ -39,15 +39,15 @@ Fault = Literal["drop", "refuse", "delay"]
 
 
 class Switch(BaseModel):
-    """What the switch says.
+    """The content of ``switch.json``.
 
     Attributes:
-        records: what befalls whole records and suggestions: ``drop`` leaves the write out (Argilla answers 200),
+        records: fault for writes of whole records and suggestions: ``drop`` skips the write (Argilla answers 200),
             ``refuse`` raises after the database has committed (Argilla answers 500), ``delay`` writes later.
-        responses: what befalls responses, and the record's status that follows from them.
-        seconds: how long ``delay`` lasts; until another fault or none is set if None.
-        search: whether searches work, or fail with an error of the server.
-        order: a number that grows, and what shall be done once: ``empty`` the index or ``rebuild`` it.
+        responses: fault for writes of responses, and of the record status that depends on them.
+        seconds: duration of ``delay``; None delays until ``delay`` is replaced or removed.
+        search: ``fail`` makes every search fail with a server error.
+        order: an increasing number and a command to run once: ``empty`` or ``rebuild`` the index.
     """
 
     model_config = ConfigDict(extra="forbid")
@@ -60,11 +60,11 @@ class Switch(BaseModel):
 
 
 class IndexFaultError(Exception):
-    """The switch says that the index fails."""
+    """The fault that the switch requests."""
 
 
 class FaultyIndex:
-    """The separate index behind its switch; all its work is done by one thread, in the order of the calls."""
+    """The separate index with its switch. One thread does all the work, in the order of the calls."""
 
     def __init__(self, folder: Path, database: Path) -> None:
         self._folder = folder
@@ -76,19 +76,19 @@ class FaultyIndex:
     async def write(
         self, kind: Kind, method: str, capture: Callable[[SeparateIndex], Change], *, needs: str | None = None
     ) -> None:
-        """Make the change that ``capture`` reads from the database, or what the switch says instead.
+        """Apply the change that ``capture`` reads from the database, or the fault that the switch requests.
 
         Raises:
-            IndexFaultError: the switch says ``refuse``.
-            MissingDocumentError: the index holds no document of the record ``needs``.
+            IndexFaultError: the switch is set to ``refuse``.
+            MissingDocumentError: the index has no document for the record ``needs``.
         """
         await self._run(self._write, kind, method, capture, needs)
 
     async def settle(self, *, search: bool = True) -> None:
-        """Do what is due, before a search.
+        """Apply the changes that are due, before a search.
 
         Raises:
-            IndexFaultError: the switch says that searches fail.
+            IndexFaultError: the switch makes searches fail.
         """
         switch = await self._run(self._prepare)
         if search and switch.search == "fail":
@@ -96,7 +96,7 @@ class FaultyIndex:
             raise IndexFaultError("The search index does not answer: the switch for tests says so.")
 
     async def change(self, work: Callable[[SeparateIndex], None]) -> None:
-        """Run ``work`` whatever the switch says."""
+        """Run ``work`` regardless of the switch."""
         await self._run(work, self._index)
 
     async def _run(self, work: Callable[..., Result], *arguments: Any) -> Result:
@@ -120,7 +120,7 @@ class FaultyIndex:
             self._index.apply(capture(self._index))
 
     def _prepare(self) -> Switch:
-        """Read the switch, carry out its order, and make the changes whose time has come."""
+        """Read the switch, run its command, and apply the delayed changes that are due."""
         switch = read_switch(self._folder)
         if "delay" not in (switch.records, switch.responses):
             self._delayed = [(0.0, change) for _, change in self._delayed]
@@ -139,7 +139,7 @@ class FaultyIndex:
 
 
 def read_switch(folder: Path) -> Switch:
-    """What the switch in ``folder`` says; no fault where it was never set."""
+    """Return the switch in ``folder``, without faults if the file does not exist."""
     try:
         return Switch.model_validate_json((folder / SWITCH_FILE).read_bytes())
     except FileNotFoundError:
@@ -148,7 +148,7 @@ def read_switch(folder: Path) -> Switch:
 
 @lru_cache(maxsize=1)
 def faulty_index() -> FaultyIndex:
-    """The process's separate index."""
+    """Return this process's separate index."""
     return FaultyIndex(
         Path(os.environ[INDEX_FAULTS_VARIABLE]), Path(str(make_url(settings.database_url).database))
     )
@@ -156,7 +156,7 @@ def faulty_index() -> FaultyIndex:
 
 @SearchEngine.register(engine_name=NAME)
 class FaultySearchEngine(EmbeddedSearchEngine):
-    """The embedded engine with an index of its own that the switch keeps from the database."""
+    """The embedded engine on a separate index, whose writes the switch can make fail."""
 
     @override
     async def read_index(self, work: Callable[[sqlite3.Connection], Result]) -> Result:

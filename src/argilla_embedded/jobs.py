@@ -1,8 +1,8 @@
 """Argilla's background jobs without Redis and rq: webhooks, record statuses, hub import and export.
 
-Webhooks are delivered, and statuses recomputed, by tasks of the server's own event loop; hub jobs, which block,
-run in a child process. Retries are those of argilla_server's own jobs. Jobs die with the server: webhooks are
-lost (as a hint may be), statuses are recomputed at the next start (see ``stale_datasets``).
+Tasks in the server's event loop deliver webhooks and update record statuses. Hub jobs block, so they run in a child
+process. Retries follow argilla_server's own jobs. Unfinished jobs end with the server: their webhooks are lost, and
+statuses are updated at the next start (see ``stale_datasets``).
 """
 
 from __future__ import annotations
@@ -29,8 +29,8 @@ from rq.job import JobStatus
 
 log = structlog.get_logger(__name__)
 
-RETRY_AT_ONCE = (0.0, 0.0, 0.0)
-KEEP_FINISHED = 1_000
+RETRY_AT_ONCE = (0.0, 0.0, 0.0)  # seconds; three retries, as in argilla_server.jobs
+KEEP_FINISHED = 1_000  # jobs whose status can still be requested. Chosen, not measured.
 
 
 @dataclass(slots=True)
@@ -42,7 +42,7 @@ class Job:
     status: JobStatus = JobStatus.QUEUED
 
     def get_status(self, refresh: bool = True) -> JobStatus:  # noqa: FBT001, FBT002, ARG002 - rq's signature
-        """The job's status."""
+        """Return the job's status."""
         return self.status
 
 
@@ -50,7 +50,7 @@ class Jobs:
     """Runs jobs on the current event loop.
 
     Args:
-        webhook_retries: seconds to wait before each further attempt at a webhook.
+        webhook_retries: seconds to wait before each retry of a webhook.
     """
 
     def __init__(self, webhook_retries: Sequence[float]) -> None:
@@ -59,10 +59,10 @@ class Jobs:
         self._tasks: dict[asyncio.Task[None], Job] = {}
 
     def fetch(self, job_id: str, connection: object = None) -> Job:  # noqa: ARG002 - rq's signature
-        """The job of this id, as ``rq.job.Job.fetch``.
+        """Return the job with this id, like ``rq.job.Job.fetch``.
 
         Raises:
-            NoSuchJobError: there is none, or it was long ago.
+            NoSuchJobError: the job does not exist, or was removed because it finished long ago.
         """
         try:
             return self._jobs[job_id]
@@ -70,7 +70,7 @@ class Jobs:
             raise NoSuchJobError(f"No job {job_id}") from None
 
     def submit(self, name: str, work: Callable[[], Awaitable[None]], waits: Sequence[float]) -> Job:
-        """Run ``work`` soon; after a failure again, as many times as there are ``waits`` (seconds)."""
+        """Start ``work`` in the background and retry it after each of ``waits`` (seconds) while it fails."""
         job = Job(name)
         self._jobs[job.id] = job
         while len(self._jobs) > KEEP_FINISHED + len(self._tasks):
@@ -81,24 +81,24 @@ class Jobs:
         return job
 
     def deliver(self, webhook_id: UUID, event: str, timestamp: datetime, data: dict[str, Any]) -> Job:
-        """Stands for ``notify_event_job.delay``."""
+        """Replace ``notify_event_job.delay``."""
 
         async def work() -> None:
             async with AsyncSessionLocal() as db:
                 webhook = await Webhook.get_or_raise(db, webhook_id)
-            # The server's own delivery blocks for up to 20 seconds.
+            # The server's delivery function blocks for up to 20 seconds.
             response = await asyncio.to_thread(notify_event, webhook, event, timestamp, data)
             response.raise_for_status()
 
         return self.submit(f"webhook {event}", work, self._webhook_retries)
 
     def update_statuses(self, dataset_id: UUID) -> Job:
-        """Stands for ``update_dataset_records_status_job.delay``."""
+        """Replace ``update_dataset_records_status_job.delay``."""
         job = dataset_jobs.update_dataset_records_status_job
         return self.submit("update_record_statuses", lambda: job(dataset_id), RETRY_AT_ONCE)
 
     def hub_job(self, name: str) -> Callable[..., Job]:
-        """Stands for the ``delay`` of the function ``name`` in ``argilla_server.jobs.hub_jobs``."""
+        """Return a replacement for the ``delay`` of the function ``name`` in ``argilla_server.jobs.hub_jobs``."""
 
         def delay(**arguments: Any) -> Job:
             return self.submit(name, lambda: _run_in_child(name, arguments), RETRY_AT_ONCE)
@@ -106,7 +106,7 @@ class Jobs:
         return delay
 
     async def finish(self, timeout: float | None = None) -> None:
-        """Wait for what is running, for at most ``timeout`` seconds; give up that and what waits to be retried."""
+        """Cancel pending retries and wait up to ``timeout`` seconds for running jobs; then cancel those too."""
         waiting = [task for task, job in self._tasks.items() if job.status == JobStatus.SCHEDULED]
         for task in waiting:
             task.cancel()
@@ -121,7 +121,7 @@ class Jobs:
             await asyncio.wait(late)
 
     def install(self) -> None:
-        """Put this in place of rq and Redis, in this process only."""
+        """Replace rq and Redis by this object, in this process only."""
         _app.configure_redis = lambda: None
         jobs_handler.Job = self
         webhook_jobs.notify_event_job.delay = self.deliver
@@ -131,7 +131,7 @@ class Jobs:
 
 
 def stale_datasets(db: sqlite3.Connection) -> list[UUID]:
-    """Data sets with records whose status disagrees with their responses: a job died, perhaps with the server."""
+    """Return the datasets with records whose status disagrees with their responses, after a job was interrupted."""
     rows = db.execute(
         "SELECT DISTINCT d.id FROM datasets d JOIN records r ON r.dataset_id = d.id"
         " WHERE (r.status = 'completed') != (json_extract(d.distribution, '$.min_submitted') <="
@@ -145,7 +145,7 @@ async def _run(job: Job, work: Callable[[], Awaitable[None]], waits: Sequence[fl
     for attempt, wait in enumerate((*waits, None), start=1):
         try:
             await work()
-        except Exception as error:  # noqa: BLE001 - whatever a job fails of must not reach the server
+        except Exception as error:  # noqa: BLE001 - an error in a job must not stop the server
             job.status = JobStatus.FAILED if wait is None else JobStatus.SCHEDULED
             log.warning(
                 "job_failed", job=job.name, attempt=attempt, retry_in=wait, error=type(error).__name__
@@ -161,7 +161,7 @@ async def _run_in_child(name: str, arguments: dict[str, Any]) -> None:
     child = await asyncio.create_subprocess_exec(
         sys.executable, "-m", "argilla_embedded.hub_job", stdin=asyncio.subprocess.PIPE
     )
-    # By the standard input, for one of the arguments is the person's hub token.
+    # Through standard input, because one of the arguments is the user's hub token.
     call = json.dumps({"name": name, "arguments": arguments}, default=str)
     try:
         await child.communicate(call.encode())

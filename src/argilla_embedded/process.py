@@ -1,4 +1,4 @@
-"""Start and stop an embedded server as a process of its own, for the demo and the tests."""
+"""Start and stop an embedded server in a child process, for demos and tests."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ from types import TracebackType
 from typing_extensions import Self
 
 from argilla_embedded.credentials import Credentials, load_credentials
+from argilla_embedded.errors import EmbeddedServerError
 from argilla_embedded.home import Home
-from argilla_loop.errors import FatalError
 
-POLL_SECONDS = 0.1
+POLL_SECONDS = 0.1  # between two looks at whether the server is ready. Chosen, not measured.
 
 
 class EmbeddedServer:
-    """A server in a child process; ready when ``start`` returns, and gone when this process is, however it ends.
+    """A server in a child process. It is ready when ``start`` returns and stops when this process ends, even if killed.
 
     Args:
-        home: folder of the database and the secrets, made at the first start.
+        home: folder for the database and the secrets, created at the first start.
         host: address to listen on.
-        port: port to listen on; 0 lets the system choose one, which stays the same over restarts of this object.
-        webhook_retries: seconds to wait before each further attempt at a webhook; the server's own if None.
-        start_timeout: seconds after which a server that is not ready is given up.
-        environment: further environment variables of the server's process.
+        port: port to listen on; 0 picks a free one, which later starts of this object reuse.
+        webhook_retries: seconds to wait before each retry of a webhook; None uses the server's default.
+        start_timeout: seconds to wait for the server to become ready.
+        environment: additional environment variables for the server's process.
     """
 
     def __init__(
@@ -52,29 +52,29 @@ class EmbeddedServer:
 
     @property
     def url(self) -> str:
-        """Where the server listens, such as ``http://127.0.0.1:6900``."""
+        """Address of the server, such as ``http://127.0.0.1:6900``."""
         if self._url is None:
-            raise FatalError(f"The server on {self.home} was not started.")
+            raise EmbeddedServerError(f"The server on {self.home} was not started.")
         return self._url
 
     @property
     def credentials(self) -> Credentials:
-        """Users and secrets of the server."""
+        """The server's users and their secrets."""
         return load_credentials(self.home)
 
     @property
     def pid(self) -> int:
         """Process id of the running server."""
         if self._process is None:
-            raise FatalError(f"The server on {self.home} was not started.")
+            raise EmbeddedServerError(f"The server on {self.home} was not started.")
         return self._process.pid
 
     def start(self) -> None:
         """Start the server and wait until it answers.
 
         Raises:
-            FatalError: the folder is another's, or the server ended or was not ready in time; the message holds its
-                last line.
+            EmbeddedServerError: the folder is not a server's, or the server ended or was not ready in time. The
+                message includes the last line that it printed.
         """
         home = Home(self.home.absolute())
         home.claim()
@@ -84,13 +84,13 @@ class EmbeddedServer:
             command += ["--webhook-retries", ",".join(map(str, self._webhook_retries))]
         with home.log.open("ab") as output:
             home.log.chmod(0o600)
-            said_before = output.tell()
-            self._process = subprocess.Popen(  # noqa: S603 - our own module
+            log_start = output.tell()
+            self._process = subprocess.Popen(  # noqa: S603 - runs this package
                 command,
                 stdin=subprocess.PIPE,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                # Ctrl-C is for the process that started it, which then stops it in its own order.
+                # Ctrl-C goes to the parent process only, which then stops the server.
                 start_new_session=True,
                 env={**os.environ, "PYTHONUNBUFFERED": "1", **self._environment},
             )
@@ -103,21 +103,23 @@ class EmbeddedServer:
                 return
             if self._process.poll() is not None:
                 code = self.kill()
-                said = home.log.read_bytes()[said_before:].decode(errors="replace").strip().splitlines()
-                raise FatalError(
-                    f"The server ended with code {code}: {said[-1] if said else 'it said nothing'}"
+                lines = home.log.read_bytes()[log_start:].decode(errors="replace").strip().splitlines()
+                raise EmbeddedServerError(
+                    f"The server ended with code {code}: {lines[-1] if lines else 'it printed nothing'}"
                 )
             if time.monotonic() > deadline:
                 self.kill()
-                raise FatalError(f"The server was not ready in {self._start_timeout:.0f} s: see {home.log}.")
+                raise EmbeddedServerError(
+                    f"The server was not ready in {self._start_timeout:.0f} s: see {home.log}."
+                )
             time.sleep(POLL_SECONDS)
 
     def stop(self, timeout: float = 30.0) -> int:
-        """Ask the server to end, wait, and return its exit code; kills it after ``timeout`` seconds."""
+        """Stop the server, or kill it after ``timeout`` seconds, and return its exit code."""
         return self._end(lambda process: process.terminate(), timeout)
 
     def kill(self) -> int:
-        """Kill the server outright, as a crash would; returns its exit code."""
+        """Kill the server, as a crash would, and return its exit code."""
         return self._end(lambda process: process.kill(), 30.0)
 
     def _end(self, how: Callable[[subprocess.Popen[bytes]], None], timeout: float) -> int:

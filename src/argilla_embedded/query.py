@@ -1,11 +1,11 @@
-"""Argilla's filters and sort orders as SQL over the server's own tables, every value bound.
+"""Translate Argilla's filters and sort orders to SQL over the server's own tables, with all values bound.
 
-Means what argilla_server's search_engine/commons.py asks of Elasticsearch: fields with several values match by
-any of them and sort by the smallest (ascending) or largest (descending), missing values come last, and a
-response filter is met by one and the same response.
+The semantics are those of argilla_server's search_engine/commons.py for Elasticsearch: a field with several values
+matches if any of them does, and sorts by its smallest (ascending) or largest (descending) value; missing values come
+last; all conditions of a response filter must hold for the same response.
 """
 
-# ruff: noqa: S608 - values are bound; what is put into the SQL are names of ours
+# ruff: noqa: S608 - values are bound as parameters; only constant names are formatted into the SQL
 
 from __future__ import annotations
 
@@ -44,16 +44,19 @@ _PRIME = 2_147_483_647
 
 
 class NotSortableError(Exception):
-    """Elasticsearch refuses to sort by this, and Argilla answers 500; so it does here, that nobody relies on it."""
+    """The sort order is one that Elasticsearch refuses.
+
+    Argilla then answers 500. The embedded server does the same, so that no client relies on the order.
+    """
 
 
 @dataclass(frozen=True, slots=True)
 class Candidates:
-    """A condition that an index answers with record ids, where it may lead the search.
+    """A condition that an index can answer, so that the search may start from it.
 
     Attributes:
-        ids: SELECT of the ids that meet it.
-        check: the same condition, for one record ``r`` already at hand.
+        ids: SELECT of the ids of the records that satisfy it.
+        check: the same condition as an expression on one record ``r``.
     """
 
     ids: str
@@ -61,10 +64,10 @@ class Candidates:
 
 
 class SearchSql:
-    """Builds the parts of one search over ``records r`` in one data set.
+    """Builds the parts of one search over ``records r`` in one dataset.
 
     Args:
-        dataset_id: the data set.
+        dataset_id: the dataset.
     """
 
     def __init__(self, dataset_id: UUID) -> None:
@@ -75,7 +78,7 @@ class SearchSql:
         self._sorted: list[tuple[str, tuple[str, ...]]] = []
 
     def bind(self, value: Any) -> str:
-        """Take ``value`` as a parameter; returns its placeholder."""
+        """Add ``value`` as a parameter and return its placeholder."""
         name = f"p{len(self.parameters)}"
         self.parameters[name] = value
         return f":{name}"
@@ -86,10 +89,10 @@ class SearchSql:
         self._checks.append(self._text.condition())
 
     def where_filter(self, filter_: Filter) -> None:
-        """Keep the records that meet ``filter_``.
+        """Keep the records that satisfy ``filter_``.
 
         Raises:
-            ValueError: the filter makes no sense (the server answers 422).
+            ValueError: the filter is invalid (the server answers 422).
         """
         if isinstance(filter_, AndFilter):
             for each in filter_.filters:
@@ -100,32 +103,32 @@ class SearchSql:
             self._checks.append(self._check(filter_))
 
     def where_other_than(self, record_id: UUID) -> None:
-        """Leave out one record."""
+        """Exclude one record."""
         self._checks.append(f"r.id != {self.bind(record_id.hex)}")
 
     @property
     def candidates(self) -> Sequence[Candidates]:
-        """The conditions of which one may lead."""
+        """The conditions from which the search may start."""
         return self._candidates
 
     def where(self, lead: int | None) -> str:
-        """The WHERE clause, looked up by candidate number ``lead``; by data set and record where None."""
+        """Return the WHERE clause. The search starts from candidate number ``lead``, or from the dataset if None."""
         conditions = list(self._checks)
         for number, candidate in enumerate(self._candidates):
             conditions.append(f"r.id IN ({candidate.ids})" if number == lead else candidate.check)
-        # The plus keeps SQLite from walking the whole data set where something narrower leads.
+        # The plus stops SQLite from using the dataset's index where a more selective condition exists.
         dataset = "r.dataset_id" if lead is None and self._text is None else "+r.dataset_id"
         return " AND ".join([f"{dataset} = :dataset", *(f"({condition})" for condition in conditions)])
 
     def scores(self) -> str | None:
-        """A subquery (record_id, score) of how well texts match; None without a text to look for."""
+        """Return a subquery (record_id, score) with the relevance of each text, or None without a text query."""
         return self._text.scores() if self._text else None
 
     def check_sort(self, db: sqlite3.Connection) -> None:
-        """See that the questions to sort by are of a type that can be sorted.
+        """Check that the questions to sort by have a sortable type.
 
         Raises:
-            NotSortableError: one is not.
+            NotSortableError: one of them has not.
         """
         for name, types in self._sorted:
             found = db.execute(
@@ -138,15 +141,16 @@ class SearchSql:
                 )
 
     def order(self, orders: Iterable[Order], *, shuffle_for: UUID | None, scored: bool) -> str:
-        """The ORDER BY clause: always total, so that pages never overlap.
+        """Return the ORDER BY clause. The order is always total, so that pages never overlap.
 
         Args:
-            orders: what to sort by first.
-            shuffle_for: this user's own random order, the same at every call, instead of the order of insertion.
-            scored: the query joins ``scores()`` as ``s``.
+            orders: the requested sort orders.
+            shuffle_for: user for whom to shuffle the records instead of using the order of insertion. The order is the
+                same at every call.
+            scored: whether the query joins ``scores()`` as ``s``.
 
         Raises:
-            NotSortableError: the status of responses (see also ``check_sort``).
+            NotSortableError: the order is by the status of responses (see also ``check_sort``).
         """
         parts = [
             f"{self._sort_value(order.scope, descending=order.order == 'desc')} "
@@ -167,7 +171,7 @@ class SearchSql:
         )
         return Candidates(
             ids=f"SELECT m.record_id FROM {METADATA_TABLE} m WHERE {of}",
-            # The plus keeps SQLite to the primary key, where a record's few values lie together.
+            # The plus makes SQLite use the primary key, where the values of a record are adjacent.
             check=f"EXISTS (SELECT 1 FROM {METADATA_TABLE} m WHERE m.record_id = r.id AND {_unindexed(of)})",
         )
 
@@ -220,15 +224,15 @@ class SearchSql:
         return " OR ".join(parts)
 
     def _compare(self, value: str, filter_: TermsFilter | RangeFilter) -> str:
-        """Compare an SQL ``value``, number or text, with the filter's."""
+        """Return the condition that an SQL ``value``, a number or a text, satisfies the filter."""
         if isinstance(filter_, TermsFilter):
-            # Terms arrive as texts, even of numbers.
+            # Terms are always texts, even if they are numbers.
             wanted: list[Value] = [str(term) for term in filter_.values]
             wanted += [number for term in filter_.values if (number := _number(term)) is not None]
             return f"{value} IN {self._list(wanted)}"
         bounds = [bound for bound in (filter_.ge, filter_.le) if bound is not None]
         numeric = all(_number(bound) is not None for bound in bounds)
-        # SQLite sorts every number before every text: an open end must not run into the other kind.
+        # SQLite sorts all numbers before all texts: an open range must not include the other type.
         parts = [] if numeric and filter_.le is not None else [f"{value} {'<' if numeric else '>='} ''"]
         if filter_.ge is not None:
             parts.append(f"{value} >= {self.bind(_number(filter_.ge) if numeric else str(filter_.ge))}")
@@ -255,7 +259,7 @@ class SearchSql:
         if isinstance(scope, ResponseFilterScope):
             of_user = f" AND x.user_id = {self.bind(scope.user.id.hex)}" if scope.user else ""
             if scope.question is not None:
-                # By the mean over users, which texts have none of.
+                # Sorts by the mean over users; texts have no mean.
                 self._sorted.append((scope.question, SORTABLE_RESPONSES))
                 return (
                     f"(SELECT avg(v.atom) FROM responses x{self._answer(scope.question)}"
@@ -266,7 +270,7 @@ class SearchSql:
         raise ValueError(f"Cannot sort by {scope}")
 
     def _answer(self, question: str) -> str:
-        """Joins the values ``v`` that response ``x`` gives to a question; ends inside the WHERE clause."""
+        """Return SQL that joins the values ``v`` of response ``x`` to a question; it ends inside the WHERE clause."""
         return (
             ' JOIN json_each(x."values") a'
             " JOIN json_each(CASE a.type WHEN 'object' THEN a.value END, '$.value') v"
@@ -281,8 +285,8 @@ class SearchSql:
 
 
 def _suggested(scope: SuggestionFilterScope) -> str:
-    """Joins the values ``v`` of one property of suggestion ``s``."""
-    # The server passes a missing property as the text "None"; the API's default is the value.
+    """Return SQL that joins the values ``v`` of one property of suggestion ``s``."""
+    # The server passes a missing property as the text "None"; the API then means the value.
     column = scope.property if scope.property in ("score", "agent", "type") else "value"
     return (
         f" JOIN json_each({f's.{column}' if column in ('value', 'score') else f'json_quote(s.{column})'}) v"
@@ -294,7 +298,7 @@ def _unindexed(condition: str) -> str:
 
 
 def _shuffle(user_id: UUID) -> str:
-    """A random order of one user's own: a quadratic hash of the record's number, keyed by the user."""
+    """Return SQL for a random order for one user: a quadratic hash of the record's number, keyed by the user."""
     key = random.Random(user_id.int)  # noqa: S311 - a shuffle, not a secret
     shift, factor = key.randrange(_PRIME), key.randrange(1, _PRIME)
     number = f"((r.rowid + {shift}) % {_PRIME})"
@@ -306,7 +310,7 @@ def _number(value: Any) -> float | None:
         number = float(value)
     except (TypeError, ValueError):
         return None
-    return number if number == number else None  # noqa: PLR0124 - NaN is no number to compare with
+    return number if number == number else None  # noqa: PLR0124 - NaN cannot be compared
 
 
 def _as_text(value: Any, *, upper: bool = False) -> str:  # noqa: ARG001 - only a time depends on it
@@ -318,7 +322,7 @@ def _database_id(value: Any, *, upper: bool = False) -> str:  # noqa: ARG001 - o
 
 
 def _database_time(value: Any, *, upper: bool = False) -> str:
-    """A time as SQLAlchemy keeps it in SQLite; as upper bound a date lasts its whole day, as in Elasticsearch."""
+    """Return a time in SQLAlchemy's format for SQLite. As an upper bound, a date includes its whole day."""
     number = _number(value)
     try:
         if number is not None:

@@ -1,4 +1,4 @@
-"""Reads the server's database from a few threads of its own, so that a long search blocks nobody."""
+"""Read the server's database in a few threads, so that a long search does not block other requests."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from argilla_embedded import slop
 
 Result = TypeVar("Result")
 
-THREADS = 4
+THREADS = 4  # searches that run at once. Chosen, not measured.
 
 
 class Reader:
-    """Runs functions on read-only connections, each within one snapshot of the database."""
+    """Runs functions on read-only connections, each in one snapshot of the database."""
 
     def __init__(self, database: Path) -> None:
         self._database = database
@@ -26,14 +26,14 @@ class Reader:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="search")
 
     async def read(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
-        """Await what ``work`` makes of a connection."""
+        """Call ``work`` with a connection, in a thread, and return its result."""
         return await asyncio.get_running_loop().run_in_executor(self._threads, self._run, work)
 
     def _run(self, work: Callable[[sqlite3.Connection], Result]) -> Result:
         connection = getattr(self._local, "connection", None)
         if connection is None:
             connection = sqlite3.connect(self._database, isolation_level=None, timeout=15)
-            # Not mode=ro, which cannot open a write-ahead log that nobody else has open.
+            # mode=ro cannot open a write-ahead log unless another connection has it open.
             connection.execute("PRAGMA query_only = ON")
             slop.register(connection)
             self._local.connection = connection

@@ -1,10 +1,10 @@
-"""A search index apart from the database, as Elasticsearch is one: for tests of what happens when the two disagree.
+"""A search index that is separate from the database, as Elasticsearch is, to test what happens when the two disagree.
 
-Every method of Argilla's search engine that writes to the index copies rows here, so a write that is left out
-leaves this index behind the database, and the next write of the same record brings it up to date.
+Every write of Argilla's search engine copies rows to this index. A skipped write therefore leaves the index behind the
+database, until the next write of the same record updates it.
 """
 
-# ruff: noqa: S608 - values are bound; what is put into the SQL are names of ours
+# ruff: noqa: S608 - values are bound as parameters; only constant names are formatted into the SQL
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 from argilla_embedded.index import ensure_index
 
-# What the search reads, besides the tables of ``index``. A record's rows are its document.
+# The tables that a search reads, besides those of ``index``. The rows of a record are its document.
 _OF_RECORD = {"records": "id", "responses": "record_id", "suggestions": "record_id", "vectors": "record_id"}
 _OF_DATASET = ("fields", "questions", "metadata_properties")
 
@@ -23,15 +23,15 @@ Change = list[Statement]
 
 
 class MissingDocumentError(Exception):
-    """A part of a record was to be changed that the index does not hold."""
+    """An update concerns a record that is not in the index."""
 
 
 class SeparateIndex:
-    """The index file and the database it is filled from; to be used from one thread.
+    """The index file and the database that it copies. Use it from one thread only.
 
     Args:
-        path: of the index, made and filled where it is missing.
-        database: of the server.
+        path: the index file, created and filled if it is missing.
+        database: the server's database.
     """
 
     def __init__(self, path: Path, database: Path) -> None:
@@ -46,7 +46,7 @@ class SeparateIndex:
             self.rebuild()
 
     def read_records(self, ids: Iterable[str]) -> Change:
-        """The change that makes the index's documents of these records what the database holds now."""
+        """Return the change that updates the documents of these records to the database's current rows."""
         wanted = list(ids)
         marks = ", ".join("?" * len(wanted))
         change: Change = []
@@ -56,11 +56,11 @@ class SeparateIndex:
         return change
 
     def read_row(self, table: str, row_id: str) -> Change:
-        """The change that makes one response or suggestion what the database holds now; none if it is gone there."""
+        """Return the change that updates, or removes, one response or suggestion as in the database now."""
         return [(f"DELETE FROM {table} WHERE id = ?", (row_id,)), *self._read(table, "id = ?", [row_id])]
 
     def read_dataset(self, dataset_id: str) -> Change:
-        """The change that takes in a data set's fields, questions and metadata properties."""
+        """Return the change that updates a dataset's fields, questions and metadata properties."""
         change: Change = []
         for table in _OF_DATASET:
             select = f"SELECT id FROM {table} WHERE dataset_id = ?"
@@ -74,11 +74,11 @@ class SeparateIndex:
         return change
 
     def has_record(self, record_id: str) -> bool:
-        """Whether the index holds a document of this record."""
+        """Return whether the index has a document for this record."""
         return self._index.execute("SELECT 1 FROM records WHERE id = ?", (record_id,)).fetchone() is not None
 
     def apply(self, change: Change) -> None:
-        """Make a change, whole or not at all."""
+        """Apply a change atomically."""
         self._index.execute("BEGIN IMMEDIATE")
         try:
             for sql, values in change:
@@ -89,7 +89,7 @@ class SeparateIndex:
             raise
 
     def forget_dataset(self, dataset_id: str) -> None:
-        """Remove all documents of a data set."""
+        """Remove all documents of a dataset."""
         of_dataset = "IN (SELECT id FROM records WHERE dataset_id = ?)"
         tables = [(table, column) for table, column in _OF_RECORD.items() if table != "records"]
         change: Change = [
@@ -106,18 +106,18 @@ class SeparateIndex:
         self.apply([(f"DELETE FROM {table}", ()) for table in _OF_RECORD])
 
     def rebuild(self) -> None:
-        """Make the index anew from the database, as ``search-engine reindex`` does."""
+        """Rebuild the index from the database, as ``search-engine reindex`` does."""
         change: Change = []
         for table in (*_OF_RECORD, *_OF_DATASET):
             change.append((f"DELETE FROM {table}", ()))
-        # The records come last, for the triggers read the fields and properties.
+        # The records come last, because the triggers read the fields and properties.
         for table in (*_OF_DATASET, *_OF_RECORD):
             change += self._read(table, "1", [])
         self.apply(change)
 
     @property
     def orders_done(self) -> int:
-        """Number of the last order (see ``index_faults``) that was carried out; it outlives the process."""
+        """Number of the last command (see ``index_faults.Switch.order``) that was run. It survives a restart."""
         (number,) = self._index.execute("PRAGMA user_version").fetchone()
         return int(number)
 
@@ -132,7 +132,7 @@ class SeparateIndex:
         return [(insert, tuple(row)) for row in rows]
 
     def _create(self) -> None:
-        """Make the tables with the database's types but without its constraints, which an index does not have."""
+        """Create the tables with the database's types but without its constraints, which an index does not have."""
         for table in (*_OF_RECORD, *_OF_DATASET):
             columns = self._database.execute(f"PRAGMA table_info({table})").fetchall()
             listed = ", ".join(f'"{name}" {kind}' for _, name, kind, *_ in columns)

@@ -21,15 +21,15 @@ from argilla_embedded.bootstrap import (
     prepare_database,
 )
 from argilla_embedded.credentials import FILE_NAME, Credentials
+from argilla_embedded.errors import EmbeddedServerError
 from argilla_embedded.home import Home
-from argilla_loop.errors import FatalError
 
-# Seconds before each further attempt at a webhook, as in argilla_server.jobs.webhook_jobs.
+# Seconds to wait before each retry of a webhook, as in argilla_server.jobs.webhook_jobs.
 WEBHOOK_RETRIES = (10.0, 60.0, 180.0)
 
 
 class _Stopped(BaseException):
-    """A signal asked this process to stop."""
+    """A signal requested this process to stop."""
 
 
 def serve(
@@ -40,32 +40,33 @@ def serve(
     webhook_retries: Sequence[float] = WEBHOOK_RETRIES,
     show_secrets: bool = True,
 ) -> None:
-    """Serve Argilla from the folder ``home`` until SIGTERM or SIGINT; may be called once in a process.
+    """Serve Argilla from the folder ``home`` until SIGTERM or SIGINT. Call it at most once in a process.
 
     Args:
-        home: folder of the database and the secrets, made at the first start.
-        host: address to listen on; beyond 127.0.0.1, put TLS in front.
-        port: port to listen on; 0 lets the system choose.
-        webhook_retries: seconds to wait before each further attempt at a webhook.
-        show_secrets: print the users' secrets when they are made.
+        home: folder for the database and the secrets, created at the first start.
+        host: address to listen on. Put a TLS proxy in front of any address other than 127.0.0.1.
+        port: port to listen on; 0 picks a free one.
+        webhook_retries: seconds to wait before each retry of a webhook.
+        show_secrets: whether to print the users' secrets when they are created.
 
     Raises:
-        FatalError: argilla-server is not installed, the folder or the port is taken, or the server did not start.
+        EmbeddedServerError: argilla-server is not installed, the folder or the port is in use, or the server did not
+            start.
     """
     missing = [name for name in ("argilla_server", "uvicorn") if importlib.util.find_spec(name) is None]
     if missing:
-        raise FatalError(
+        raise EmbeddedServerError(
             f"The embedded server needs {' and '.join(missing)}: pip install 'argilla-loop[embedded]'."
         )
     place = Home(home.expanduser().absolute())
-    place.refuse_if_held()  # says more than that the port is taken
+    place.refuse_if_held()  # its message is more helpful than "port in use"
     with _stopped_by_signals(), _listen(host, port) as listener, _private_files(), place.hold():
         credentials, new = ensure_credentials(place)
         configure_environment(place, credentials)
         prepare_database(place.database)
         asyncio.run(ensure_users(credentials))
 
-        from argilla_embedded import application  # noqa: PLC0415 - argilla_server reads the environment at import
+        from argilla_embedded import application  # noqa: PLC0415 - argilla_server reads the environment on import
 
         url = _url(host, listener)
 
@@ -80,7 +81,7 @@ def serve(
 
 @contextmanager
 def _private_files() -> Iterator[None]:
-    """Close what the block makes to others, in a folder that others may look into."""
+    """Make the files that the block creates private, even in a folder that other users can read."""
     before = os.umask(0o077)
     try:
         yield
@@ -90,7 +91,7 @@ def _private_files() -> Iterator[None]:
 
 @contextmanager
 def _stopped_by_signals() -> Iterator[None]:
-    """End the block on SIGTERM and SIGINT, whatever it is doing; uvicorn raises them anew when it has finished."""
+    """End the block on SIGTERM and SIGINT, at any point. uvicorn raises the signals again after its shutdown."""
 
     def stop(_signal: int, _frame: FrameType | None) -> None:
         raise _Stopped
@@ -109,7 +110,7 @@ def _stopped_by_signals() -> Iterator[None]:
 
 
 def stop_when_input_closes() -> None:
-    """Send this process SIGTERM once its standard input ends: so a server does not outlive who started it."""
+    """Send SIGTERM to this process when its standard input is closed, so that it ends with its parent process."""
 
     def wait() -> None:
         while os.read(sys.stdin.fileno(), 1024):
@@ -120,7 +121,7 @@ def stop_when_input_closes() -> None:
 
 
 def _listen(host: str, port: int) -> socket.socket:
-    """Take the port at once, so that a taken one is told before any work."""
+    """Bind the port, before any other work, so that a port in use is reported at once."""
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         listener = socket.socket(family, kind, protocol)
@@ -131,7 +132,7 @@ def _listen(host: str, port: int) -> socket.socket:
             listener.close()
             raise
     except (OSError, OverflowError) as error:
-        raise FatalError(
+        raise EmbeddedServerError(
             f"Cannot listen on {host} port {port} ({error}): choose another with --port."
         ) from error
     return listener
@@ -147,11 +148,11 @@ def _introduce(credentials: Credentials, place: Home) -> str:
     users = (credentials.owner, credentials.annotator, credentials.loop)
     return "\n".join(
         [
-            f"Made these users; the secrets are shown this once and kept in {place.path / FILE_NAME}:",
+            f"Created these users; their secrets are shown only now and stored in {place.path / FILE_NAME}:",
             *(f"  {user.username:<14} password {user.password}   API key {user.api_key}" for user in users),
         ]
     )
 
 
 def _say(text: str) -> None:
-    print(text, flush=True)  # noqa: T201 - what the person at the terminal is waiting for
+    print(text, flush=True)  # noqa: T201 - this is a command-line program

@@ -1,6 +1,7 @@
-"""Words of a phrase that may lie apart: what Elasticsearch means by ``"play song"~3``.
+"""Phrase queries with slop, such as Elasticsearch's ``"play song"~3``, whose words may be some positions apart.
 
-FTS5 finds the texts that hold all the words; this looks at where they are. Registered with SQLite as ``FUNCTION``.
+FTS5 finds the texts that contain all the words; this module checks their positions. It is registered with SQLite as the
+function ``FUNCTION``.
 """
 
 from __future__ import annotations
@@ -13,22 +14,22 @@ from heapq import merge
 
 FUNCTION = "argilla_loop_within"
 
-# Letters and digits, as FTS5's default tokenizer takes them.
+# Letters and digits, as in FTS5's default tokenizer.
 _WORD = re.compile(r"[^\W_]+")
 
 
 def words_of(text: str) -> tuple[str, ...]:
-    """The words of a text, in lower case."""
+    """Return the words of a text, in lower case."""
     return tuple(_WORD.findall(text.lower()))
 
 
 def within(text: str | None, phrase: str, slop: int) -> bool:
-    """Whether the words of ``phrase`` are in ``text``, moved by at most ``slop`` places in all from being the phrase.
+    """Return whether ``text`` contains the words of ``phrase`` with at most ``slop`` moves in total.
 
-    As Lucene counts: a word between the phrase's takes one place, two words the other way round take two.
+    Moves are counted as in Lucene: a word between two words of the phrase costs one, two swapped words cost two.
     """
     wanted = _wanted(phrase)
-    # Where the phrase would begin, were this word in its place; each with the word's own position.
+    # For each occurrence of a word: the start of the phrase that it implies, its position, its index in the phrase.
     found = [
         [(place - index, place, index) for place, word in enumerate(words_of(text or "")) if word == one]
         for index, one in enumerate(wanted)
@@ -39,16 +40,16 @@ def within(text: str | None, phrase: str, slop: int) -> bool:
 
 
 def register(connection: sqlite3.Connection) -> None:
-    """Let SQL on this connection call ``within``."""
+    """Register ``within`` as an SQL function on this connection."""
     connection.create_function(FUNCTION, 3, within, deterministic=True)
 
 
 def _fit(starts: list[tuple[int, int, int]], wanted: tuple[str, ...], slop: int) -> bool:
-    """Whether some stretch of ``starts`` no longer than ``slop`` holds every word, a repeated one at several places."""
+    """Return whether a window of ``starts`` of size ``slop`` has every word, each at a position of its own."""
     needed = Counter(wanted)
-    inside, held = [0] * len(wanted), 0  # by index in the phrase, and how many of them are not 0
+    inside, held = [0] * len(wanted), 0  # counts by index in the phrase, and how many are not 0
     places: Counter[int] = Counter()
-    different: Counter[str] = Counter()  # places by word
+    different: Counter[str] = Counter()  # distinct positions by word
     first = 0
     for start, place, index in starts:
         inside[index] += 1

@@ -1,6 +1,7 @@
-"""Spares argilla_server two things that it does anew for each record, in this process only.
+"""Two optimisations of argilla_server, applied in this process only.
 
-Together they take most of the time of logging many records. What it stores and answers is the same.
+argilla_server repeats two steps for each record, which take most of the time when many records are logged. The stored
+data and the responses stay the same.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from sqlalchemy.ext.asyncio import AsyncSession
 
 
 def install() -> None:
-    """Put the quicker ways in place."""
+    """Apply the optimisations."""
     database.TypeAdapter = _adapter
     for module in (records_bulk, distribution, records, datasets):
         for name in ("notify_record_event_v1", "notify_response_event_v1"):
@@ -28,18 +29,18 @@ _adapters: dict[int, TypeAdapter[Any]] = {}
 
 
 def _adapter(type_: Any) -> TypeAdapter[Any]:
-    """Compile a schema once; the server compiles those of question and metadata settings for each record."""
-    # By identity: the types are the server's own, which live as long as the process, and not all can be hashed.
+    """Return a cached schema. The server compiles the schemas of question and metadata settings for each record."""
+    # The key is the identity: the types live as long as the process, and not all of them are hashable.
     if id(type_) not in _adapters:
         _adapters[id(type_)] = TypeAdapter(type_)
     return _adapters[id(type_)]
 
 
 def _if_wanted(notify: Callable[..., Awaitable[list[Any]]]) -> Callable[..., Awaitable[list[Any]]]:
-    """Build an event's payload (six queries a record) only if a webhook wants it; the server always does."""
+    """Build an event's payload, which takes six queries a record, only if a webhook is subscribed to the event."""
 
     async def notify_if_wanted(db: AsyncSession, event: str, subject: Any) -> list[Any]:
-        # Asked once for each session, which lives as long as one request.
+        # Queried once for each session, which lasts for one request.
         wanted = db.info.get("argilla_loop_wanted_events")
         if wanted is None:
             wanted = {name for webhook in await webhooks.list_enabled_webhooks(db) for name in webhook.events}

@@ -1,13 +1,13 @@
-"""What people type into the search box, as SQL: Elasticsearch's simple query string on SQLite's FTS5.
+"""Translate text queries to SQL: Elasticsearch's simple query string syntax on SQLite's FTS5.
 
 The syntax is that of Lucene's SimpleQueryParser, which Argilla's own engines use with AND between words:
-``word``, ``pre*``, ``"a phrase"``, ``+`` (and), ``|`` (or), ``-word`` (not), parentheses, backslash to escape;
-operators bind from left to right, and nothing is ever a syntax error. The words of ``"a phrase"~3`` may lie apart
-(see ``slop``). Fuzziness (``word~1``) is read as the plain word. A word that holds punctuation (``e-mail``) is a
-phrase of its parts.
+``word``, ``pre*``, ``"a phrase"``, ``+`` (and), ``|`` (or), ``-word`` (not), parentheses, and backslash to escape.
+Operators are evaluated from left to right, and no input is a syntax error. The words of ``"a phrase"~3`` may be some
+positions apart (see ``slop``). Fuzziness is ignored: ``word~1`` means ``word``. A word with punctuation (``e-mail``) is
+a phrase of its parts.
 """
 
-# ruff: noqa: S608 - values are bound; what is put into the SQL are names of ours
+# ruff: noqa: S608 - values are bound as parameters; only constant names are formatted into the SQL
 
 from __future__ import annotations
 
@@ -22,21 +22,21 @@ from argilla_embedded.slop import FUNCTION, words_of
 TEXT_TABLE = "argilla_loop_text"
 FTS_TABLE = "argilla_loop_text_fts"
 
-MAX_WORDS = 200  # more would make the statement too large for SQLite
-MAX_SLOP, MAX_SLOP_DIGITS = 10_000, 6
-MAX_DEPTH = 15  # SQLite's parser stack holds 100 entries, and a level takes a few
+MAX_WORDS = 200  # below the number that makes the statement too large for SQLite
+MAX_SLOP, MAX_SLOP_DIGITS = 10_000, 6  # more words than a text usually has. Chosen, not measured.
+MAX_DEPTH = 15  # SQLite's parser stack has 100 entries, and each level takes a few of them
 
 
 @dataclass(frozen=True, slots=True)
 class Phrase:
-    """Consecutive words; the last may be a prefix. With ``slop``, words that lie up to so many places apart."""
+    """Consecutive words, of which the last may be a prefix. With ``slop``, they may be that many positions apart."""
 
     text: str
     prefix: bool = False
     slop: int = 0
 
     def fts(self) -> str:
-        """As FTS5 query: quoted, so that no character of the user's is an operator; with slop, just its words."""
+        """Return the FTS5 query, quoted so that no character is an operator. With slop, it requires just the words."""
         if self.slop:
             return "(" + " AND ".join(f'"{word}"' for word in words_of(self.text)) + ")"
         quoted = self.text.replace('"', '""')
@@ -45,7 +45,7 @@ class Phrase:
 
 @dataclass(frozen=True, slots=True)
 class Not:
-    """Records that don't match ``node``."""
+    """Records that do not match ``node``."""
 
     node: Node
 
@@ -77,11 +77,11 @@ _PIECE = re.compile(
 
 
 def parse(query: str) -> Node:
-    """Read ``query``; every string has a meaning.
+    """Parse ``query``. Every string is valid.
 
-    Words past the 200th are ignored, and a query nested more than 15 deep asks for all of its words.
+    Words after the 200th are ignored. A query with more than 15 levels of nesting matches texts with all of its words.
     """
-    # SQLite's FTS5 ends a query at a NUL, and cannot take half of a surrogate pair.
+    # FTS5 ends a query at a NUL and cannot encode a lone surrogate.
     query = query.replace("\0", " ").encode("utf-8", "ignore").decode("utf-8")
     if query.strip() == "*":
         return EVERYTHING
@@ -90,7 +90,7 @@ def parse(query: str) -> Node:
 
 
 class _Group:
-    """One level of parentheses while it is read."""
+    """One level of parentheses during parsing."""
 
     def __init__(self) -> None:
         self.node: Node | None = None
@@ -110,7 +110,7 @@ class _Group:
 
 
 class _Parser:
-    """Reads from left to right with a stack of open parentheses."""
+    """Parses from left to right with a stack of open parentheses."""
 
     def __init__(self, query: str) -> None:
         self._open: list[tuple[_Group, bool]] = [(_Group(), False)]
@@ -157,15 +157,15 @@ class _Parser:
 
 
 def _phrase(text: str, *, may_be_prefix: bool, slop: str) -> Phrase | None:
-    """The phrase ``text`` stands for; None where it holds no letter or digit."""
+    """Return the phrase for ``text``, or None if it has no letter or digit."""
     prefix = may_be_prefix and text.endswith("*") and not text.endswith("\\*")
     if may_be_prefix:
         text = re.sub(r"~\d*$", "", text.removesuffix("*") if prefix else text)
     text = re.sub(r"\\(.)", r"\1", text, flags=re.DOTALL)
     if not any(_is_token_character(character) for character in text):
         return None
-    # A prefix must end in a letter or digit, else FTS5 would look for the prefix of an empty word.
-    # One word cannot lie apart; a word of words that we would cut otherwise than FTS5 is looked for as it is.
+    # A prefix must end in a letter or digit; otherwise FTS5 would search for the prefix of an empty word.
+    # Slop needs at least two words; with too many words the phrase is searched for without slop.
     apart = min(int(slop[:MAX_SLOP_DIGITS]), MAX_SLOP) if 1 < len(words_of(text)) <= MAX_WORDS else 0
     return Phrase(text, prefix=prefix and _is_token_character(text[-1]), slop=apart)
 
@@ -177,13 +177,13 @@ def _is_token_character(character: str) -> bool:
 
 
 class TextSql:
-    """SQL for a parsed query over ``records r``.
+    """Builds SQL for a parsed query over ``records r``.
 
     Args:
-        node: what to look for.
-        bind: takes a value, returns the placeholder that stands for it.
-        field: look in this field only.
-        single_field: records have one searchable field only, so that words can be looked up together.
+        node: the parsed query.
+        bind: adds a value as a parameter and returns its placeholder.
+        field: search this field only.
+        single_field: whether records have only one searchable field, so that words can be combined in one lookup.
     """
 
     def __init__(
@@ -195,11 +195,14 @@ class TextSql:
         self.node = node
 
     def condition(self) -> str:
-        """A boolean expression, true for the records that match."""
+        """Return a boolean expression that is true for matching records."""
         return self._condition(self.node)
 
     def scores(self) -> str | None:
-        """A subquery (record_id, score), higher is better (BM25 summed over fields); None if nothing to score."""
+        """Return a subquery (record_id, score), or None if there is nothing to score.
+
+        The score is BM25 summed over the fields; higher is better.
+        """
         phrases = list(_positive(self.node))
         if not phrases:
             return None
@@ -252,7 +255,7 @@ def _depth(node: Node) -> int:
 
 
 def _balanced(parts: list[str], word: str, empty: str) -> str:
-    """Join by halves: SQLite refuses expressions deeper than its limit, and a long chain is a deep one."""
+    """Join in a balanced tree, because SQLite limits the depth of expressions and a long chain is deep."""
     if len(parts) <= 1:
         return parts[0] if parts else empty
     middle = len(parts) // 2

@@ -8,7 +8,7 @@ import sys
 
 
 def main() -> int:
-    """Run a command; what imports take seconds comes after the signals of ``run`` are looked after."""
+    """Run a command. For ``run``, signal handlers are installed before the imports, which take seconds."""
     if sys.argv[1:2] == ["run"]:
         _answer_early_signals()
     from argilla_loop.cli.app import main as command  # noqa: PLC0415  see above
@@ -17,9 +17,10 @@ def main() -> int:
 
 
 def _answer_early_signals() -> None:
-    """Until the service has handlers of its own: end well on SIGTERM, as nothing has begun, and let SIGHUP pass.
+    """Exit with code 0 on SIGTERM and ignore SIGHUP, until the service installs its own handlers.
 
-    A reload has nothing to do then, as the settings are read later. One that is ignored, as under nohup, stays so.
+    At this point nothing has started and the settings are not read yet, so that a reload has nothing to do. If SIGHUP
+    is already ignored, as under nohup, it stays ignored.
     """
     signal.signal(signal.SIGTERM, lambda *_: os._exit(0))
     if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:

@@ -1,4 +1,4 @@
-"""The words of the project as types (see ``docs/architecture.md``): no I/O, no behaviour of their own."""
+"""The types that all rooms share (see ``docs/architecture.md``): no I/O, no behaviour."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Origin(str, Enum):
 
 
 class Route(str, Enum):
-    """What becomes of a scored record: put before a human, validated by the daemon, or both (blind)."""
+    """What becomes of a scored record: people are asked, the service accepts it, or people audit it."""
 
     ASK = "ask"
     ACCEPT = "accept"
@@ -52,7 +52,7 @@ class Answer:
 
     @property
     def is_final(self) -> bool:
-        """Whether its user is through with the record (submitted or discarded, not a draft)."""
+        """Whether its user is done with the record (submitted or discarded, not a draft)."""
         return self.status != "draft"
 
 
@@ -77,7 +77,7 @@ class LoggedRecord:
 
 @dataclass(frozen=True, slots=True)
 class NewRecord:
-    """A record to be logged: what the service decided about one pool text."""
+    """A record to log: what the service decided about one pool text."""
 
     id: str
     text: str
@@ -91,7 +91,7 @@ class NewRecord:
 
     @property
     def suggestion(self) -> str | None:
-        """The label that people are shown; None where they are to judge by themselves."""
+        """The label that people are shown; ``None`` on an audited or held-back record."""
         return None if self.route is Route.AUDIT or self.held_back else self.label
 
 

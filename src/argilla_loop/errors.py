@@ -7,9 +7,16 @@ from __future__ import annotations
 
 from typing_extensions import Self
 
+_ACCESS_DENIED = frozenset({401, 403, 407})  # HTTP: unauthorized, forbidden, proxy authentication required
+
+
+def collapse_whitespace(text: object) -> str:
+    """Return ``text`` (or an error's message) on one line, each run of white space as a single space."""
+    return " ".join(str(text).split())
+
 
 def printable(text: str) -> str:
-    """``text`` on one line: what does not print, line ends among it, as Python escapes it."""
+    """Return ``text`` on one line; characters that don't print, such as line ends, are escaped as Python does."""
     return "".join(c if c.isprintable() else repr(c)[1:-1] for c in text)
 
 
@@ -21,28 +28,58 @@ class ArgillaLoopError(Exception):
 
 
 class RetryableError(ArgillaLoopError):
-    """Something outside is away or busy (server down, time-out, 5xx, 429): try again later, for ever.
+    """Something outside is unavailable (server down, time-out, 5xx, 429): try again later, for ever.
 
-    ``retry_after``: seconds that it asked us to wait, if it did. ``cause``: in a word, for counting.
+    ``retry_after``: seconds that it asked for, if it did. ``cause``: one word, for counting.
     """
 
     retry_after: float = 0.0
     cause: str = "other"
 
     def because(self, cause: str) -> Self:
-        """The same, with its cause."""
+        """Set the cause and return the error."""
         self.cause = cause
         return self
 
 
+class GoneError(RetryableError):
+    """The dataset, or a part of it, no longer exists (deleted, server emptied): start again from the beginning."""
+
+    cause = "gone"
+
+
+class ForeignReplyError(RetryableError):
+    """Something other than Argilla replied, such as a proxy; that says nothing about Argilla, so wait.
+
+    ``status``: the HTTP status of the reply.
+    """
+
+    cause = "not_argilla"
+
+    def __init__(self, message: str, status: int = 0) -> None:
+        super().__init__(message)
+        self.status = status
+
+    @property
+    def denies_access(self) -> bool:
+        """Whether a proxy asks for a login of its own: the headers in the settings may have been rotated."""
+        return self.status in _ACCESS_DENIED
+
+
+class LeaseLostError(RetryableError):
+    """Another service writes to this dataset now: nothing was written."""
+
+    cause = "lease_lost"
+
+
 class FatalError(ArgillaLoopError):
-    """Nothing gets better by waiting (bad key, foreign schema, broken model): stop with ``exit_code``."""
+    """Waiting does not help (bad key, foreign schema, broken model): stop with ``exit_code``."""
 
     exit_code = 1
 
 
 class OutputError(FatalError):
-    """What a command says cannot be written; ``reader_is_gone``: as whoever read it has enough (``| head``)."""
+    """The output of a command cannot be written; ``reader_is_gone`` if its reader closed the pipe (``| head``)."""
 
     exit_code = 74  # sysexits' EX_IOERR
 
@@ -51,20 +88,28 @@ class OutputError(FatalError):
         self.reader_is_gone = reader_is_gone
 
 
+class RejectedError(FatalError):
+    """Argilla refuses the content of a request (400, 413, 422); ``detail`` is the full body of its reply."""
+
+    def __init__(self, message: str, detail: str = "") -> None:
+        super().__init__(message)
+        self.detail = detail
+
+
 class SettingsError(FatalError):
-    """The settings are wrong: names the key, the value, and what would be right."""
+    """The settings are wrong; the message names the key, the value, and what would be right."""
 
     exit_code = 2
 
 
 class CredentialsError(FatalError):
-    """Argilla refuses the key, or its user may not do what is needed."""
+    """Argilla refuses the key, or its user lacks a permission."""
 
     exit_code = 3
 
 
 class SchemaError(FatalError):
-    """The working dataset exists with other fields, questions or labels than configured."""
+    """The working dataset exists, but its fields, questions or labels differ from the settings."""
 
     exit_code = 4
 

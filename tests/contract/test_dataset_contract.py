@@ -7,17 +7,18 @@ from typing import Any, Protocol
 
 import httpx
 import pytest
+from adjudicated import read_all
 
 from argilla_embedded import EmbeddedServer
 from argilla_loop.argilla.memory import MemoryDataset
+from argilla_loop.argilla.protocol import WorkingDataset
+from argilla_loop.argilla.query import ALL, ANSWERED, Query, in_batch
 from argilla_loop.argilla.v2.connection import connect
-from argilla_loop.argilla.v2.dataset import ArgillaDataset, WorkingDataset
-from argilla_loop.argilla.v2.query import ALL, DONE_IN_BATCH, IN_BATCH, PENDING, Query, between
+from argilla_loop.argilla.v2.dataset import ArgillaDataset
 from argilla_loop.argilla.v2.schema import ensure_dataset
 from argilla_loop.domain import LoggedRecord, NewRecord, Route
-from argilla_loop.policy.answers import accepted_by_model, human_answers, validated_by_others
+from argilla_loop.policy.answers import accepted_by_model, human_answers, is_half_revoked, validated_by_others
 from argilla_loop.policy.text_keys import kept_of
-from argilla_loop.policy.validation.revocation import is_half_revoked
 
 LABELS = ("World", "Sports")
 
@@ -179,20 +180,41 @@ def test_counts_follow_answers_and_batches(working: tuple[WorkingDataset, Annota
     person.answer("b", None, status="discarded")
     person.answer("d", "World")
     assert dataset.count(ALL) == 4
-    assert dataset.count(IN_BATCH.bind({"idx": 0})) == 3
-    assert dataset.count(DONE_IN_BATCH.bind({"idx": 0})) == 2
-    assert dataset.count(DONE_IN_BATCH.bind({"idx": 1})) == 1
-    assert {r.id for r in dataset.search(DONE_IN_BATCH.bind({"idx": 0}))} == {"a", "b"}
+    assert dataset.count(in_batch(0)) == 3
+    assert dataset.count(Query(answered=True, batches=(0, 0))) == 2
+    assert dataset.count(Query(answered=True, batches=(1, 1))) == 1
+    assert {r.id for r in dataset.search(Query(answered=True, batches=(0, 0)))} == {"a", "b"}
     # a record with nothing but a discard stays before people
-    assert {r.id for r in dataset.search(PENDING + between(0, 1))} == {"b", "c"}
-    assert dataset.count(between(1, 5)) == 1
+    assert {r.id for r in dataset.search(Query(pending=True, batches=(0, 1)))} == {"b", "c"}
+    assert dataset.count(Query(batches=(1, 5))) == 1
+
+
+def test_a_query_finds_the_records_that_match_when_they_are_taken(
+    working: tuple[WorkingDataset, Annotator],
+) -> None:
+    """Nothing is read before; and the count is that of the records."""
+    dataset, person = working
+    dataset.log([new("a"), new("b"), new("c", batch=1)])
+    query = Query(answered=True, batches=(0, 0))
+    found = dataset.search(query)
+    person.answer("b", "World")
+    person.answer("c", "World")
+    assert [record.id for record in found] == ["b"]
+    assert dataset.count(query) == 1
+    assert [dataset.count(in_batch(number)) for number in (0, 1, 2)] == [2, 1, 0]
+    assert {record.id for record in dataset.search(ANSWERED)} == {"b", "c"}
+
+
+def test_a_condition_that_there_is_not_is_an_error_that_names_it() -> None:
+    with pytest.raises(TypeError, match="idx"):
+        Query(idx=0)  # type: ignore[call-arg]  # what must not pass
 
 
 def test_a_draft_is_not_done(working: tuple[WorkingDataset, Annotator]) -> None:
     dataset, person = working
     dataset.log([new("a")])
     person.answer("a", "World", status="draft")
-    assert dataset.count(DONE_IN_BATCH.bind({"idx": 0})) == 0
+    assert dataset.count(Query(answered=True, batches=(0, 0))) == 0
 
 
 @pytest.mark.parametrize("change", ["answer", "change", "withdraw"])
@@ -310,7 +332,9 @@ def test_what_one_users_service_validated_another_users_knows_for_the_models(
         assert said == {
             "a": [], "b": [("submitted", "World")], "c": [], "d": [], "e": [("submitted", "Sports")],
         }  # fmt: skip
-        assert validated_by_others(seen.values(), me) == {other.service_user_id: 3 if one is second else 2}
+        assert validated_by_others(read_all(seen.values(), me)) == {
+            other.service_user_id: 3 if one is second else 2
+        }
 
 
 def test_another_users_service_takes_back_what_the_first_validated(

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 
 from argilla_embedded import EmbeddedServer
-from argilla_loop.argilla.v2.connection import Connection, ForeignReplyError, RejectedError, connect
+from argilla_loop.argilla.v2.connection import Connection, connect
 from argilla_loop.argilla.v2.dataset import ArgillaDataset
 from argilla_loop.argilla.v2.rows import ArgillaRows
 from argilla_loop.argilla.v2.schema import ensure_dataset, find_dataset, find_workspace
 from argilla_loop.domain import NewRecord, Route
-from argilla_loop.errors import SchemaError
+from argilla_loop.errors import ForeignReplyError, RejectedError, SchemaError
 
 LABELS = ("A", "B")
 
@@ -66,7 +66,7 @@ def test_a_record_deleted_while_they_are_read_hides_no_other(
     """Pages shift by one; what shifted from the second page to the first is found all the same."""
     for batch in range(3):
         dataset.log([new(f"{batch}-{n:03d}") for n in range(400)])
-    real = dataset._page
+    real = dataset._reader.page
     deleted: list[str] = []
 
     def page(offset: int) -> Any:
@@ -76,7 +76,7 @@ def test_a_record_deleted_while_they_are_read_hides_no_other(
             connection.call("DELETE", f"/records/{answer['items'][0]['id']}", where="")
         return answer
 
-    monkeypatch.setattr(dataset, "_page", page)
+    monkeypatch.setattr(dataset._reader, "page", page)
     ids = {record.id for record in dataset.scan()}
     assert len(ids) == 1199
     assert ids.isdisjoint(deleted)
@@ -215,7 +215,7 @@ def test_what_a_service_validated_in_a_dataset_that_is_a_pool_is_no_persons_labe
     dataset.log([NewRecord(i, f"text {i}", 0, Route.ACCEPT, labels[0], 0.95, "svm-1", 0.9) for i in "abcd"])
     dataset.log([NewRecord("e", "text e", 1, Route.ASK, labels[0], 0.6, "svm-1")])
     person = connect(argilla_server.url, argilla_server.credentials.annotator.api_key)
-    ids = {item["external_id"]: item["id"] for item in dataset._items()}
+    ids = {item["external_id"]: item["id"] for item in dataset._reader.items()}
     for record_id, label in (("b", labels[0]), ("c", labels[1]), ("d", None), ("e", labels[1])):
         body = {
             "status": "submitted" if label else "discarded",

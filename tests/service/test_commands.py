@@ -93,7 +93,7 @@ def test_check_before_anything_is_there_is_all_right_and_changes_nothing(
 ) -> None:
     told = command("check", "-c", str(config), key=argilla_server.credentials.loop.api_key)
     assert told.returncode == 0, told.stdout + told.stderr
-    assert told.stdout.count("right") == 6
+    assert told.stdout.count(" OK ") == 6
     assert "does not exist yet" in told.stdout
     assert command("status", "-c", str(config), key=argilla_server.credentials.loop.api_key).returncode == 4
 
@@ -103,10 +103,10 @@ def test_check_says_what_is_wrong_and_goes_on(argilla_server: EmbeddedServer, co
     told = command("check", "-c", str(config), key="wrong.key")
     assert told.returncode == 1
     rows = {line.split("│")[1].strip(): line for line in told.stdout.splitlines() if line.count("│") > 2}
-    assert "right" in rows["connection"]
-    assert "wrong" in rows["credentials"]
+    assert " OK " in rows["connection"]
+    assert " failed " in rows["credentials"]
     assert "refuses the API key" in rows["credentials"]
-    assert told.stdout.count("right") == 4
+    assert told.stdout.count(" OK ") == 4
     assert "wrong.key" not in told.stdout + told.stderr
     annotator = command("check", "-c", str(config), key=argilla_server.credentials.annotator.api_key)
     assert annotator.returncode == 1

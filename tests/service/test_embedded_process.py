@@ -17,11 +17,11 @@ from pathlib import Path
 import httpx
 import psutil
 import pytest
+from embedded_server import Api
 
 from argilla_embedded import EmbeddedServer
+from argilla_embedded.errors import EmbeddedServerError
 from argilla_embedded.home import Home
-from argilla_loop.errors import FatalError
-from embedded_server import Api
 
 pytestmark = pytest.mark.slow
 
@@ -117,7 +117,7 @@ def test_a_second_server_on_the_folder_is_refused(server: EmbeddedServer) -> Non
         f"error: Another server at {server.url} (process {server.pid}) uses {server.home}: "
         "stop it first, or choose another folder.\n"
     )
-    with pytest.raises(FatalError, match=r"ended with code 1.*Another server at"):
+    with pytest.raises(EmbeddedServerError, match=r"ended with code 1.*Another server at"):
         EmbeddedServer(server.home).start()
     assert httpx.get(f"{server.url}/api/v1/version").is_success
 
@@ -171,7 +171,7 @@ def test_a_folder_with_other_things_is_refused_and_left_alone(project: Path) -> 
         "choose a new or an empty one by --home.\n"
     )
     assert refused.stdout == ""
-    with pytest.raises(FatalError, match="is no server's folder"):
+    with pytest.raises(EmbeddedServerError, match="is no server's folder"):
         EmbeddedServer(project).start()
     assert contents(project) == before
 

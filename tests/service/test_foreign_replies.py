@@ -13,15 +13,15 @@ from typing import Any
 
 import pytest
 from daemon import Daemon, Person, held, until, write_config
+from embedded_server import Api
 from fault_proxy import FaultProxy, Page, Relabelled, Rule
 from invariants import check_invariants
 from worlds import TOPICS, sentences
 
 from argilla_embedded import EmbeddedServer
-from argilla_loop.argilla.v2.connection import GoneError, RejectedError, connect
+from argilla_loop.argilla.v2.connection import connect
 from argilla_loop.argilla.v2.replies import is_refusal
-from argilla_loop.errors import CredentialsError
-from embedded_server import Api
+from argilla_loop.errors import CredentialsError, GoneError, RejectedError
 
 pytestmark = pytest.mark.slow
 

@@ -17,10 +17,11 @@ from structlog.testing import capture_logs
 from worlds import TOPICS, sentences
 
 from argilla_embedded import EmbeddedServer
+from argilla_loop.argilla.protocol import DatasetInfo
 from argilla_loop.argilla.v2.connection import Connection, connect
-from argilla_loop.argilla.v2.lease import NAME, Lease, LeaseLostError, writer_of
-from argilla_loop.argilla.v2.schema import DatasetInfo, ensure_dataset
-from argilla_loop.errors import RetryableError
+from argilla_loop.argilla.v2.lease import NAME, ArgillaLease, writer_of
+from argilla_loop.argilla.v2.schema import ensure_dataset
+from argilla_loop.errors import LeaseLostError, RetryableError
 from argilla_loop.service.identity import Identity
 
 SECONDS = 30.0
@@ -50,19 +51,21 @@ def info(connection: Connection, fresh_name: Callable[[str], str]) -> DatasetInf
 
 
 @pytest.fixture
-def lease(connection: Connection, info: DatasetInfo) -> Callable[..., tuple[Lease, Clock]]:
+def lease(connection: Connection, info: DatasetInfo) -> Callable[..., tuple[ArgillaLease, Clock]]:
     """Makes a service's lease and its own clock, which runs from where it likes."""
 
-    def make(name: str, *, token: str | None = None, over: Connection = connection) -> tuple[Lease, Clock]:
+    def make(
+        name: str, *, token: str | None = None, over: Connection = connection
+    ) -> tuple[ArgillaLease, Clock]:
         clock = Clock()
         clock.now += len(name) * 1e6  # no two machines agree
-        made = Lease(over, info, holder=name, token=token or name, seconds=SECONDS, clock=clock)
+        made = ArgillaLease(over, info, holder=name, token=token or name, seconds=SECONDS, clock=clock)
         return made, clock
 
     return make
 
 
-Make = Callable[..., tuple[Lease, Clock]]
+Make = Callable[..., tuple[ArgillaLease, Clock]]
 
 
 def test_the_first_holds_it_and_the_second_stands_by(
@@ -215,7 +218,7 @@ def test_of_many_that_want_it_at_once_one_gets_it(
     dead.hold()
     started = Barrier(6)
     results: list[bool] = []
-    took: list[tuple[Lease, Connection]] = []
+    took: list[tuple[ArgillaLease, Connection]] = []
 
     def want(number: int) -> None:
         own = connect(argilla_server.url, argilla_server.credentials.loop.api_key)
@@ -254,7 +257,7 @@ def _persistently(hold: Callable[[], bool]) -> bool:
             return hold()
 
 
-def _confirms(one: Lease) -> bool:
+def _confirms(one: ArgillaLease) -> bool:
     try:
         one.confirm()
     except LeaseLostError:

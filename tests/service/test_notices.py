@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 from daemon import Daemon, Person, until, write_config
+from embedded_server import Api
 from worlds import TOPICS, sentences
 
 from argilla_embedded import EmbeddedServer
-from argilla_loop.argilla.v2.description import GAP
+from argilla_loop.argilla.v2.notice import GAP
 from argilla_loop.argilla.v2.schema import QUESTION
 from argilla_loop.policy.section import put, without
-from embedded_server import Api
 
 pytestmark = pytest.mark.slow
 

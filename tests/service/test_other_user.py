@@ -10,15 +10,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from adjudicated import read_all
 from daemon import PATIENCE, Daemon, Person, held, until, write_config
 from invariants import check_invariants
-from worlds import TOPICS, sentences
+from worlds import TOPICS, ListPool, sentences
 
 from argilla_embedded import EmbeddedServer
+from argilla_loop.argilla.v2.backend import ArgillaBackend
 from argilla_loop.argilla.v2.connection import Connection, connect
 from argilla_loop.argilla.v2.schema import find_workspace
-from argilla_loop.cli.acceptance_tables import acceptance
-from argilla_loop.domain import Example, LoggedRecord, NewRecord, Origin, Route
+from argilla_loop.domain import LoggedRecord, NewRecord, Origin, Route
+from argilla_loop.loop.turn import decide
 from argilla_loop.policy.answers import examples_from
 from argilla_loop.policy.progress import progress
 from argilla_loop.policy.validation.checks import checks_from
@@ -30,7 +32,6 @@ pytestmark = pytest.mark.slow
 LABELLED, ROWS, SLICE, LIMIT = 60, 300, 10, 10
 TEXTS = sentences(ROWS)
 GOLD: dict[str, str | None] = {i: label for i, _, label in TEXTS}
-SEEDS = [Example(*row) for row in TEXTS[:LABELLED]]
 LABELS = list(TOPICS)
 
 
@@ -56,25 +57,21 @@ class World:
 
     def seen(self, connection: Connection) -> list[LoggedRecord]:
         settings = self.settings(connection)
-        dataset = dataset_of(settings, connection, existing_dataset(settings, connection))
+        backend = ArgillaBackend(connection)
+        dataset = dataset_of(settings, backend, existing_dataset(settings, backend))
         return list(dataset.scan())
 
     def outlook(self, connection: Connection) -> dict[str, Any]:
         """All that follows from the records where this user runs the service."""
         settings, records, me = self.settings(connection), self.seen(connection), connection.user_id
-        info = existing_dataset(settings, connection)
+        info = existing_dataset(settings, ArgillaBackend(connection))
         return {
-            "examples": examples_from(records, service_user_id=me, with_model=True),
-            "checks": checks_from(records, service_user_id=me),
-            "progress": progress(records, min_submitted=1, service_user_id=me),
-            "acceptance": acceptance(
-                records,
-                SEEDS,
-                rules=rules(settings, info),
-                labels=info.labels,
-                min_submitted=1,
-                service_user_id=me,
-            ),
+            "examples": examples_from(read_all(records, me), with_model=True),
+            "checks": checks_from(read_all(records, me)),
+            "progress": progress(read_all(records, me, min_submitted=1)),
+            "acceptance": decide(
+                read_all(records, me), ListPool(TEXTS[:LABELLED]), 0, info, rules(settings, info)
+            ).acceptance,
         }
 
     def check(self) -> None:
@@ -240,9 +237,9 @@ def test_records_whose_services_user_was_deleted_are_put_before_people_by_revoke
     made = owner.call("POST", "/users", where="test", json=user)
     owner.call("POST", f"/workspaces/{workspace}/users", where="test", json={"user_id": made["id"]})
     gone = connect(world.server.url, made["api_key"])
-    info = ensured_dataset(world.settings(gone), gone, tuple(LABELS))
+    info = ensured_dataset(world.settings(gone), ArgillaBackend(gone), tuple(LABELS))
     rows = TEXTS[LABELLED : LABELLED + 3]
-    dataset_of(world.settings(gone), gone, info).log(
+    dataset_of(world.settings(gone), ArgillaBackend(gone), info).log(
         [NewRecord(i, text, 0, Route.ACCEPT, label, 0.95, "svm-1", 0.9) for i, text, label in rows]
     )
     world.answer_accepted([another])

@@ -14,6 +14,7 @@ from typing import Any
 
 import pytest
 from daemon import PATIENCE, Daemon, Person, held, until, write_config
+from embedded_server import Api
 from worlds import TOPICS, sentences
 
 from argilla_embedded import EmbeddedServer
@@ -21,7 +22,6 @@ from argilla_loop.argilla.v2.connection import Connection, connect
 from argilla_loop.argilla.v2.dataset import ArgillaDataset
 from argilla_loop.argilla.v2.schema import ensure_dataset
 from argilla_loop.domain import NewRecord, Route
-from embedded_server import Api
 
 LABELLED, LOGGED, ROWS = 30, 130, 160
 TEXTS = sentences(ROWS)
@@ -159,7 +159,11 @@ def test_what_is_taken_back_waits_for_people_and_what_they_answered_stays(
 
     refused = world.revoke("--all")
     assert refused.returncode == 2
-    assert refused.stderr.strip().splitlines()[-1].startswith("error: there is no terminal to confirm at")
+    assert (
+        refused.stderr.strip()
+        .splitlines()[-1]
+        .startswith("error: cannot ask for confirmation without a terminal")
+    )
     assert world.held() == before
 
     some = world.revoke("--model-version", "svm-0", "--below", "0.93", "--label", "Sports", "--yes")

@@ -17,6 +17,7 @@ from typing import Any
 import httpx
 import pytest
 import structlog
+from adjudicated import read_all
 from daemon import held
 from fault_proxy import FaultProxy, Page, Reset, Rule, Silence, Status, Truncated
 from hypothesis import HealthCheck, settings
@@ -35,20 +36,22 @@ from worlds import TOPICS, CentroidLearner, CentroidModel, FixedSource, ListPool
 from argilla_embedded import EmbeddedServer
 from argilla_loop.argilla.index_watch import LONGEST_PAUSE, IndexWatch
 from argilla_loop.argilla.observer import Observer
+from argilla_loop.argilla.protocol import DatasetInfo
+from argilla_loop.argilla.query import ALL, ANSWERED
 from argilla_loop.argilla.v2.connection import Connection, connect
 from argilla_loop.argilla.v2.dataset import ArgillaDataset
-from argilla_loop.argilla.v2.lease import Lease, LeaseLostError
-from argilla_loop.argilla.v2.query import ALL, ANSWERED
-from argilla_loop.argilla.v2.schema import DatasetInfo, ensure_dataset
+from argilla_loop.argilla.v2.lease import ArgillaLease
+from argilla_loop.argilla.v2.schema import ensure_dataset
 from argilla_loop.domain import LoggedRecord
-from argilla_loop.errors import RetryableError
+from argilla_loop.errors import LeaseLostError, RetryableError
 from argilla_loop.loop.revoke import revoke_records
 from argilla_loop.loop.turn import Loop
 from argilla_loop.observability.logs import configure_logs
+from argilla_loop.policy.answers import AnswerRule
 from argilla_loop.policy.plan import Finished
 from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.validation.revocation import RevocationFilter, revocable
-from argilla_loop.simulate.known import PrecomputedVectors
+from argilla_loop.simulate.precomputed import PrecomputedVectors
 
 LABELS = sorted(TOPICS)
 ROWS = sentences(45)
@@ -101,7 +104,7 @@ class Service:
     """One service, as far as a turn goes."""
 
     loop: Loop
-    lease: Lease
+    lease: ArgillaLease
     clock: Clock
     connection: Connection
     dataset: ArgillaDataset
@@ -199,7 +202,7 @@ class Days(RuleBasedStateMachine):
         clock = Clock(now=float(len(token)) * 1e5)
         who = self.server.credentials.owner if self.as_owner else self.server.credentials.loop
         connection = connect(self.proxy.url, who.api_key, timeout=3.0)
-        lease = Lease(connection, self.info, holder=token, token=token, seconds=SECONDS, clock=clock)
+        lease = ArgillaLease(connection, self.info, holder=token, token=token, seconds=SECONDS, clock=clock)
         dataset = ArgillaDataset(connection, self.info, before_write=lease.confirm)
         vectors = PrecomputedVectors(self.learner.encoder, seed=RULES.seed)
         observer = Observer(dataset, whole=0)  # as with a large dataset: only what may have changed is read
@@ -269,8 +272,8 @@ class Days(RuleBasedStateMachine):
         """As `revoke` does, with the key of whoever runs the service now, and whoever accepted it."""
         service = self.services[-1]
         dataset = ArgillaDataset(service.connection, self.info)
-        chosen = revocable(dataset.scan(), RevocationFilter(), dataset.service_user_id)[:count]
-        revoke_records(dataset, chosen, lambda: None, rule="majority")
+        chosen = revocable(read_all(dataset.scan(), dataset.service_user_id), RevocationFilter())[:count]
+        revoke_records(dataset, chosen, lambda: None, rule=AnswerRule(dataset.service_user_id))
 
     @precondition(lambda self: self.services[-1].lease.is_held)
     @rule()

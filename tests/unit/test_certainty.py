@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from argilla_loop.policy.validation.certainty import best, levels, mean_above
+from argilla_loop.policy.task import SINGLE_LABEL
+from argilla_loop.policy.validation.certainty import levels, mean_above
 from argilla_loop.policy.validation.promise import AcceptanceDecision
 
 LABELS = ("A", "B", "C", "D")
@@ -13,7 +14,9 @@ COLUMNS = np.arange(4)
 
 
 def test_certainty_is_the_highest_probability_and_its_column() -> None:
-    columns, certainties = best(np.array([[0.2, 0.8], [0.5, 0.5]], dtype=np.float32))
+    probabilities = np.array([[0.2, 0.8], [0.5, 0.5]], dtype=np.float32)
+    labels, columns, certainties = SINGLE_LABEL.predict(probabilities, ("A", "B"))
+    assert labels == ["B", "A"]
     assert columns.tolist() == [1, 0]
     np.testing.assert_allclose(certainties, [0.8, 0.5], rtol=1e-6)
 

@@ -6,6 +6,7 @@ import itertools
 from dataclasses import replace
 
 import pytest
+from adjudicated import read_all
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -40,7 +41,7 @@ def logged(
 
 
 def found(*records: LoggedRecord, min_submitted: int = 1) -> list[AuditResult]:
-    return checks_from(records, service_user_id=BOT, min_submitted=min_submitted)
+    return checks_from(read_all(records, BOT, min_submitted=min_submitted))
 
 
 def test_an_audit_is_right_where_people_say_the_same_and_a_discard_is_not() -> None:
@@ -85,7 +86,7 @@ def test_the_checks_are_the_same_whoever_runs_the_service(looks: str) -> None:
         for n, people in enumerate([(), ("A",), ("B",), (None,)])
     ]
     taken_back = replace(logged(Route.ACCEPT, "B", batch=4), service_user=BOT)
-    checks = checks_from([*records, taken_back], service_user_id=looks)
+    checks = checks_from(read_all([*records, taken_back], looks))
     assert [check.right for check in checks] == [False, False]
 
 
@@ -107,7 +108,7 @@ def test_held_back_answers_are_given_with_their_texts() -> None:
         logged(Route.ASK, held_back=True),
         logged(Route.ASK, "A"),
     ]
-    assert held_back_answers(records, service_user_id=BOT) == [("a text", "B")]
+    assert held_back_answers(read_all(records, BOT)) == [("a text", "B")]
 
 
 @pytest.mark.parametrize("rate", [0.0, 0.1, 0.5, 1.0])

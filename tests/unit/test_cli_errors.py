@@ -9,7 +9,8 @@ from collections.abc import Iterator
 import pytest
 import structlog
 
-from argilla_loop.cli import app as cli
+from argilla_loop.cli import health
+from argilla_loop.cli.app import main
 from argilla_loop.errors import PoolError, RetryableError
 from argilla_loop.observability.logs import configure_logs
 
@@ -30,8 +31,8 @@ def ends_with(error: Exception, monkeypatch: pytest.MonkeyPatch) -> int:
         configure_logs(secrets=[SECRET], form="json")
         raise error
 
-    monkeypatch.setattr(cli, "load_settings", fail)
-    return cli.main()
+    monkeypatch.setattr(health, "load_settings", fail)
+    return main()
 
 
 @pytest.mark.parametrize(

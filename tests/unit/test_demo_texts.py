@@ -48,7 +48,7 @@ def test_the_pool_file_gives_no_topic_away(articles: list[Article], tmp_path: Pa
 
 
 def test_more_texts_than_there_are_is_refused_with_what_to_do(articles: list[Article]) -> None:
-    with pytest.raises(SettingsError, match=r"there are \d+ texts, not 5020: take fewer by --texts"):
+    with pytest.raises(SettingsError, match=r"there are \d+ texts, not 5020: lower --texts"):
         choose(articles, texts=5000, held_back=20, seed=1)
 
 

@@ -23,7 +23,8 @@ from argilla_server.jobs.queues import DEFAULT_QUEUE, HIGH_QUEUE
 from argilla_server.search_engine.commons import es_index_name_for_dataset
 
 from argilla_loop import __version__, errors
-from argilla_loop.cli.app import INTERRUPTED, TRY_AGAIN, app
+from argilla_loop.cli.app import TRY_AGAIN, app
+from argilla_loop.cli.common import INTERRUPTED
 from argilla_loop.settings import CONFIG_ENV, ENV_PREFIX, Settings
 from argilla_loop.settings.table import all_settings, variable
 

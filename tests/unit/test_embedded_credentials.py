@@ -13,7 +13,7 @@ from argilla_embedded.credentials import (
     load_credentials,
     save_credentials,
 )
-from argilla_loop.errors import FatalError
+from argilla_embedded.errors import EmbeddedServerError
 
 
 def test_what_is_saved_is_loaded(tmp_path: Path) -> None:
@@ -40,11 +40,11 @@ def test_secrets_are_fresh_and_stay_out_of_logs() -> None:
 def test_a_damaged_file_says_what_to_do(tmp_path: Path, content: str) -> None:
     """A file that holds no credentials is named, with the remedy."""
     (tmp_path / FILE_NAME).write_text(content)
-    with pytest.raises(FatalError, match="damaged: delete it"):
+    with pytest.raises(EmbeddedServerError, match="damaged: delete it"):
         load_credentials(tmp_path)
 
 
 def test_a_missing_file_says_what_to_do(tmp_path: Path) -> None:
     """Without a file, the message says to start the server."""
-    with pytest.raises(FatalError, match="start the server"):
+    with pytest.raises(EmbeddedServerError, match="start the server"):
         load_credentials(tmp_path)

@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from argilla_loop.argilla.v2.connection import RejectedError
-from argilla_loop.errors import ArgillaLoopError, PoolError, RetryableError
+from argilla_loop.errors import ArgillaLoopError, PoolError, RejectedError, RetryableError
 
 
 @pytest.mark.parametrize("kind", [ArgillaLoopError, PoolError, RetryableError, RejectedError])

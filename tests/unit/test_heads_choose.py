@@ -12,9 +12,10 @@ from numpy.typing import NDArray
 
 from argilla_loop.domain import Example, FloatArray, HeadEvidence, IndexArray
 from argilla_loop.learning.encoders.fake import HashingEncoder
-from argilla_loop.learning.heads import choose
-from argilla_loop.learning.heads.choose import MARGIN, NAMED, Head, Kind, Training, choose_head
+from argilla_loop.learning.heads.choose import MARGIN, Calibrate, calibrate_head, choose_head
 from argilla_loop.learning.heads.graph import PoolGraph
+from argilla_loop.learning.heads.head import NAMED, Head, Kind
+from argilla_loop.learning.heads.scorers import Training
 from argilla_loop.learning.learner import ClassyLearner
 
 WIDTH = 24
@@ -88,8 +89,8 @@ def test_it_stays_linear_where_neighbours_do_not_share_labels() -> None:
     assert accuracy(head, unseen, gold) > accuracy(pooled, unseen, gold) + 0.2
 
 
-def fixed_losses(monkeypatch: pytest.MonkeyPatch, losses: dict[str, float], examples: int) -> None:
-    """Let every head's evidence say what the test wants, in nats over all examples."""
+def fixed_losses(losses: dict[str, float], examples: int) -> Calibrate:
+    """Make heads whose evidence is what the test wants, in nats over all examples."""
 
     def calibrated(name: str, *_: object) -> Head:
         loss = losses.get(name, 1000.0) / examples
@@ -100,7 +101,7 @@ def fixed_losses(monkeypatch: pytest.MonkeyPatch, losses: dict[str, float], exam
             evidence=(HeadEvidence(name, examples, 0.5, loss, 0.1, None, 0.0),),
         )
 
-    monkeypatch.setattr(choose, "_calibrated", calibrated)
+    return calibrated
 
 
 @pytest.mark.parametrize(
@@ -112,30 +113,24 @@ def fixed_losses(monkeypatch: pytest.MonkeyPatch, losses: dict[str, float], exam
         (MARGIN - 0.1, "a head of old", "pooled"),
     ],
 )
-def test_the_previous_head_stays_within_the_margin(
-    monkeypatch: pytest.MonkeyPatch, ahead: float, previous: str | None, expected: str
-) -> None:
+def test_the_previous_head_stays_within_the_margin(ahead: float, previous: str | None, expected: str) -> None:
     """Another head must be better by the margin to take over; beyond it, it does."""
     given = in_blobs(12)  # no longer few: the usual one is linear, far behind here
-    fixed_losses(monkeypatch, {"leaning": 20.0, "pooled": 20.0 - ahead}, 48)
-    assert choose_head(given, seed=0, previous=previous).name == expected
+    calibrate = fixed_losses({"leaning": 20.0, "pooled": 20.0 - ahead}, 48)
+    assert choose_head(given, seed=0, previous=previous, calibrate=calibrate).name == expected
 
 
 @pytest.mark.parametrize(("each", "usual"), [(2, "blended"), (12, "linear")])
 @pytest.mark.parametrize("ahead", [MARGIN - 0.1, MARGIN + 0.1])
-def test_the_usual_head_is_kept_where_they_tie(
-    monkeypatch: pytest.MonkeyPatch, each: int, usual: str, ahead: float
-) -> None:
+def test_the_usual_head_is_kept_where_they_tie(each: int, usual: str, ahead: float) -> None:
     """Blended while examples are few, linear after: another one must be better by the margin."""
     given = in_blobs(each)
-    fixed_losses(monkeypatch, {usual: 20.0, "pooled": 20.0 - ahead}, 4 * each)
-    assert choose_head(given, seed=0).name == (usual if ahead < MARGIN else "pooled")
+    calibrate = fixed_losses({usual: 20.0, "pooled": 20.0 - ahead}, 4 * each)
+    assert choose_head(given, seed=0, calibrate=calibrate).name == (usual if ahead < MARGIN else "pooled")
 
 
 @pytest.mark.parametrize(("single", "chosen"), [(0, "pooled"), (1, "blended"), (2, "blended")])
-def test_where_labels_cannot_be_held_out_the_usual_head_is_kept(
-    monkeypatch: pytest.MonkeyPatch, single: int, chosen: str
-) -> None:
+def test_where_labels_cannot_be_held_out_the_usual_head_is_kept(single: int, chosen: str) -> None:
     """However much better another one is at the labels that can: it may be hopeless at the others."""
     given = in_blobs(3)
     kept = np.array([label >= single or n < 4 for n, label in enumerate(given.labels)])
@@ -143,8 +138,8 @@ def test_where_labels_cannot_be_held_out_the_usual_head_is_kept(
         given, vectors=given.vectors[kept], labels=given.labels[kept], trusted=given.trusted[kept],
         weights=given.weights[kept],
     )  # fmt: skip
-    fixed_losses(monkeypatch, {"blended": 20.0, "pooled": 5.0}, int(kept.sum()))
-    head = choose_head(given, seed=0, previous="pooled")
+    calibrate = fixed_losses({"blended": 20.0, "pooled": 5.0}, int(kept.sum()))
+    head = choose_head(given, seed=0, previous="pooled", calibrate=calibrate)
     assert head.name == chosen
     assert head.evidence[0].head == chosen
 
@@ -160,23 +155,22 @@ def test_evidence_names_every_head_once_the_chosen_first() -> None:
     assert {one.examples for one in head.evidence} == {20}
 
 
-def test_what_the_model_labelled_is_no_evidence(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_the_model_labelled_is_no_evidence() -> None:
     """Forty model-made examples, right or flipped: only people's twenty are ever held out, with their labels."""
     held_out: list[tuple[IndexArray, IndexArray]] = []
-    original = choose._calibrated
 
     def calibrated(name: str, scorers: Sequence[Any], evident: IndexArray, labels: IndexArray) -> Head:
         held_out.append((evident, labels[evident]))
-        return original(name, scorers, evident, labels)
+        return calibrate_head(name, scorers, evident, labels)
 
-    monkeypatch.setattr(choose, "_calibrated", calibrated)
     labels = np.tile(np.arange(4), 15)
     trusted = np.arange(60) < 20
     vectors = blobs(labels, seed=0)
     graph = PoolGraph(blobs(np.arange(200) % 4, seed=1))
     flipped = np.where(trusted, labels, (labels + 1) % 4)
     for given in (labels, flipped):
-        head = choose_head(training(vectors, given, trusted=trusted, graph=graph), seed=0)
+        rows = training(vectors, given, trusted=trusted, graph=graph)
+        head = choose_head(rows, seed=0, calibrate=calibrated)
         assert {one.examples for one in head.evidence} == {20}
     assert {evident.tobytes() for evident, _ in held_out} == {np.arange(20).tobytes()}
     assert {right.tobytes() for _, right in held_out} == {labels[:20].tobytes()}
@@ -300,14 +294,13 @@ def test_a_kind_that_is_asked_for_is_taken() -> None:
     assert choose_head(replace(given, graph=None), seed=0, kinds=["pooled"]).name == "linear"
 
 
-def test_more_examples_than_spread_still_know_every_label(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_more_examples_than_spread_still_know_every_label() -> None:
     """A label whose examples are all left out of spreading keeps its own mean."""
-    monkeypatch.setattr(choose, "MOST_SPREAD", 30)
     labels = np.concatenate([np.arange(120) % 3, [3, 3]])
     given = training(
         blobs(labels, seed=0, noise=0.2),
         labels,
         graph=PoolGraph(blobs(np.arange(200) % 4, seed=1, noise=0.2)),
     )
-    head = choose_head(given, seed=0, kinds=["pooled"])
+    head = choose_head(given, seed=0, kinds=["pooled"], max_spread=30)
     assert head.predict(unit(CENTRES)).tolist() == [0, 1, 2, 3]

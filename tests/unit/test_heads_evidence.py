@@ -9,12 +9,12 @@ from hypothesis import strategies as st
 
 from argilla_loop.learning.heads.evidence import (
     SCALES,
+    assign_folds,
     calibration_error,
-    evidence_of,
+    count_folds,
     fit_scale,
-    folds,
-    folds_for,
     softmax,
+    summarise,
 )
 
 
@@ -27,7 +27,7 @@ from argilla_loop.learning.heads.evidence import (
 def test_folds_are_even_in_size_and_in_every_label(labels: list[int], count: int, seed: int) -> None:
     """Sizes differ by one at most, and so does each label's number of rows from fold to fold."""
     numbers = np.array(labels)
-    fold = folds(numbers, count, seed)
+    fold = assign_folds(numbers, count, seed)
     assert np.ptp(np.bincount(fold, minlength=count)) <= 1
     for label in set(labels):
         assert np.ptp(np.bincount(fold[numbers == label], minlength=count)) <= 1
@@ -36,13 +36,13 @@ def test_folds_are_even_in_size_and_in_every_label(labels: list[int], count: int
 def test_folds_are_drawn_by_the_seed() -> None:
     """The same seed, the same folds; another seed, other ones."""
     labels = np.repeat(np.arange(4), 10)
-    np.testing.assert_array_equal(folds(labels, 5, 3), folds(labels, 5, 3))
-    assert (folds(labels, 5, 3) != folds(labels, 5, 4)).any()
+    np.testing.assert_array_equal(assign_folds(labels, 5, 3), assign_folds(labels, 5, 3))
+    assert (assign_folds(labels, 5, 3) != assign_folds(labels, 5, 4)).any()
 
 
 def test_few_rows_are_nearly_left_out_one_by_one() -> None:
     """As many folds as rows up to ten, and never fewer than three for many."""
-    assert [folds_for(rows) for rows in (0, 4, 9, 10, 60, 61, 1000, 1001, 10**6)] == [
+    assert [count_folds(rows) for rows in (0, 4, 9, 10, 60, 61, 1000, 1001, 10**6)] == [
         0, 4, 9, 10, 10, 5, 5, 3, 3,
     ]  # fmt: skip
 
@@ -101,9 +101,9 @@ def test_over_and_under_certainty_in_one_bin_cancel_but_not_across_bins() -> Non
 def test_evidence_counts_what_it_says() -> None:
     """Accuracy over all, precision and coverage above nine tenths, log-loss in nats; and a surprise is bounded."""
     probabilities = np.array([[0.95, 0.05], [0.95, 0.05], [0.5, 0.5], [0.2, 0.8]])
-    found = evidence_of("linear", probabilities, np.array([0, 1, 0, 1]))
+    found = summarise("linear", probabilities, np.array([0, 1, 0, 1]))
     assert (found.head, found.examples, found.accuracy) == ("linear", 4, 0.75)
     assert (found.precision, found.coverage) == (0.5, 0.5)
     assert found.log_loss == pytest.approx(-np.log([0.95, 0.05, 0.5, 0.8]).mean())
-    assert evidence_of("linear", probabilities[2:], np.array([0, 1])).precision is None
-    assert evidence_of("linear", np.eye(2), np.array([0, 0])).log_loss < 10
+    assert summarise("linear", probabilities[2:], np.array([0, 1])).precision is None
+    assert summarise("linear", np.eye(2), np.array([0, 0])).log_loss < 10

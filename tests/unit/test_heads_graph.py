@@ -33,7 +33,7 @@ def test_labels_run_along_the_pool_where_a_straight_line_fails() -> None:
     vectors, labels = moons()
     examples = np.array([np.flatnonzero(labels == 0)[0], np.flatnonzero(labels == 1)[0]])
     graph = PoolGraph(vectors)
-    shares = graph.spread(np.asarray(graph.anchored(vectors[examples]).todense(), dtype=np.float32))
+    shares = graph.spread(np.asarray(graph.anchor(vectors[examples]).todense(), dtype=np.float32))
     (fit,) = softmax_regressions(
         vectors[examples], np.arange(2), np.ones((1, 2), np.float32), ridges=np.full(1, 0.1), labels_count=2
     )
@@ -76,7 +76,7 @@ def test_an_example_stands_for_its_nearest_texts() -> None:
     """Weights sum to one for each example, sit on its ten nearest texts, and the nearest has the most."""
     graph = PoolGraph(random_vectors(100))
     asked = random_vectors(5, seed=1)
-    anchored = graph.anchored(asked).toarray()
+    anchored = graph.anchor(asked).toarray()
     np.testing.assert_allclose(anchored.sum(axis=0), 1, rtol=1e-5)
     similar = graph.vectors @ asked.T
     for column in range(5):
@@ -89,7 +89,7 @@ def test_an_example_stands_for_its_nearest_texts() -> None:
 def test_a_tiny_pool_is_a_graph_too(count: int) -> None:
     """Fewer texts than neighbours: everything stays finite and of its shape."""
     graph = PoolGraph(random_vectors(count))
-    shares = graph.spread(np.asarray(graph.anchored(random_vectors(4, seed=1)).todense(), dtype=np.float32))
+    shares = graph.spread(np.asarray(graph.anchor(random_vectors(4, seed=1)).todense(), dtype=np.float32))
     assert len(graph) == count
     assert shares.shape == (count, 4)
     assert np.isfinite(shares).all()
@@ -104,9 +104,8 @@ def test_texts_that_share_nothing_do_no_harm() -> None:
     assert shares[20, 1] > 0
 
 
-def test_blocks_are_not_seen(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_blocks_are_not_seen() -> None:
     """Built in blocks of seven, it is the same graph."""
     vectors = random_vectors(40)
     whole = PoolGraph(vectors)._edges.toarray()
-    monkeypatch.setattr("argilla_loop.learning.heads.graph.BLOCK", 7)
-    np.testing.assert_allclose(PoolGraph(vectors)._edges.toarray(), whole, atol=1e-6)
+    np.testing.assert_allclose(PoolGraph(vectors, block=7)._edges.toarray(), whole, atol=1e-6)

@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 
 from argilla_loop.domain import FloatArray, IndexArray
-from argilla_loop.learning.heads.choose import MANY_LABELS, Training, choose_head
+from argilla_loop.learning.heads.choose import choose_head
 from argilla_loop.learning.heads.evidence import DoubleArray, softmax
 from argilla_loop.learning.heads.offsets import fit_offsets
+from argilla_loop.learning.heads.scorers import MANY_LABELS, Training
 
 EACH = 10
 

@@ -9,11 +9,9 @@ from structlog.testing import capture_logs
 
 from argilla_loop.argilla.index_watch import CHECK_SECONDS, LONGEST_PAUSE, WHOLE_SECONDS, IndexWatch
 from argilla_loop.argilla.memory import MemoryDataset
-from argilla_loop.argilla.v2.connection import GoneError
-from argilla_loop.argilla.v2.lease import LeaseLostError
-from argilla_loop.argilla.v2.query import Query
+from argilla_loop.argilla.query import Query
 from argilla_loop.domain import LoggedRecord, NewRecord, Route
-from argilla_loop.errors import RetryableError
+from argilla_loop.errors import GoneError, LeaseLostError, RetryableError
 
 
 class Indexed(MemoryDataset):

@@ -17,7 +17,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from argilla_loop.domain import FloatArray
-from argilla_loop.learning.embeddings import cache
 from argilla_loop.learning.embeddings.cache import CachedEncoder
 from argilla_loop.learning.encoders.fake import HashingEncoder
 
@@ -28,10 +27,9 @@ PLAIN = HashingEncoder().encode(TEXTS)
 WRITER = """
 import sys
 from pathlib import Path
-from argilla_loop.learning.embeddings import cache
+from argilla_loop.learning.embeddings.cache import CachedEncoder
 from argilla_loop.learning.encoders.fake import HashingEncoder
-cache.CHUNK = 8
-encoder = cache.CachedEncoder(HashingEncoder(), Path(sys.argv[1]))
+encoder = CachedEncoder(HashingEncoder(), Path(sys.argv[1]), chunk=8)
 for start in range(0, int(sys.argv[2]), 40):
     encoder.encode([f"text number {number} about the match" for number in range(start, start + 40)])
     print(start, flush=True)
@@ -84,11 +82,10 @@ def test_encoders_do_not_share_embeddings(tmp_path: Path) -> None:
     assert len(list(tmp_path.glob("*.sqlite3"))) == 2
 
 
-def test_an_interrupted_embedding_keeps_what_is_done(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_an_interrupted_embedding_keeps_what_is_done(tmp_path: Path) -> None:
     """Ctrl-C in the third chunk of ten texts: twenty are kept."""
-    monkeypatch.setattr(cache, "CHUNK", 10)
     with pytest.raises(KeyboardInterrupt):
-        CachedEncoder(Interrupted(), tmp_path).encode(TEXTS)
+        CachedEncoder(Interrupted(), tmp_path, chunk=10).encode(TEXTS)
     encoder, inner = cached(tmp_path)
     assert encoder.encode(TEXTS).tobytes() == PLAIN.tobytes()
     assert inner.encoded == 20
@@ -159,10 +156,9 @@ def test_a_read_only_database_means_memory(tmp_path: Path, monkeypatch: pytest.M
     assert inner.encoded == 40
 
 
-def test_a_locked_cache_is_done_without(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_locked_cache_is_done_without(tmp_path: Path) -> None:
     """Another process that never lets go of the file costs a warning, not the service."""
-    monkeypatch.setattr(cache, "LOCK_TIMEOUT_SECONDS", 0.01)
-    encoder, _ = cached(tmp_path)
+    encoder = CachedEncoder(HashingEncoder(), tmp_path, lock_timeout=0.01)
     encoder.encode(TEXTS[:1])
     with closing(sqlite3.connect(encoder.path, isolation_level=None)) as other, capture_logs() as logs:
         other.execute("BEGIN EXCLUSIVE")

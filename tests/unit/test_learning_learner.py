@@ -13,7 +13,6 @@ from structlog.testing import capture_logs
 
 from argilla_loop.domain import Example, Learner, Model, Origin
 from argilla_loop.errors import TrainingError
-from argilla_loop.learning import learner as learner_module
 from argilla_loop.learning.embeddings.cache import CachedEncoder
 from argilla_loop.learning.encoders.fake import HashingEncoder
 from argilla_loop.learning.learner import ClassyLearner
@@ -87,13 +86,13 @@ def test_what_was_cached_or_learnt_before_does_not_matter(tmp_path: Path) -> Non
     assert one.predict_proba(ASKED).tobytes() == two.predict_proba(ASKED).tobytes()
 
 
-def test_a_text_is_scored_the_same_in_any_company(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_text_is_scored_the_same_in_any_company() -> None:
     """Alone, among others, in small chunks: the same bytes."""
     model = learner().fit(EXAMPLES)
     expected = model.predict_proba(ASKED)
     assert b"".join(model.predict_proba([text]).tobytes() for text in ASKED) == expected.tobytes()
-    monkeypatch.setattr(learner_module, "SCORING_CHUNK", 7)
-    assert model.predict_proba(ASKED).tobytes() == expected.tobytes()
+    chunked = ClassyLearner(HashingEncoder(), seed=0, scoring_chunk=7).fit(EXAMPLES)
+    assert chunked.predict_proba(ASKED).tobytes() == expected.tobytes()
 
 
 def test_every_input_is_in_the_version() -> None:

@@ -13,10 +13,10 @@ from typing import Any
 import pytest
 
 from argilla_loop.argilla.memory import MemoryDataset
-from argilla_loop.argilla.v2.query import ALL, DONE_IN_BATCH, IN_BATCH, Query
-from argilla_loop.domain import LoggedRecord, NewRecord, Route
+from argilla_loop.argilla.query import ALL, Query, in_batch
+from argilla_loop.domain import NewRecord, Route
 from argilla_loop.errors import FatalError, RetryableError
-from argilla_loop.service.listener import Listener, Search
+from argilla_loop.service.listener import Listener
 
 PATIENCE = 60.0  # seconds until a test gives up; nothing is asserted about how long anything takes
 
@@ -33,6 +33,22 @@ def dataset(size: int = 3, batch: int = 0) -> MemoryDataset:
     made = MemoryDataset(["A", "B"])
     made.log([NewRecord(f"{batch}-{n}", f"text {n}", batch=batch, route=Route.ASK) for n in range(size)])
     return made
+
+
+DONE = Query(answered=True, batches=(0, 0))
+
+
+def found(data: MemoryDataset, query: Query) -> Callable[[], bool]:
+    """The condition that at least one record matches."""
+    return lambda: data.count(query) > 0
+
+
+def always() -> bool:
+    return True
+
+
+def nothing() -> None:
+    """An action that does nothing."""
 
 
 @pytest.fixture
@@ -55,74 +71,61 @@ def started() -> Iterator[Callable[..., Listener]]:
 # What 1.x promised
 
 
-def test_the_action_gets_the_records_and_the_context() -> None:
+def test_a_look_acts_once_and_says_so() -> None:
     data = dataset()
     data.answer("0-1", "A")
-    got: list[tuple[list[str], dict[str, Any], int]] = []
-
-    def action(records: Iterator[LoggedRecord], context: Search) -> None:
-        got.append(([r.id for r in records], dict(context.params), context.total))
-
-    assert Listener(data, DONE_IN_BATCH, action, params={"idx": 0}).look()
-    assert got == [(["0-1"], {"idx": 0}, 1)]
+    got: list[list[str]] = []
+    listener = Listener(found(data, DONE), lambda: got.append([r.id for r in data.search(DONE)]))
+    assert listener.look()
+    assert got == [["0-1"]]
 
 
-def test_parameters_are_evaluated_anew_at_every_look() -> None:
+def test_the_condition_is_evaluated_anew_at_every_look() -> None:
     data = dataset(2, batch=0)
     data.log([NewRecord("1-0", "t", batch=1, route=Route.ASK)])
     batch = 0
-    found: list[int] = []
-    listener = Listener(data, IN_BATCH, lambda _, s: found.append(s.total), params={"idx": lambda: batch})
+    totals: list[int] = []
+
+    def matches() -> bool:
+        totals.append(data.count(in_batch(batch)))
+        return totals[-1] > 0
+
+    listener = Listener(matches, nothing)
     listener.look()
     batch = 1
     listener.look()
-    assert found == [2, 1]
+    assert totals == [2, 1]
 
 
 def test_no_action_while_the_condition_does_not_hold() -> None:
     data = dataset()
-    listener = Listener(data, DONE_IN_BATCH, lambda *_: pytest.fail("acted"), params={"idx": 0})
+    listener = Listener(found(data, DONE), lambda: pytest.fail("acted"))
     assert not listener.look()
-    only_when_three = Listener(data, ALL, lambda *_: pytest.fail("acted"), condition=lambda s: s.total > 3)
+    only_when_three = Listener(lambda: data.count(ALL) > 3, lambda: pytest.fail("acted"))
     assert not only_when_three.look()
 
 
 def test_it_fires_for_as_long_as_the_condition_holds(started: Callable[..., Listener]) -> None:
     """A level, not an edge."""
     fired: list[int] = []
-    started(dataset(), ALL, lambda *_: fired.append(1))
+    started(always, lambda: fired.append(1))
     until(lambda: len(fired) >= 3)
-
-
-def test_records_are_fetched_only_by_an_action_that_takes_them() -> None:
-    data = dataset()
-    fetched: list[Query] = []
-    real = data.search
-    data.count = lambda query: 3  # type: ignore[method-assign]  # noqa: ARG005  # counts without searching, as a server does
-    data.search = lambda query: (fetched.append(query), real(query))[1]  # type: ignore[method-assign]  # a spy
-    Listener(data, ALL, lambda *_: None).look()
-    assert fetched == []
-
-
-def test_a_parameter_without_a_value_is_an_error_that_names_it() -> None:
-    with pytest.raises(KeyError, match="idx"):
-        Listener(dataset(), IN_BATCH, lambda *_: None).look()
 
 
 # Where 1.x failed
 
 
 def test_a_transient_error_does_not_kill_it(started: Callable[..., Listener]) -> None:
-    data, failures, fired = dataset(), [3], []
+    failures, fired = [3], []
 
-    def flaky(query: Query) -> int:  # noqa: ARG001  the port's name
+    def flaky() -> bool:
+        """A server that is away for three looks."""
         if failures[0]:
             failures[0] -= 1
             raise RetryableError("connection refused")
-        return 3
+        return True
 
-    data.count = flaky  # type: ignore[method-assign]  # a server that is away for three looks
-    listener = started(data, ALL, lambda *_: fired.append(1))
+    listener = started(flaky, lambda: fired.append(1))
     until(lambda: bool(fired))
     assert listener.is_running
 
@@ -134,7 +137,7 @@ def test_an_exception_of_the_caller_is_retried_not_spun_on(
     """And after it the same level fires again: the batch is not lost."""
     calls: list[int] = []
 
-    def raises_once(*_: Any) -> bool:
+    def raises_once() -> bool:
         calls.append(1)
         if len(calls) == 1:
             raise ZeroDivisionError
@@ -142,9 +145,9 @@ def test_an_exception_of_the_caller_is_retried_not_spun_on(
 
     fired: list[int] = []
     if where == "condition":
-        listener = started(dataset(), ALL, lambda *_: fired.append(1), condition=raises_once)
+        listener = started(raises_once, lambda: fired.append(1))
     else:
-        listener = started(dataset(), ALL, lambda *_: (raises_once(), fired.append(1)))
+        listener = started(always, lambda: (raises_once(), fired.append(1)))
     until(lambda: bool(fired))
     assert listener.is_running
 
@@ -152,10 +155,10 @@ def test_an_exception_of_the_caller_is_retried_not_spun_on(
 def test_one_that_died_of_a_fatal_error_says_so(started: Callable[..., Listener]) -> None:
     """It is never called running, and its error is there to be read."""
 
-    def action(*_: object) -> None:
+    def action() -> None:
         raise FatalError("foreign schema")
 
-    listener = started(dataset(), ALL, action)
+    listener = started(always, action)
     until(lambda: not listener.is_running)
     assert isinstance(listener.error, FatalError)
 
@@ -163,7 +166,7 @@ def test_one_that_died_of_a_fatal_error_says_so(started: Callable[..., Listener]
 def test_stop_ends_a_long_interval_at_once(started: Callable[..., Listener]) -> None:
     """1.x's stop blocked for up to the interval; here an hour's interval would outlast the test."""
     looked = threading.Event()
-    listener = started(dataset(), ALL, lambda *_: looked.set(), interval=3600)
+    listener = started(always, looked.set, interval=3600)
     assert looked.wait(PATIENCE)
     listener.stop(wait=PATIENCE)
     assert not listener.is_running
@@ -172,11 +175,11 @@ def test_stop_ends_a_long_interval_at_once(started: Callable[..., Listener]) -> 
 def test_stop_ends_a_long_pause_after_an_error_at_once(started: Callable[..., Listener]) -> None:
     failed = threading.Event()
 
-    def action(*_: object) -> None:
+    def action() -> None:
         failed.set()
         raise RetryableError("away")
 
-    listener = started(dataset(), ALL, action, interval=3600, max_wait=3600)
+    listener = started(always, action, interval=3600, max_wait=3600)
     assert failed.wait(PATIENCE)
     listener.stop(wait=PATIENCE)
     assert not listener.is_running
@@ -184,7 +187,7 @@ def test_stop_ends_a_long_pause_after_an_error_at_once(started: Callable[..., Li
 
 def test_stop_returns_while_an_action_is_running() -> None:
     busy, go_on = threading.Event(), threading.Event()
-    listener = Listener(dataset(), ALL, lambda *_: (busy.set(), go_on.wait(PATIENCE)))
+    listener = Listener(always, lambda: (busy.set(), go_on.wait(PATIENCE)))
     listener.start()
     assert busy.wait(PATIENCE)
     listener.stop()  # would hang for PATIENCE if it waited
@@ -194,7 +197,7 @@ def test_stop_returns_while_an_action_is_running() -> None:
 
 
 def test_its_thread_never_keeps_the_process_alive(started: Callable[..., Listener]) -> None:
-    listener = started(dataset(), ALL, lambda *_: None)
+    listener = started(always, nothing)
     assert listener._thread is not None
     assert listener._thread.daemon
 
@@ -203,8 +206,8 @@ def test_two_listeners_share_nothing(started: Callable[..., Listener]) -> None:
     """Each acts on its own dataset only, and stopping one leaves the other at work."""
     one, other = dataset(1), dataset(2)
     seen: dict[str, set[int]] = {"one": set(), "other": set()}
-    first = started(one, ALL, lambda _, s: seen["one"].add(s.total))
-    second = started(other, ALL, lambda _, s: seen["other"].add(s.total))
+    first = started(found(one, ALL), lambda: seen["one"].add(one.count(ALL)))
+    second = started(found(other, ALL), lambda: seen["other"].add(other.count(ALL)))
     until(lambda: bool(seen["one"]) and bool(seen["other"]))
     first.stop(wait=PATIENCE)
     seen["other"].clear()
@@ -215,7 +218,7 @@ def test_two_listeners_share_nothing(started: Callable[..., Listener]) -> None:
 
 def test_it_can_be_started_again_but_not_twice(started: Callable[..., Listener]) -> None:
     fired: list[int] = []
-    listener = started(dataset(), ALL, lambda *_: fired.append(1))
+    listener = started(always, lambda: fired.append(1))
     with pytest.raises(RuntimeError, match="running already"):
         listener.start()
     listener.stop(wait=PATIENCE)
@@ -227,7 +230,7 @@ def test_it_can_be_started_again_but_not_twice(started: Callable[..., Listener])
 def test_an_interval_is_from_start_to_start() -> None:
     """A look as long as the interval is followed at once; 1.x added the one to the other."""
     waits: list[float] = []
-    listener = Listener(dataset(), ALL, lambda *_: time.sleep(0.05), interval=0.04)
+    listener = Listener(always, lambda: time.sleep(0.05), interval=0.04)
     listener._wake.wait = lambda timeout=None: bool(waits.append(timeout or 0.0))  # type: ignore[method-assign]  # what it would sleep
     thread = threading.Thread(target=listener.run)
     thread.start()
@@ -239,7 +242,7 @@ def test_an_interval_is_from_start_to_start() -> None:
 
 def test_wake_looks_now(started: Callable[..., Listener]) -> None:
     fired: list[int] = []
-    listener = started(dataset(), ALL, lambda *_: fired.append(1), interval=3600)
+    listener = started(always, lambda: fired.append(1), interval=3600)
     until(lambda: len(fired) == 1)
     listener.wake()
     until(lambda: len(fired) == 2)
@@ -247,7 +250,7 @@ def test_wake_looks_now(started: Callable[..., Listener]) -> None:
 
 def test_an_action_with_more_to_do_is_looked_at_again_at_once(started: Callable[..., Listener]) -> None:
     fired: list[int] = []
-    started(dataset(), ALL, lambda *_: (fired.append(1), len(fired) < 5)[1], interval=3600)
+    started(always, lambda: (fired.append(1), len(fired) < 5)[1], interval=3600)
     until(lambda: len(fired) == 5)
 
 
@@ -257,14 +260,12 @@ def test_an_overshoot_fires() -> None:
     for record in list(data.scan()):
         data.answer(record.id, "A", user_id="u")
         data.answer(record.id, "B", user_id="v")
-    assert Listener(
-        data, DONE_IN_BATCH, lambda *_: None, condition=lambda s: s.total >= 2, params={"idx": 0}
-    ).look()
+    assert Listener(lambda: data.count(DONE) >= 2, nothing).look()
 
 
 def test_a_stop_between_two_looks_is_not_lost() -> None:
     """It comes just before the wake-up is cleared, the narrowest gap there is."""
-    listener = Listener(dataset(), ALL, lambda *_: None, interval=3600)
+    listener = Listener(always, nothing, interval=3600)
     clear = listener._wake.clear
 
     def stopped_first() -> None:

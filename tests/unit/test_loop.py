@@ -15,7 +15,7 @@ from argilla_loop.domain import NewRecord, Origin, Route
 from argilla_loop.loop.turn import RESYNC_SECONDS, Loop, Turn
 from argilla_loop.policy.plan import ColdStart, Finished, NextBatch, Wait
 from argilla_loop.policy.rules import Rules
-from argilla_loop.simulate.known import PrecomputedVectors
+from argilla_loop.simulate.precomputed import PrecomputedVectors
 
 ROWS = sentences(60)
 GOLD = {record_id: label for record_id, _, label in ROWS}
@@ -51,7 +51,7 @@ class World:
             self.learner,
             PrecomputedVectors(self.learner.encoder, seed=self.rules.seed),
             self.rules,
-            on_turn=self.turns.append,
+            observers=[self.turns.append],
         )
 
     def look(self) -> bool:

@@ -13,8 +13,9 @@ from argilla_loop.domain import LoggedRecord, Origin, Route
 from argilla_loop.loop.turn import Loop, Turn
 from argilla_loop.policy.plan import NextBatch
 from argilla_loop.policy.rules import Rules
+from argilla_loop.policy.validation.acceptance import Acceptance
 from argilla_loop.policy.validation.checks import is_audited
-from argilla_loop.simulate.known import PrecomputedVectors
+from argilla_loop.simulate.precomputed import PrecomputedVectors
 
 LABELS = ("World", "Sports", "Business")
 LABELLED = 30
@@ -60,14 +61,14 @@ class World:
         return [record for record in self.dataset.scan() if record.route is route]
 
 
-def next_batch(turn: Turn) -> NextBatch:
+def acceptance(turn: Turn) -> Acceptance:
     assert isinstance(turn.step, NextBatch)
-    return turn.step
+    return turn.plan.acceptance
 
 
 def thresholds(turns: Iterable[Turn]) -> list[float | None]:
     return [
-        decision.threshold for turn in turns for decision in list(next_batch(turn).decisions.values())[:1]
+        decision.threshold for turn in turns for decision in list(acceptance(turn).decisions.values())[:1]
     ]
 
 
@@ -105,7 +106,7 @@ def test_without_audits_all_that_is_certain_is_accepted() -> None:
 def test_a_label_is_not_accepted_before_it_has_its_minimum_of_human_examples() -> None:
     world = World(replace(FIXED, min_accept_examples=12, audit_rate=0.0))  # each label has 10
     (turn,) = world.turns(1)
-    assert set(next_batch(turn).below_accept_minimum) == set(LABELS)
+    assert set(acceptance(turn).below_accept_minimum) == set(LABELS)
     assert not world.records(Route.ACCEPT)
     world.turns(5)
     assert world.records(Route.ACCEPT)
@@ -115,7 +116,7 @@ def test_while_any_label_lacks_examples_nothing_is_accepted_or_audited() -> None
     """Its texts would pass for other labels', with certainty."""
     world = World(replace(FIXED, min_examples_per_label=21, min_accept_examples=0), labelled=60)
     (turn,) = world.turns(1)
-    assert next_batch(turn).missing
+    assert acceptance(turn).missing
     assert {record.route for record in world.dataset.scan()} == {Route.ASK}
 
 
@@ -157,7 +158,7 @@ def test_accepting_stops_at_once_when_audits_turn_out_wrong() -> None:
     for _ in range(8):  # until an audit has come up
         before = len(world.records(Route.ACCEPT))
         (turn,) = world.turns(1)
-        decision = next(iter(next_batch(turn).decisions.values()))
+        decision = next(iter(acceptance(turn).decisions.values()))
         if decision.stopped:
             break
     assert decision.stopped

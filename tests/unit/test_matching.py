@@ -22,7 +22,7 @@ from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.text_keys import kept_of, keys_of, own_id
 from argilla_loop.pool.load import load_pool
 from argilla_loop.settings import PoolSettings
-from argilla_loop.simulate.known import PrecomputedVectors
+from argilla_loop.simulate.precomputed import PrecomputedVectors
 
 Row = tuple[str, str, str | None]
 ARGILLA = PoolSettings.model_validate({"source": "argilla", "dataset": "texts"})

@@ -22,13 +22,16 @@ from argilla_loop.domain import Example, NewRecord, Origin, Route
 from argilla_loop.loop.turn import Turn
 from argilla_loop.observability.heartbeat import Heartbeat
 from argilla_loop.observability.metrics import exposition
-from argilla_loop.policy.plan import Batch, NextBatch, Observation, Wait
+from argilla_loop.policy.observation import Batch, Observation
+from argilla_loop.policy.plan import NextBatch, Plan, Wait
+from argilla_loop.policy.rules import Rules
+from argilla_loop.policy.validation.acceptance import Acceptance
 from argilla_loop.policy.validation.promise import AcceptanceDecision, AuditResult
 from argilla_loop.service.http import monitor
 from argilla_loop.service.http.monitor import Monitor
 from argilla_loop.service.http.server import CONNECTIONS
 from argilla_loop.service.observers.log import status_line
-from argilla_loop.service.observers.metrics import measure
+from argilla_loop.service.observers.metrics import update_metrics
 from argilla_loop.settings import Settings
 
 Make = Callable[..., Settings]
@@ -115,7 +118,10 @@ def test_port_0_listens_nowhere_and_health_reads_the_file(make: Make) -> None:
     settings = make(0)
     with Monitor(settings) as one:
         assert one.port is None
-    assert health(settings) == (False, "last heartbeat none: not running, or never reached Argilla")
+    assert health(settings) == (
+        False,
+        "last heartbeat none: the service is not running, or it never reached Argilla",
+    )
 
 
 def test_a_port_that_is_taken_stops_nothing_and_is_taken_when_free(
@@ -238,8 +244,9 @@ class TestATurnAsMetrics:
     def test_a_wait_tells_how_much_of_the_batch_is_done(self) -> None:
         before = self.values()[("argilla_loop_turns_total", "wait")]
         seen = Observation(Batch(7, 10, 3), self.EXAMPLES, ("A", "B"), 90, None, self.CHECKS)
-        turn = Turn(Wait(Batch(7, 10, 3)), seen, suggestions=(8, 10), seconds={"observe": 0.2})
-        measure(turn)
+        plan = Plan(seen, Wait(Batch(7, 10, 3)), Acceptance(Rules(), seen.labels))
+        turn = Turn(plan, suggestions=(8, 10), seconds={"observe": 0.2})
+        update_metrics(turn)
         now = self.values()
         expected = {
             ("argilla_loop_batch_number", ""): 7,
@@ -265,10 +272,10 @@ class TestATurnAsMetrics:
             "B": AcceptanceDecision(None, stopped=True),
             "C": AcceptanceDecision(0.9),
         }
-        step = NextBatch(8, 10, below_accept_minimum={"C": 2}, decisions=decisions)
+        acceptance = Acceptance(Rules(), seen.labels, below_accept_minimum={"C": 2}, decisions=decisions)
         routes = (Route.ASK, Route.ASK, Route.ACCEPT, Route.AUDIT)
         records = [NewRecord(str(n), "t", 8, route=route) for n, route in enumerate(routes)]
-        measure(Turn(step, seen, records))
+        update_metrics(Turn(Plan(seen, NextBatch(8, 10), acceptance), records))
         now = self.values()
         for route, count in (("ask", 2), ("accept", 1), ("audit", 1)):
             key = ("argilla_loop_records_total", route)

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 
 from argilla_loop.errors import ModelError
 from argilla_loop.learning.embeddings.cache import CachedEncoder
-from argilla_loop.learning.embeddings.segments import VectorStore
+from argilla_loop.learning.embeddings.store import VectorStore
 from argilla_loop.learning.encoders.fake import HashingEncoder
 from argilla_loop.learning.learner import build_learner
 from argilla_loop.observability.heartbeat import heartbeat
@@ -153,7 +153,7 @@ def test_a_model_that_is_not_the_one_that_was_pinned_is_refused(tmp_path: Path) 
     content = bytearray(weights.read_bytes())
     content[-1] ^= 1
     weights.write_bytes(content)
-    with pytest.raises(ModelError, match="its files are others than you have tried"):
+    with pytest.raises(ModelError, match="its files are not the ones that you tried"):
         build_learner(str(model), "fp32", cache, 1, fingerprint=fingerprint)
 
 

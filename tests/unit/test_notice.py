@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argilla_loop.domain import Example, NewRecord, Route
 from argilla_loop.policy.notice import escaped, notice
-from argilla_loop.policy.plan import Batch, ColdStart, Finished, NextBatch, Observation, Wait
+from argilla_loop.policy.observation import Batch, Observation
+from argilla_loop.policy.plan import ColdStart, Finished, NextBatch, Plan, Step, Wait
+from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.section import put, without
+from argilla_loop.policy.validation.acceptance import decide_acceptance
 
 BEGIN, END = "<!-- argilla-loop 0123abcd -->", "<!-- /argilla-loop -->"
 OURS = put("", "We say so.")
@@ -85,51 +90,57 @@ def seen(left: int = 9, labels: tuple[str, ...] = LABELS, done: int = 0) -> Obse
     return Observation(Batch(1, 3, done), EXAMPLES, labels, left)
 
 
+def told(step: Step, seen: Observation, records: Sequence[NewRecord], *, minimum: int) -> str | None:
+    rules = Rules(min_examples_per_label=minimum)
+    acceptance = decide_acceptance(seen.examples, (), seen.labels, rules)
+    return notice(Plan(seen, step, acceptance), records)
+
+
 def test_a_new_batch_and_the_same_batch_after_a_restart_are_told_in_the_same_words() -> None:
     """So that a restart is no write."""
-    logged = notice(NextBatch(1, 3), seen(), ASKED, minimum=2)
-    waiting = notice(Wait(Batch(1, 3, 1)), seen(left=6), (), minimum=2)
+    logged = told(NextBatch(1, 3), seen(), ASKED, minimum=2)
+    waiting = told(Wait(Batch(1, 3, 1)), seen(left=6), (), minimum=2)
     assert logged == waiting
     assert logged is not None
     assert logged.startswith("From argilla-loop: the latest batch is number 1.\n\n")
 
 
 def test_an_answer_does_not_change_it() -> None:
-    told = {notice(Wait(Batch(1, 3, done)), seen(done=done), (), minimum=2) for done in range(3)}
-    assert len(told) == 1
+    said = {told(Wait(Batch(1, 3, done)), seen(done=done), (), minimum=2) for done in range(3)}
+    assert len(said) == 1
 
 
 def test_the_last_batch_promises_no_other() -> None:
-    logged = notice(ColdStart(1, 3), seen(left=3), ASKED, minimum=2)
-    assert logged == notice(Wait(Batch(1, 3, 0)), seen(left=0), (), minimum=2)
+    logged = told(ColdStart(1, 3), seen(left=3), ASKED, minimum=2)
+    assert logged == told(Wait(Batch(1, 3, 0)), seen(left=0), (), minimum=2)
     assert logged is not None
     assert "last one" in logged
     assert "next one follows" not in logged
 
 
 def test_an_exhausted_pool_is_told_with_the_labels_that_still_lack_examples() -> None:
-    told = notice(Finished({}), seen(left=0, done=3), (), minimum=5)
-    assert told is not None
-    assert "All texts have been dealt with" in told
-    assert "Sport (0 of 5), Film (2 of 5), Money (2 of 5)." in told
+    said = told(Finished(), seen(left=0, done=3), (), minimum=5)
+    assert said is not None
+    assert "All texts have been dealt with" in said
+    assert "Sport (0 of 5), Film (2 of 5), Money (2 of 5)." in said
 
 
 def test_labels_that_have_enough_are_not_spoken_of() -> None:
-    told = notice(Finished({}), seen(labels=LABELS[:2]), (), minimum=2)
-    assert told is not None
-    assert "too few" not in told
+    said = told(Finished(), seen(labels=LABELS[:2]), (), minimum=2)
+    assert said is not None
+    assert "too few" not in said
 
 
 def test_of_two_hundred_labels_a_few_are_named_and_the_rest_counted() -> None:
-    told = notice(Finished({}), seen(labels=tuple(f"label {n}" for n in range(200))), (), minimum=2)
-    assert told is not None
-    assert "label 4 (0 of 2), 195 more." in told
-    assert "label 5 " not in told
+    said = told(Finished(), seen(labels=tuple(f"label {n}" for n in range(200))), (), minimum=2)
+    assert said is not None
+    assert "label 4 (0 of 2), 195 more." in said
+    assert "label 5 " not in said
 
 
 @pytest.mark.parametrize("records", [(), ACCEPTED])
 def test_a_batch_without_anything_for_people_is_not_worth_a_write(records: list[NewRecord]) -> None:
-    assert notice(NextBatch(1, 3), seen(), records, minimum=2) is None
+    assert told(NextBatch(1, 3), seen(), records, minimum=2) is None
 
 
 def test_a_label_is_shown_as_it_is() -> None:
@@ -141,7 +152,7 @@ def test_a_label_is_shown_as_it_is() -> None:
 
 @given(st.text(min_size=1))
 def test_no_label_can_end_or_begin_a_section(label: str) -> None:
-    body = notice(Finished({}), seen(labels=(label + BEGIN + END,)), (), minimum=2)
+    body = told(Finished(), seen(labels=(label + BEGIN + END,)), (), minimum=2)
     assert body is not None
     assert without(put("theirs", body)) == "theirs"
 
@@ -150,7 +161,7 @@ def test_no_label_can_end_or_begin_a_section(label: str) -> None:
 @settings(max_examples=20)
 def test_it_fits_beside_a_short_description_whatever_the_labels(labels: list[str]) -> None:
     """Argilla takes 1,000 characters; the first paragraph and the labels that lack answers come before any hint."""
-    body = notice(NextBatch(999_999, 3), seen(labels=tuple(labels)), ASKED, minimum=1000)
+    body = told(NextBatch(999_999, 3), seen(labels=tuple(labels)), ASKED, minimum=1000)
     assert body is not None
     state, lacking, *_ = body.split("\n\n")
     assert len(put("", state, gap="\n")) < 200

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from argilla_loop.argilla.memory import MemoryDataset
-from argilla_loop.argilla.observer import PAGE, PASS_SECONDS, REST, Observer, Page
+from argilla_loop.argilla.observer import PAGE, PASS_SECONDS, REST, Observer
+from argilla_loop.argilla.protocol import Page
 from argilla_loop.domain import LoggedRecord, NewRecord, Route
 
 WHOLE = 5

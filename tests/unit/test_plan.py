@@ -2,21 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
+from adjudicated import read_all
 from hypothesis import given
 from hypothesis import strategies as st
 
 from argilla_loop.domain import Answer, Example, LoggedRecord, Origin, Route
-from argilla_loop.policy.plan import (
-    Batch,
-    ColdStart,
-    Finished,
-    NextBatch,
-    Observation,
-    Wait,
-    latest_batch,
-    missing_examples,
-    plan,
-)
+from argilla_loop.policy.observation import Batch, Observation, latest_batch
+from argilla_loop.policy.plan import ColdStart, Finished, NextBatch, Step, Wait, plan
+from argilla_loop.policy.rules import Rules
+from argilla_loop.policy.validation.acceptance import missing_examples
 
 LABELS = ("A", "B")
 ENOUGH = [Example(f"{label}{n}", "t", label) for label in LABELS for n in range(5)]
@@ -26,13 +22,21 @@ def see(batch: Batch | None = None, examples: list[Example] | None = None, left:
     return Observation(batch, ENOUGH if examples is None else examples, LABELS, left)
 
 
-def decide(seen: Observation) -> object:
-    return plan(seen, slice_size=10, minimum=5)
+RULES = Rules(slice_size=10, min_examples_per_label=5)
+
+
+def decide(seen: Observation) -> Step:
+    return plan(seen, RULES).step
+
+
+def missing(seen: Observation) -> Mapping[str, int]:
+    return plan(seen, RULES).acceptance.missing
 
 
 def test_first_batch_is_a_cold_start_numbered_zero() -> None:
     """With no example at all, a batch as large as all the labels' minimums together comes first."""
-    assert decide(see(examples=[])) == ColdStart(0, 10, {"A": 5, "B": 5})
+    assert decide(see(examples=[])) == ColdStart(0, 10)
+    assert missing(see(examples=[])) == {"A": 5, "B": 5}
 
 
 def test_enough_examples_from_the_pool_need_no_cold_start() -> None:
@@ -63,33 +67,37 @@ def test_last_slice_is_short() -> None:
 
 
 def test_an_empty_pool_is_finished_and_says_what_is_missing() -> None:
-    assert decide(see(Batch(3, 10, 10), left=0)) == Finished({})
-    assert decide(see(Batch(3, 10, 10), examples=[], left=0)) == Finished({"A": 5, "B": 5})
+    enough, none = see(Batch(3, 10, 10), left=0), see(Batch(3, 10, 10), examples=[], left=0)
+    assert decide(enough) == decide(none) == Finished()
+    assert (missing(enough), missing(none)) == ({}, {"A": 5, "B": 5})
 
 
 def test_a_cold_start_goes_on_until_there_are_as_many_examples_as_all_labels_need() -> None:
     seen = see(Batch(0, 10, 10), examples=[e for e in ENOUGH if e.id != "B0"])
-    assert decide(seen) == ColdStart(1, 10, {"B": 1})
+    assert decide(seen) == ColdStart(1, 10)
+    assert missing(seen) == {"B": 1}
 
 
 def test_a_label_below_its_minimum_does_not_hold_up_the_model_but_is_said() -> None:
     """A rare label would hold up everything; the loop accepts nothing while one is missing."""
     seen = see(Batch(0, 10, 10), examples=[*ENOUGH[:9], Example("A9", "t", "A")])
-    assert decide(seen) == NextBatch(1, 10, {"B": 1})
+    assert decide(seen) == NextBatch(1, 10)
+    assert missing(seen) == {"B": 1}
 
 
 def test_a_cold_start_ends_with_fifty_examples_however_many_labels_there_are() -> None:
     labels = [f"l{n}" for n in range(200)]
     examples = [Example(f"e{n}", "t", labels[n % 30]) for n in range(49)]
-    step = plan(Observation(None, examples, labels, 10_000), slice_size=10, minimum=5)
+    step = decide(Observation(None, examples, labels, 10_000))
     assert isinstance(step, ColdStart)
     more = [*examples, Example("last", "t", "l0")]
-    assert isinstance(plan(Observation(None, more, labels, 10_000), slice_size=10, minimum=5), NextBatch)
+    assert isinstance(decide(Observation(None, more, labels, 10_000)), NextBatch)
 
 
 def test_no_number_of_examples_of_one_label_makes_a_model() -> None:
     examples = [Example(f"e{n}", "t", "A") for n in range(100)]
-    assert decide(see(examples=examples)) == ColdStart(0, 10, {"B": 5})
+    assert decide(see(examples=examples)) == ColdStart(0, 10)
+    assert missing(see(examples=examples)) == {"B": 5}
 
 
 def test_model_examples_do_not_make_up_for_missing_human_ones() -> None:
@@ -99,7 +107,7 @@ def test_model_examples_do_not_make_up_for_missing_human_ones() -> None:
 
 def test_a_first_batch_is_no_larger_than_a_cold_start() -> None:
     labels = [f"l{n}" for n in range(200)]
-    step = plan(Observation(None, [], labels, 10_000), slice_size=10, minimum=5)
+    step = decide(Observation(None, [], labels, 10_000))
     assert isinstance(step, ColdStart)
     assert step.size == 50
 
@@ -122,7 +130,9 @@ def test_every_observation_has_exactly_one_right_step(
         Example(f"{lab}{n}", "t", lab) for lab, c in zip(labels, counts, strict=True) for n in range(c)
     ]
     batch = None if number is None else Batch(number, size, done)
-    step = plan(Observation(batch, examples, labels, left), slice_size=slice_size, minimum=minimum)
+    rules = Rules(slice_size=slice_size, min_examples_per_label=minimum)
+    decided = plan(Observation(batch, examples, labels, left), rules)
+    step = decided.step
     if batch is not None and done < size:
         assert step == Wait(batch)
     elif left == 0:
@@ -132,7 +142,7 @@ def test_every_observation_has_exactly_one_right_step(
         enough = total >= min(minimum * len(labels), 50) and seen_labels > 1
         assert isinstance(step, NextBatch if min(counts) >= minimum or enough else ColdStart)
         assert isinstance(step, (ColdStart, NextBatch))
-        assert set(step.missing) == {
+        assert set(decided.acceptance.missing) == {
             label for label, count in zip(labels, counts, strict=True) if count < minimum
         }
         assert step.number == (0 if number is None else number + 1)
@@ -147,5 +157,5 @@ def test_the_latest_batch_is_that_of_the_highest_number() -> None:
     """Records without a number, and an older batch that was reopened, do not count."""
     done = Answer("u", "submitted", "A", "1")
     records = [logged("a", 0), logged("b", 2, done), logged("c", 2), logged("d", None, done)]
-    assert latest_batch(records, min_submitted=1, service_user_id="d") == Batch(2, size=2, done=1)
-    assert latest_batch([logged("d", None)], min_submitted=1, service_user_id="d") is None
+    assert latest_batch(read_all(records, "d", min_submitted=1)) == Batch(2, size=2, done=1)
+    assert latest_batch(read_all([logged("d", None)], "d", min_submitted=1)) is None

@@ -16,6 +16,7 @@ from structlog.testing import capture_logs
 from argilla_loop.errors import PoolError
 from argilla_loop.pool import ArrowPool, PoolReport, load_pool
 from argilla_loop.pool.collect import MAX_LABELS
+from argilla_loop.pool.read import BATCH
 from argilla_loop.settings import PoolSettings
 
 SETTINGS = PoolSettings.model_validate({"source": "argilla", "dataset": "news-unlabelled"})
@@ -25,10 +26,16 @@ Row = tuple[object, object, object]
 
 
 def load(
-    *rows: Row, labels: list[str] | None = None, limit: int | None = None
+    *rows: Row, labels: list[str] | None = None, limit: int | None = None, batch_rows: int = BATCH
 ) -> tuple[ArrowPool, PoolReport]:
     settings = SETTINGS.model_copy(update={"limit": limit})
-    return load_pool(settings, labels=labels, cache_dir=CACHE, argilla_rows=lambda: rows)  # type: ignore[arg-type, return-value]  # odd values on purpose
+    return load_pool(
+        settings,
+        labels=labels,
+        cache_dir=CACHE,
+        argilla_rows=lambda: rows,  # type: ignore[arg-type, return-value]  # odd values on purpose
+        batch_rows=batch_rows,
+    )
 
 
 def everything(pool: ArrowPool) -> list[tuple[str, str]]:
@@ -125,12 +132,9 @@ def test_a_row_without_text_is_skipped_counted_and_named_never_quoted() -> None:
     assert "secret" not in str(logs)
 
 
-def test_the_log_names_rows_of_later_batches_by_their_number_in_the_source(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
-    monkeypatch.setattr("argilla_loop.pool.read.BATCH", 2)
+def test_the_log_names_rows_of_later_batches_by_their_number_in_the_source() -> None:
     with capture_logs() as logs:
-        load(*((None, text, None) for text in ["a", "b", "c", "", "d", ""]))
+        load(*((None, text, None) for text in ["a", "b", "c", "", "d", ""]), batch_rows=2)
     assert [entry["rows"] for entry in logs if entry["event"] == "pool_rows_skipped"] == [["row 4", "row 6"]]
 
 
@@ -161,14 +165,11 @@ def test_an_id_with_two_texts_stays_with_the_first() -> None:
     assert [entry["rows"] for entry in logs if entry["event"] == "pool_rows_skipped"] == [["1"]]
 
 
-def test_the_limit_counts_rows_of_the_source_before_anything_is_left_out(
-    monkeypatch: pytest.MonkeyPatch,
-) -> None:
+def test_the_limit_counts_rows_of_the_source_before_anything_is_left_out() -> None:
     """The tutorial's first 500 are the first 500 rows, also where batches end elsewhere."""
-    monkeypatch.setattr("argilla_loop.pool.read.BATCH", 2)
     rows = [(str(i), text, None) for i, text in enumerate(["a", "", "a", "b", "c"])]
     for limit, expected in ((1, "a"), (3, "a"), (4, "ab"), (5, "abc"), (9, "abc")):
-        pool, report = load(*rows, limit=limit)
+        pool, report = load(*rows, limit=limit, batch_rows=2)
         assert "".join(pool.texts(range(len(pool)))) == expected
         assert report.rows == min(limit, 5)
 
@@ -229,10 +230,9 @@ def test_what_is_unlabelled_leaves_out_what_is_logged_already() -> None:
     assert pool.unlabelled(excluding={"1", "3", "elsewhere"}).tolist() == [1, 3]
 
 
-def test_ids_and_texts_are_views_addressed_by_position(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_ids_and_texts_are_views_addressed_by_position() -> None:
     """Any order, any repetition, across batches and rows that were left out."""
-    monkeypatch.setattr("argilla_loop.pool.read.BATCH", 3)
-    pool, _ = load(*((f"id {i}", f"text {i}" if i % 4 else "", None) for i in range(20)))
+    pool, _ = load(*((f"id {i}", f"text {i}" if i % 4 else "", None) for i in range(20)), batch_rows=3)
     numbers = [i for i in range(20) if i % 4]
     assert list(pool.ids()) == [f"id {i}" for i in numbers]
     assert pool.ids()[2] == "id 3"

@@ -11,7 +11,7 @@ import pytest
 from datasets import Dataset, Features, Json
 
 from argilla_loop.pool import load_pool
-from argilla_loop.pool.values import join_fields, names_of, texts_of
+from argilla_loop.pool.values import join_fields, to_names, to_texts
 from argilla_loop.settings import PoolSettings
 
 
@@ -26,7 +26,7 @@ def as_json_type(values: list[Any]) -> Any:
 def test_names_of_mixed_values(form: Any) -> None:
     """Strings, numbers, booleans and lists of one are names; blank ones are none; the rest is odd."""
     values = ["x", " ", "", None, 7, 1.5, True, ["y"], [], ["x", "y"], {"a": 1}, [None], [["x"]]]
-    strings = names_of(form(values))
+    strings = to_names(form(values))
     expected = ["x", None, None, None, "7", "1.5", "true", "y", None, None, None, None, None]
     assert strings.values.to_pylist() == expected
     assert [values[i] for i in strings.odd.nonzero()[0]] == [["x", "y"], {"a": 1}, [["x"]]]
@@ -34,20 +34,20 @@ def test_names_of_mixed_values(form: Any) -> None:
 
 @pytest.mark.parametrize("form", [list, as_json_type])
 def test_texts_of_mixed_values(form: Any) -> None:
-    strings = texts_of(form(["x", "", None, 7, ["y"], {"a": 1}]))
+    strings = to_texts(form(["x", "", None, 7, ["y"], {"a": 1}]))
     assert strings.values.to_pylist() == ["x", "", None, None, None, None]
     assert strings.odd.tolist() == [False, False, False, True, True, True]
 
 
 def test_names_of_arrow_values() -> None:
     """Numbers and booleans are written out as in Python's form; bytes and structs are odd."""
-    assert names_of(pa.array([1, None])).values.to_pylist() == ["1", None]
-    assert names_of(pa.array([True, False])).values.to_pylist() == ["true", "false"]
-    assert names_of(pa.chunked_array([["a"], ["b", " "]])).values.to_pylist() == ["a", "b", None]
-    assert names_of(pa.array([[1], [], None, [1, 2]])).values.to_pylist() == ["1", None, None, None]
-    assert names_of(pa.array([[], None], pa.list_(pa.string()))).odd.tolist() == [False, False]
+    assert to_names(pa.array([1, None])).values.to_pylist() == ["1", None]
+    assert to_names(pa.array([True, False])).values.to_pylist() == ["true", "false"]
+    assert to_names(pa.chunked_array([["a"], ["b", " "]])).values.to_pylist() == ["a", "b", None]
+    assert to_names(pa.array([[1], [], None, [1, 2]])).values.to_pylist() == ["1", None, None, None]
+    assert to_names(pa.array([[], None], pa.list_(pa.string()))).odd.tolist() == [False, False]
     for odd in (pa.array([b"x", None]), pa.array([{"a": 1}, None])):
-        assert names_of(odd).odd.tolist() == [True, False]
+        assert to_names(odd).odd.tolist() == [True, False]
 
 
 @pytest.mark.parametrize("form", [list, pa.array, as_json_type])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from adjudicated import read_all
+
 from argilla_loop.domain import Answer, LoggedRecord, Route
 from argilla_loop.policy.progress import Blind, Progress, Validated, progress
 
@@ -25,7 +27,7 @@ def record(
 
 
 def seen(*records: LoggedRecord, min_submitted: int = 1) -> Progress:
-    return progress(records, min_submitted=min_submitted, service_user_id=BOT)
+    return progress(read_all(records, BOT, min_submitted=min_submitted))
 
 
 def test_batches_examples_and_agreement() -> None:

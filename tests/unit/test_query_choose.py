@@ -217,10 +217,10 @@ def test_a_sample_stands_for_all(seed: int) -> None:
     """Exact where everything fits; otherwise heavy rows are in it for certain, and the sum is about right."""
     weights = np.random.default_rng(seed).random(300).astype(np.float32) + np.float32(0.01)
     weights[7] = 100
-    drawn, stand_for = cover.sample(weights, np.arange(300), 300, seed=seed)
+    drawn, stand_for = cover.priority_sample(weights, np.arange(300), 300, seed=seed)
     assert drawn.tolist() == list(range(300))
     assert stand_for.tolist() == weights.tolist()
-    drawn, stand_for = cover.sample(weights, np.arange(300), 150, seed=seed)
+    drawn, stand_for = cover.priority_sample(weights, np.arange(300), 150, seed=seed)
     assert len(set(drawn.tolist())) == 150
     assert 7 in drawn
     np.testing.assert_allclose(stand_for.sum(), weights.sum(), rtol=0.25)
@@ -238,9 +238,9 @@ def test_a_rare_doubt_in_a_large_pool_is_found(seed: int) -> None:
 
 def test_the_sample_changes_little_as_texts_leave_the_pool() -> None:
     positions = np.arange(5000)
-    before, _ = cover.sample(np.ones(5000, np.float32), positions, 500, seed=1)
+    before, _ = cover.priority_sample(np.ones(5000, np.float32), positions, 500, seed=1)
     rest = np.delete(positions, before[:10])
-    after, _ = cover.sample(np.ones(4990, np.float32), rest, 500, seed=1)
+    after, _ = cover.priority_sample(np.ones(4990, np.float32), rest, 500, seed=1)
     assert len(set(before.tolist()) & set(rest[after].tolist())) == 490
 
 
@@ -257,7 +257,7 @@ def test_greedy_choice_is_that_of_the_plain_definition() -> None:
         gains[(cosines[:, plain] > NEAR_DUPLICATE).any(axis=1)] = -1
         plain.append(int(gains.argmax()))
         nearest = np.maximum(nearest, cosines[plain[-1]])
-    assert cover.representatives(embeddings, weights, 10, covered=seen).tolist() == plain
+    assert cover.facility_location(embeddings, weights, 10, covered=seen).tolist() == plain
 
 
 @pytest.mark.parametrize("strategy", STRATEGIES)

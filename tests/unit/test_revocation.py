@@ -7,6 +7,7 @@ from dataclasses import replace
 from typing import Any, Literal
 
 import pytest
+from adjudicated import read, read_all
 from hypothesis import given
 from hypothesis import strategies as st
 from structlog.testing import capture_logs
@@ -14,9 +15,9 @@ from worlds import CentroidLearner, FixedSource, ListPool, answer_all, sentences
 
 from argilla_loop.argilla.memory import MemoryDataset
 from argilla_loop.domain import Answer, LoggedRecord, Model, NewRecord, Route
-from argilla_loop.loop.revoke import CHUNK, FailedAudits, command, model_of_people, revoke_records
+from argilla_loop.loop.revoke import CHUNK, model_of_people, revoke_records
 from argilla_loop.loop.turn import Loop, Turn
-from argilla_loop.policy.answers import accepted_by_model
+from argilla_loop.policy.answers import AnswerRule, accepted_by_model, is_half_revoked
 from argilla_loop.policy.plan import NextBatch
 from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.validation.checks import checks_from
@@ -25,13 +26,12 @@ from argilla_loop.policy.validation.revocation import (
     RevocationFilter,
     asked_again,
     failed_versions,
-    is_half_revoked,
-    is_settled,
     revocable,
     settled,
     stopped_labels,
 )
-from argilla_loop.simulate.known import PrecomputedVectors
+from argilla_loop.service.observers.failed_audits import FailedAudits, revoke_command
+from argilla_loop.simulate.precomputed import PrecomputedVectors
 
 LABELS = ("World", "Sports", "Business")
 DAEMON = "daemon"
@@ -77,7 +77,7 @@ def test_only_what_the_daemon_validated_can_be_taken_back() -> None:
         record("audited", OURS, route=Route.AUDIT),
         LoggedRecord("of others", "text", answers=(OURS,)),
     ]
-    assert [r.id for r in revocable(records, RevocationFilter(), DAEMON)] == [
+    assert [one.record.id for one in revocable(read_all(records, DAEMON), RevocationFilter())] == [
         "accepted", "confirmed", "half", "half, answered since",
     ]  # fmt: skip
     assert [r.id for r in records if is_half_revoked(r, DAEMON)] == ["half", "half, answered since"]
@@ -96,11 +96,11 @@ def test_what_one_users_service_validated_another_users_can_take_back(looks: str
             record("corrected with the first's account", answer("World", user=DAEMON)),
         )
     ]
-    assert [r.id for r in revocable(records, RevocationFilter(), looks)] == [
+    assert [one.record.id for one in revocable(read_all(records, looks), RevocationFilter())] == [
         "accepted", "corrected", "half", "half, answered since",
     ]  # fmt: skip
-    assert [is_settled(r, looks) for r in records] == [False, True, False, True, True]
-    assert settled(records[1], looks).route is Route.AUDIT
+    assert [bool(read(r, looks).answers) for r in records] == [False, True, False, True, True]
+    assert settled(read(records[1], looks)).route is Route.AUDIT
 
 
 @given(
@@ -135,7 +135,7 @@ def test_what_people_corrected_stays_evidence() -> None:
     ]
     after = []
     for one in before:
-        new = settled(one, DAEMON)
+        new = settled(read(one, DAEMON))
         after.append(
             replace(
                 one, route=new.route, suggestion=new.suggestion, prediction=new.label, certainty=new.certainty,
@@ -143,9 +143,9 @@ def test_what_people_corrected_stays_evidence() -> None:
             )
         )  # fmt: skip
     assert [one.route for one in after] == [Route.AUDIT, Route.AUDIT, Route.ASK]
-    checks = checks_from(before, service_user_id=DAEMON)
+    checks = checks_from(read_all(before, DAEMON))
     assert len(checks) == 2
-    assert checks_from(after, service_user_id=DAEMON) == checks
+    assert checks_from(read_all(after, DAEMON)) == checks
 
 
 def test_what_waits_for_people_keeps_its_batch_and_nothing_of_the_old_model() -> None:
@@ -174,7 +174,7 @@ def test_what_waits_for_people_keeps_its_batch_and_nothing_of_the_old_model() ->
 def test_a_version_failed_that_was_wrong_about_an_audit_or_what_it_accepted(
     one: LoggedRecord, *, failed: bool
 ) -> None:
-    found = failed_versions([one], {"Sports"}, service_user_id=DAEMON)
+    found = failed_versions(read_all([one], DAEMON), {"Sports"})
     assert found == (frozenset({"svm-1"}) if failed else frozenset())
 
 
@@ -188,10 +188,10 @@ def test_stopped_labels_are_those_that_lost_what_they_had() -> None:
 
 
 def test_the_command_to_type_can_be_pasted() -> None:
-    assert command({"svm-2", "svm-1"}, LABELS, LABELS) == (
+    assert revoke_command({"svm-2", "svm-1"}, LABELS, LABELS) == (
         "argilla-loop revoke -c FILE --model-version svm-1 --model-version svm-2"
     )
-    assert command({"svm-1"}, {"World news"}, [*LABELS, "World news"]).endswith("--label 'World news'")
+    assert revoke_command({"svm-1"}, {"World news"}, [*LABELS, "World news"]).endswith("--label 'World news'")
 
 
 class KilledError(Exception):
@@ -228,7 +228,7 @@ def accepted_dataset() -> Killable:
 def fresh(dataset: MemoryDataset) -> Model | None:
     rows = [(f"seed{i}", text, label) for i, text, label in sentences(30)]
     return model_of_people(
-        dataset, list(dataset.scan()), ListPool(rows), CentroidLearner(), None, rule="majority"
+        read_all(dataset.scan(), dataset.service_user_id), ListPool(rows), CentroidLearner(), None
     )
 
 
@@ -240,8 +240,8 @@ def state(dataset: MemoryDataset) -> dict[str, Any]:
 
 
 def revoke_all(dataset: MemoryDataset, model: Callable[[], Model | None]) -> int:
-    chosen = revocable(dataset.scan(), RevocationFilter(), dataset.service_user_id)
-    revoke_records(dataset, chosen, model, rule="majority")
+    chosen = revocable(read_all(dataset.scan(), dataset.service_user_id), RevocationFilter())
+    revoke_records(dataset, chosen, model, rule=AnswerRule(dataset.service_user_id))
     return len(chosen)
 
 
@@ -280,10 +280,14 @@ def test_what_people_answer_while_it_runs_counts_as_if_answered_before() -> None
     """A correction given since the records were looked through stays evidence."""
     dataset = accepted_dataset()
     model = fresh(dataset)
-    stale = revocable(dataset.scan(), RevocationFilter(), dataset.service_user_id)
-    late = next(r for r in stale[CHUNK + 1 :] if r.prediction != "World")
+    stale = revocable(read_all(dataset.scan(), dataset.service_user_id), RevocationFilter())
+    late = next(one.record for one in stale[CHUNK + 1 :] if one.record.prediction != "World")
     revoke_records(
-        dataset, stale, lambda: model, rule="majority", on_chunk=lambda _: dataset.answer(late.id, "World")
+        dataset,
+        stale,
+        lambda: model,
+        rule=AnswerRule(dataset.service_user_id),
+        on_chunk=lambda _: dataset.answer(late.id, "World"),
     )
     seen = {r.id: r for r in dataset.scan()}[late.id]
     assert (seen.route, seen.model, [a.label for a in seen.answers]) == (Route.AUDIT, "svm-1", ["World"])
@@ -313,9 +317,8 @@ def test_people_are_asked_with_what_a_model_of_people_says_by_now() -> None:
 
 def test_where_no_model_can_be_trained_people_are_asked_without_a_suggestion() -> None:
     dataset = accepted_dataset()
-    model = model_of_people(
-        dataset, list(dataset.scan()), ListPool([]), LearnsNothing(), None, rule="majority"
-    )
+    records = read_all(dataset.scan(), dataset.service_user_id)
+    model = model_of_people(records, ListPool([]), LearnsNothing(), None)
     assert model is None
     revoke_all(dataset, lambda: None)
     asked = [r for r in dataset.scan() if not r.answers]
@@ -355,7 +358,8 @@ class World:
         self.loop = Loop(self.dataset, source, learner, vectors, rules)
 
     def accepted(self) -> list[LoggedRecord]:
-        return revocable(self.dataset.scan(), RevocationFilter(), self.dataset.service_user_id)
+        records = read_all(self.dataset.scan(), self.dataset.service_user_id)
+        return [one.record for one in revocable(records, RevocationFilter())]
 
     def turn(self) -> tuple[Turn, list[Any]]:
         """A turn, what was logged at it, and people who answer everything."""
@@ -373,7 +377,7 @@ class World:
         for _ in range(12):
             before = self.accepted()
             turn, said = self.turn()
-            if isinstance(turn.step, NextBatch) and stopped_labels(turn.step.decisions):
+            if isinstance(turn.step, NextBatch) and stopped_labels(turn.plan.acceptance.decisions):
                 return turn, said, before
         raise AssertionError("never stopped")
 
@@ -388,7 +392,7 @@ def test_a_stop_is_said_once_with_the_command_to_type() -> None:
     (event,) = [e for e in said if e["event"] == "accepting_stopped"]
     assert event["log_level"] == "warning"
     assert event["versions"]
-    assert event["then"] == command(event["versions"], LABELS, LABELS)
+    assert event["then"] == revoke_command(event["versions"], LABELS, LABELS)
     assert world.accepted() == before  # nothing is taken back unasked
     _, said = world.turn()
     assert events(said) == []
@@ -411,4 +415,4 @@ def test_a_stop_takes_back_once_what_the_failed_versions_accepted(*, train_on_mo
         assert {r.model for r in again.values()} == {turn.model.version}
     turn, said = world.turn()
     assert isinstance(turn.step, NextBatch)
-    assert stopped_labels(turn.step.decisions) == set(LABELS)
+    assert stopped_labels(turn.plan.acceptance.decisions) == set(LABELS)

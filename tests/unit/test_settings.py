@@ -139,7 +139,7 @@ class TestRefusals:
         [
             ({"slice_sise": 3}, "slice_sise is unknown: did you mean slice_size?"),
             ({"pool": {"path": "x", "limt": 3}}, "pool.limt is unknown: did you mean limit?"),
-            ({"zzz": 3}, "zzz is unknown: see config/example.toml for what there is"),
+            ({"zzz": 3}, "zzz is unknown: see config/example.toml for all settings"),
         ],
     )
     def test_an_unknown_key_is_named_with_a_suggestion(

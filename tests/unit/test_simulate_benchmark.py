@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from argilla_loop.simulate.results import Curve, Needed, curves
+from argilla_loop.simulate.results import Curve, LabelsNeeded, curves
 
 SCRIPT = Path(__file__).parents[2] / "benchmarks" / "simulate.py"
 
@@ -30,8 +30,8 @@ def load() -> ModuleType:
 bench = load()
 
 
-def needed(share: float, *, reached: int = 5) -> Needed:
-    return Needed(reached, 5, 200 * share, share)
+def needed(share: float, *, reached: int = 5) -> LabelsNeeded:
+    return LabelsNeeded(reached, 5, 200 * share, share)
 
 
 def run(seed: int, *accuracies: float) -> Curve:

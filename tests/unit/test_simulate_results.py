@@ -19,15 +19,15 @@ from argilla_loop.simulate.results import (
     BY_VOTES,
     Curve,
     accuracy_at,
-    band,
     baselines,
     budgets_up_to,
     curves,
     final_accuracy,
     labels_needed,
+    mean_curve,
 )
 from argilla_loop.simulate.run import Outcome
-from argilla_loop.simulate.show import SCHEMA, conclude
+from argilla_loop.simulate.show import SCHEMA, show_outcome
 
 # As measured: a count of right answers out of so many. Two accuracies apart by less than a rounding error do not exist.
 ACCURACIES = st.lists(st.integers(0, 10_000).map(lambda right: right / 10_000), min_size=1, max_size=30)
@@ -106,13 +106,13 @@ def test_a_run_that_never_gets_there_counts_with_all_its_labels() -> None:
 
 
 def test_the_band_is_the_mean_with_students_interval_where_all_runs_are() -> None:
-    means = band(
+    means = mean_curve(
         [curve([0.2, 0.5, 0.6, 0.9]), curve([0.4, 0.5, 0.9], seed=1), curve([0.3, 0.5, 0.6], seed=2)]
     )
     assert means.labels.tolist() == [0, 10, 20]
     assert means.mean.tolist() == pytest.approx([0.3, 0.5, 0.7])
-    assert means.half.tolist() == pytest.approx([4.302653 * 0.1 / 3**0.5, 0.0, 4.302653 * 0.1])
-    assert np.isnan(band([curve([0.2]), curve([0.4])]).half).all()
+    assert means.half_width.tolist() == pytest.approx([4.302653 * 0.1 / 3**0.5, 0.0, 4.302653 * 0.1])
+    assert np.isnan(mean_curve([curve([0.2]), curve([0.4])]).half_width).all()
 
 
 def test_accuracy_at_leaves_out_runs_that_did_not_get_there() -> None:
@@ -159,7 +159,7 @@ def test_tables_files_and_picture(tmp_path: Path) -> None:
         *rows("tutorial", 1, [0.25, 0.3], finished=False),
     ]
     console = Console(width=80, record=True, file=(tmp_path / "said").open("w"))
-    conclude(console, Outcome(everything, finished=3, planned=4), tmp_path)
+    show_outcome(console, Outcome(everything, finished=3, planned=4), tmp_path)
     console.file.close()
     said = console.export_text()
     assert "news: 4 labels, 100 texts to label, 50 held back" in said
@@ -182,7 +182,7 @@ def test_tables_files_and_picture(tmp_path: Path) -> None:
 
 def test_with_nothing_done_it_says_how_to_go_on(tmp_path: Path) -> None:
     console = Console(width=80, record=True, file=(tmp_path / "said").open("w"))
-    conclude(console, Outcome([], finished=0, planned=4), tmp_path)
+    show_outcome(console, Outcome([], finished=0, planned=4), tmp_path)
     console.file.close()
     assert "the same command goes on" in " ".join(console.export_text().split())
     assert not (tmp_path / "turns.csv").exists()

@@ -19,13 +19,16 @@ from argilla_loop.policy.rules import Rules
 from argilla_loop.settings import Settings
 from argilla_loop.simulate import store
 from argilla_loop.simulate.data import Labelled, LabelledSet
-from argilla_loop.simulate.replay import Run, hushed
-from argilla_loop.simulate.run import Options, Outcome, default, simulate, strategies_of
+from argilla_loop.simulate.replay import Run, quiet_logs
+from argilla_loop.simulate.run import Options, Outcome, simulate, strategies_of
 
 ALL = [Labelled(*row) for row in sentences(108)]
 DATA = LabelledSet("reports", ALL[:80], ALL[80:])
 OPTIONS = Options(
-    strategies=["random", "sequential"], budget=20, seeds=2, slice_size=5, min_examples_per_label=3
+    strategies=["random", "sequential"],
+    rules=Rules(slice_size=5, min_examples_per_label=3),
+    budget=20,
+    seeds=2,
 )
 
 
@@ -95,7 +98,9 @@ def test_more_seeds_play_only_those_that_lack(tmp_path: Path) -> None:
 )
 def test_other_settings_are_other_runs(tmp_path: Path, changed: dict[str, float | bool | None]) -> None:
     play(tmp_path)
-    _, played = play(tmp_path, replace(OPTIONS, **changed))  # type: ignore[arg-type]  # one field of several types
+    owner = OPTIONS if set(changed) <= {"noise", "budget"} else OPTIONS.rules
+    new = replace(owner, **changed)  # type: ignore[arg-type]  # one field of several types
+    _, played = play(tmp_path, new if isinstance(new, Options) else replace(OPTIONS, rules=new))
     assert len(played) == 4
 
 
@@ -139,7 +144,7 @@ def test_the_rows_of_half_a_run_are_kept_and_marked(tmp_path: Path) -> None:
     assert half.rows == []  # begun anew, and interrupted before its first row
     file.with_suffix(store.UNFINISHED).write_text("\n".join(lines[:3]) + "\n" + lines[3][:20])
     run = options.runs()[0]
-    kept = list(store.read_run(file, store.about(run, DATA, HashingEncoder())))
+    kept = list(store.read_run(file, store.run_columns(run, DATA, HashingEncoder())))
     assert [{**row, "finished": True} for row in kept] == list(whole.rows[:3])
     assert {row["finished"] for row in kept} == {False}
     again, _ = play(tmp_path, options)
@@ -194,7 +199,7 @@ def centroids(_: Run, encoder: Encoder) -> CentroidLearner:
 
 def test_labels_that_never_leave_the_cold_start_are_warned_of(tmp_path: Path) -> None:
     with capture_logs() as logs:
-        play(tmp_path, replace(OPTIONS, seeds=1, min_examples_per_label=50))
+        play(tmp_path, replace(OPTIONS, seeds=1, rules=replace(OPTIONS.rules, min_examples_per_label=50)))
     (warning,) = [one for one in logs if one["event"] == "labels_too_rare"]
     assert warning["labels"] == 3
 
@@ -214,6 +219,9 @@ def test_strategies_are_named_with_commas_and_unknown_ones_refused() -> None:
 
 
 def test_the_loops_settings_have_the_services_defaults() -> None:
+    def default(name: str) -> object:
+        return Settings.model_fields[name].get_default()
+
     run = Options(strategies=["random"]).runs()[0]
     defaults = Rules()
     assert run.rules.slice_size == default("slice_size") == defaults.slice_size
@@ -226,6 +234,6 @@ def test_logs_are_as_before_after_a_run() -> None:
     import structlog  # noqa: PLC0415 - only to look at its configuration
 
     before = structlog.get_config()["wrapper_class"]
-    with pytest.raises(ZeroDivisionError), hushed():
+    with pytest.raises(ZeroDivisionError), quiet_logs():
         raise ZeroDivisionError
     assert structlog.get_config()["wrapper_class"] is before

@@ -7,29 +7,29 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from adjudicated import read_all
 from rich.console import Console
 from worlds import CentroidLearner, FixedSource, ListPool, answer_all, sentences
 
 from argilla_loop.argilla.memory import MemoryDataset
 from argilla_loop.cli.acceptance_tables import (
-    Acceptance,
-    acceptance,
     bar_in_words,
     hindrances,
     precision_in_words,
 )
 from argilla_loop.cli.status_tables import render
 from argilla_loop.domain import Answer, Example, LoggedRecord, Route
-from argilla_loop.loop.turn import Loop
+from argilla_loop.loop.turn import Loop, decide
 from argilla_loop.policy.matching import Match
-from argilla_loop.policy.plan import NextBatch
-from argilla_loop.policy.progress import progress
+from argilla_loop.policy.observation import observe
+from argilla_loop.policy.plan import NextBatch, Plan, plan
 from argilla_loop.policy.rules import Rules
+from argilla_loop.policy.validation.acceptance import Acceptance
 from argilla_loop.policy.validation.promise import AcceptanceDecision
 from argilla_loop.service.observers import evidence
 from argilla_loop.service.observers.evidence import Evidence
 from argilla_loop.settings import Settings
-from argilla_loop.simulate.known import PrecomputedVectors
+from argilla_loop.simulate.precomputed import PrecomputedVectors
 
 BOT = "bot"
 LABELS = ("World", "Sports", "Business")
@@ -74,10 +74,13 @@ def audits(right: int, wrong: int = 0, *, start: int = 0, label: str = "World") 
     ]
 
 
+def decided(records: list[LoggedRecord], rules: Rules, *, examples: int = 10) -> Plan:
+    found = observe(read_all(records, BOT), taught(examples), 3, labels=LABELS, rules=rules, min_submitted=1)
+    return plan(found, rules)
+
+
 def seen(records: list[LoggedRecord], rules: Rules, *, examples: int = 10) -> Acceptance:
-    return acceptance(
-        records, taught(examples), rules=rules, labels=LABELS, min_submitted=1, service_user_id=BOT
-    )
+    return decided(records, rules, examples=examples).acceptance
 
 
 def with_verdict(decision: AcceptanceDecision, rules: Rules = TARGET) -> Acceptance:
@@ -87,11 +90,9 @@ def with_verdict(decision: AcceptanceDecision, rules: Rules = TARGET) -> Accepta
 def told(records: list[LoggedRecord], now: Acceptance, folder: Path, known: Evidence | None = None) -> str:
     """What is printed, in one line."""
     console = Console(width=400)
-    found = progress(records, min_submitted=1, service_user_id=BOT)
+    found = replace(decided(records, now.rules), acceptance=now)
     with console.capture() as capture:
-        console.print(
-            render(found, now, settings=settings(folder), seeds={}, match=LEFT, known_of_model=known)
-        )
+        console.print(render(found, settings=settings(folder), seeds={}, match=LEFT, known_of_model=known))
     return " ".join(capture.get().replace("│", " ").split())
 
 
@@ -114,10 +115,10 @@ def test_until_evidence_suffices_it_is_said_how_much_is_missing() -> None:
     now = with_verdict(AcceptanceDecision(None, 34, 34, 0.915, missing=38))
     assert bar_in_words(now) == "target precision 95.0% promised at 95% confidence: not granted yet"
     first, meanwhile = hindrances(now)
-    assert first == "nothing yet: 38 more right checks needed, at least"
+    assert first == "nothing yet: at least 38 more right checks needed"
     assert meanwhile == "until then up to 5 of the 10 texts of a slice are audits"
     one = with_verdict(AcceptanceDecision(None, 71, 71, 0.94, missing=1))
-    assert next(hindrances(one)) == "nothing yet: 1 more right check needed, at least"
+    assert next(hindrances(one)) == "nothing yet: at least 1 more right check needed"
 
 
 def test_once_it_suffices_the_threshold_is_named_and_nothing_is_in_the_way() -> None:
@@ -133,20 +134,20 @@ def test_a_stop_is_told_with_what_was_measured() -> None:
     assert precision_in_words(now) == "72 of 81 checks right (88.9%), at least 81.8% at 95% confidence"
     stopped, stricter, _ = hindrances(now)
     assert stopped.startswith(
-        "stopped, as checks fell below what is demanded: 90 more right checks needed, at least"
+        "stopped, because checks fell below the requirement: at least 90 more right checks needed"
     )
     assert "stricter threshold" in stricter
 
 
 def test_a_bound_that_reaches_the_target_between_two_looks_is_no_promise_and_says_why() -> None:
     now = with_verdict(AcceptanceDecision(None, 72, 72, 0.956, missing=24))
-    assert precision_in_words(now).endswith("if one had looked but once: a promise pays for each look")
+    assert precision_in_words(now).endswith("in a single analysis; a promise has to allow for repeated ones")
 
 
 def test_labels_that_lack_examples_are_named_with_what_they_lack() -> None:
     below_accept_minimum = seen(audits(1), TARGET, examples=3)
     assert next(hindrances(below_accept_minimum)) == (
-        "nothing while labels lack people's examples (min_examples_per_label = 5): "
+        "each label first needs 5 human examples (min_examples_per_label); missing: "
         "World 1, Business 2, Sports 2"
     )
     assert not any(
@@ -154,7 +155,7 @@ def test_labels_that_lack_examples_are_named_with_what_they_lack() -> None:
     )  # none are drawn by then
     more = seen(audits(3), TARGET, examples=7)
     assert next(hindrances(more)) == (
-        "nothing as labels with too few of people's examples (min_accept_examples = 10): Business 3, Sports 3"
+        "a label is accepted from 10 human examples on (min_accept_examples); missing: Business 3, Sports 3"
     )
 
 
@@ -172,15 +173,15 @@ def test_of_many_labels_those_that_lack_least_are_named() -> None:
         ),
         (
             Acceptance(Rules(certainty_threshold=None), LABELS, min_submitted=2),
-            "a record of this dataset needs 2 answers (min_submitted): people give them all",
+            "each record needs 2 answers (min_submitted), and the service gives none of them",
         ),
         (
             Acceptance(Rules(accept_limit=0), LABELS),
-            "accept_limit = 0: only what happens to be in a slice is accepted",
+            "accept_limit = 0: only records of the slice are accepted",
         ),
         (
             Acceptance(Rules(min_precision=0.9, audit_rate=0), LABELS),
-            "audit_rate = 0: once granted, only corrections can show that precision falls",
+            "audit_rate = 0: without audits, only corrections can show that the precision falls",
         ),
     ],
 )
@@ -201,8 +202,8 @@ def test_with_a_promise_for_each_label_each_has_its_line(tmp_path: Path) -> None
     assert "World 0.9 30/30 89.2% - - " in shown
     assert "Sports stopped 10/12 50.0% 24 - " in shown
     assert "Business - - - 30 4 " in shown
-    assert "stopped, as checks fell below what is demanded: Sports" in shown
-    assert "more right checks needed, at least: Sports 24, Business 30" in shown
+    assert "stopped, because checks fell below the requirement: Sports" in shown
+    assert "right checks still needed, at least: Sports 24, Business 30" in shown
 
 
 def test_all_that_an_operator_asks_is_answered_on_one_page(tmp_path: Path) -> None:
@@ -214,11 +215,11 @@ def test_all_that_an_operator_asks_is_answered_on_one_page(tmp_path: Path) -> No
     rules = replace(TARGET, evaluation_share=0.1)
     shown = told(records, seen(records, rules), tmp_path, Evidence("linear-1", (), (27, 30)))
     for answer in (
-        "validated 40 records, 39 standing, 1 corrected by people",
+        "accepted 40 records, 39 standing, 1 corrected by people",
         "blind audits 148 of 148 right, 1 waiting for people",
         "target precision 95.0% promised at 95% confidence: accepting above certainty 0.9",
         "149 of 150 checks right (99.3%), at least 96.",
-        "in the way of more nothing",
+        "why it isn't labelling more - ",
         "1 of 1 answered; the current model is right on 27 of 30 (90.0%): over the whole pool 73.5% to 97.9% at 95%",
         "argilla-loop revoke --all",
     ):
@@ -240,19 +241,19 @@ def test_labels_are_shown_as_they_are_spelt(tmp_path: Path) -> None:
 def test_it_fits_the_terminal(tmp_path: Path, width: int) -> None:
     console = Console(width=width)
     records = audits(110)
-    found = progress(records, min_submitted=1, service_user_id=BOT)
+    found = decided(records, TARGET)
     with console.capture() as capture:
-        console.print(render(found, seen(records, TARGET), settings=settings(tmp_path), seeds={}, match=LEFT))
+        console.print(render(found, settings=settings(tmp_path), seeds={}, match=LEFT))
     assert max(map(len, capture.get().splitlines())) <= width
     assert "…" not in capture.get()
 
 
 def test_a_pool_that_changed_under_what_is_logged_is_told(tmp_path: Path) -> None:
     console = Console(width=120)
-    found = progress([], min_submitted=1, service_user_id=BOT)
+    found = decided([], TARGET)
     match = Match(np.arange(3), changed=41, moved=19)
     with console.capture() as capture:
-        console.print(render(found, seen([], TARGET), settings=settings(tmp_path), seeds={}, match=match))
+        console.print(render(found, settings=settings(tmp_path), seeds={}, match=match))
     assert "41 of its ids have another text in Argilla, 19 of its texts another id" in capture.get()
 
 
@@ -265,17 +266,11 @@ def test_status_comes_to_the_same_verdict_as_the_turn() -> None:
     loop = Loop(dataset, FixedSource(pool), learner, PrecomputedVectors(learner.encoder, seed=42), rules)
     granted = set()
     for _ in range(8):
-        now = acceptance(
-            dataset.scan(), pool.examples(), rules=rules, labels=LABELS, min_submitted=1,
-            service_user_id=dataset.service_user_id,
-        )  # fmt: skip
-        step = loop.turn().step
-        assert isinstance(step, NextBatch)
-        assert (now.decisions, now.missing, now.below_accept_minimum) == (
-            step.decisions,
-            step.missing,
-            step.below_accept_minimum,
-        )
+        records = read_all(dataset.scan(), dataset.service_user_id)
+        now = decide(records, pool, 300, dataset.info, rules).acceptance
+        turn = loop.turn()
+        assert isinstance(turn.step, NextBatch)
+        assert now == turn.plan.acceptance
         granted.add(now.decisions["World"].threshold is not None)
         answer_all(dataset, {i: label for i, _, label in rows})
     assert granted == {False, True}

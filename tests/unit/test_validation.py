@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 
-from argilla_loop.argilla.v2.validation import service_user_of
+from argilla_loop.argilla.v2.service_user import service_user_of
 
 MADE = "2026-01-01T10:00:00.000001"
 TOGETHER = "2026-01-01T10:00:02.5"

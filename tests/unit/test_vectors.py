@@ -10,6 +10,7 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -18,8 +19,7 @@ from worlds import ListPool, sentences
 
 from argilla_loop.domain import FloatArray, IndexArray
 from argilla_loop.errors import ModelError, RetryableError
-from argilla_loop.learning.embeddings import vectors
-from argilla_loop.learning.embeddings.segments import VectorsLostError
+from argilla_loop.learning.embeddings.store import VectorsLostError
 from argilla_loop.learning.embeddings.vectors import PoolVectors
 from argilla_loop.learning.encoders.fake import HashingEncoder
 from argilla_loop.observability.progress import progress
@@ -31,11 +31,10 @@ import sys
 from pathlib import Path
 import structlog
 from worlds import ListPool, sentences
-from argilla_loop.learning.embeddings import vectors
+from argilla_loop.learning.embeddings.vectors import PoolVectors
 from argilla_loop.learning.encoders.fake import HashingEncoder
 structlog.configure(processors=[], logger_factory=structlog.ReturnLoggerFactory())
-vectors.CHUNK = 5
-ours = vectors.PoolVectors(HashingEncoder(), Path(sys.argv[1]), seed=0)
+ours = PoolVectors(HashingEncoder(), Path(sys.argv[1]), seed=0, chunk=5)
 pool = ListPool([(id_, text, None) for id_, text, _ in sentences(int(sys.argv[2]))])
 for wanted in range(20, len(pool) + 1, 20):
     ours.ready(pool, at_least=wanted)
@@ -85,21 +84,15 @@ class Broken(HashingEncoder):
         return super().encode(texts, progress=progress)
 
 
-@pytest.fixture(autouse=True)
-def small_chunks(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(vectors, "CHUNK", 10)
-    monkeypatch.setattr(vectors, "HASHED", 17)
-    monkeypatch.setattr(vectors, "ROWS", 16)
-
-
 class Opened:
-    """Makes ``PoolVectors`` and closes them."""
+    """Makes ``PoolVectors`` of small chunks and closes them."""
 
     def __init__(self, folder: Path) -> None:
         self.folder, self.made = folder, list[PoolVectors]()
 
-    def __call__(self, encoder: HashingEncoder | None = None, *, seed: int = 0) -> PoolVectors:
-        self.made.append(PoolVectors(encoder or HashingEncoder(), self.folder, seed=seed))
+    def __call__(self, encoder: HashingEncoder | None = None, *, seed: int = 0, **seams: Any) -> PoolVectors:
+        seams = {"chunk": 10, "hash_chunk": 17, "block_rows": 16, **seams}
+        self.made.append(PoolVectors(encoder or HashingEncoder(), self.folder, seed=seed, **seams))
         return self.made[-1]
 
 
@@ -246,7 +239,6 @@ def test_how_far_it_is_is_told_once_whether_somebody_waits_or_not(
     opened: Opened, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Without a terminal: lines with done, total and the seconds left, for those who wait and the background alike."""
-    monkeypatch.setattr(vectors, "LOG_EVERY_SECONDS", 0.0)
     monkeypatch.setattr("argilla_loop.observability.progress.LOG_EVERY_SECONDS", 0.0)
     encoder = Gated()
 
@@ -254,9 +246,8 @@ def test_how_far_it_is_is_told_once_whether_somebody_waits_or_not(
         encoder.gate.release(3)  # now somebody waits
         return progress(task, total, **how)
 
-    monkeypatch.setattr(vectors, "shown_progress", begun)
     with capture_logs() as logs:
-        ours = opened(encoder)
+        ours = opened(encoder, log_every=0.0, progress=begun)
         ours.ready(pool_of(30))
         ours.close()
     told = [entry for entry in logs if entry["event"] == "progress"]
@@ -269,9 +260,8 @@ def test_how_far_it_is_is_told_once_whether_somebody_waits_or_not(
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="niceness by thread is Linux's")
-def test_only_what_nobody_waits_for_gives_way(opened: Opened, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_what_nobody_waits_for_gives_way(opened: Opened) -> None:
     """The first texts are embedded at the process's own priority, the rest behind it."""
-    monkeypatch.setattr(vectors, "FIRST", 20)
     seen: list[int] = []
 
     class Watching(HashingEncoder):
@@ -281,7 +271,7 @@ def test_only_what_nobody_waits_for_gives_way(opened: Opened, monkeypatch: pytes
             return super().encode(texts, progress=progress)
 
     own = os.getpriority(os.PRIO_PROCESS, 0)
-    opened(Watching()).ready(pool_of(40))
+    opened(Watching(), awaited=20).ready(pool_of(40))
     assert seen == [own, own, max(own, 10), max(own, 10)]
     assert os.getpriority(os.PRIO_PROCESS, 0) == own
 

@@ -13,10 +13,10 @@ import pytest
 from numpy.typing import NDArray
 from structlog.testing import capture_logs
 
-from argilla_loop.learning.embeddings import segments
-from argilla_loop.learning.embeddings.segments import HEADER, KeyArray, VectorsLostError, VectorStore, keys_of
+from argilla_loop.learning.embeddings.segments import HEADER, KeyArray
+from argilla_loop.learning.embeddings.store import VectorsLostError, VectorStore, hash_texts
 
-KEYS = keys_of([f"text {number}" for number in range(100)])
+KEYS = hash_texts([f"text {number}" for number in range(100)])
 VECTORS = np.random.default_rng(0).standard_normal((100, 8)).astype(np.float16)
 ROW = 4 + 16 + 2 * 8
 
@@ -27,8 +27,8 @@ class Stores:
     def __init__(self, folder: Path) -> None:
         self.folder, self.open = folder, list[VectorStore]()
 
-    def __call__(self, *, fingerprint: str = "f" * 32, dimension: int = 8) -> VectorStore:
-        self.open.append(VectorStore(self.folder, fingerprint, dimension))
+    def __call__(self, *, fingerprint: str = "f" * 32, dimension: int = 8, **seams: int) -> VectorStore:
+        self.open.append(VectorStore(self.folder, fingerprint, dimension, **seams))
         return self.open[-1]
 
     def close(self) -> None:
@@ -68,7 +68,7 @@ def test_what_was_appended_is_found(stores: Stores) -> None:
         store.append(KEYS[start : start + 30], VECTORS[start : start + 30])
     assert_holds(store)
     assert_holds(store, KEYS[::-1], VECTORS[::-1])
-    assert store.find(keys_of(["other"])).tolist() == [-1]
+    assert store.find(hash_texts(["other"])).tolist() == [-1]
     stores.close()
     assert_holds(stores())
 
@@ -148,7 +148,7 @@ def test_two_writers_have_a_file_each(stores: Stores) -> None:
     stores.close()
     late = stores()
     assert_holds(late)
-    late.append(keys_of(["new"]), VECTORS[:1])
+    late.append(hash_texts(["new"]), VECTORS[:1])
     assert_holds(late)
     assert len(list(stores.folder.iterdir())) == 3
 
@@ -171,7 +171,7 @@ def test_a_folder_that_cannot_be_written_means_memory(tmp_path: Path, below: str
     (tmp_path / "taken").write_text("a file")
     with capture_logs() as logs:
         store = VectorStore(tmp_path / "taken" / below, "f" * 32, 8)
-        many = keys_of([f"many {number}" for number in range(5000)])
+        many = hash_texts([f"many {number}" for number in range(5000)])
         rows = np.repeat(VECTORS, 50, axis=0)
         for start in range(0, 5000, 700):
             store.append(many[start : start + 700], rows[start : start + 700])
@@ -240,16 +240,12 @@ def test_what_comes_after_a_cut_goes_to_a_file_of_its_own(stores: Stores) -> Non
     assert_holds(stores(), KEYS[there], VECTORS[there])
 
 
-def test_rows_are_read_in_any_order_and_as_often_as_asked(
-    stores: Stores, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_rows_are_read_in_any_order_and_as_often_as_asked(stores: Stores) -> None:
     """Few or many, near or far, in blocks of any size."""
-    store = stores()
-    store.append(KEYS, VECTORS)
+    filled(stores)
     rng = np.random.default_rng(0)
     for block, gap in ((1, 1), (7, 3), (1000, 50)):
-        monkeypatch.setattr(segments, "READ_ROWS", block)
-        monkeypatch.setattr(segments, "GAP", gap)
+        store = stores(read_rows=block, max_gap=gap)
         for wanted in (
             rng.integers(0, 100, 300),
             rng.permutation(100)[:20],
@@ -257,3 +253,4 @@ def test_rows_are_read_in_any_order_and_as_often_as_asked(
             np.arange(0),
         ):
             assert store.gather(store.find(KEYS[wanted])).tobytes() == VECTORS[wanted].tobytes()
+        stores.close()

@@ -23,10 +23,10 @@ from hypothesis import strategies as st
 from standardwebhooks.webhooks import Webhook
 from structlog.testing import capture_logs
 
+from argilla_loop.argilla.protocol import Verdict
 from argilla_loop.argilla.v2 import webhooks
 from argilla_loop.argilla.v2.connection import Connection
-from argilla_loop.argilla.v2.schema import DatasetInfo
-from argilla_loop.argilla.v2.webhooks import EVENTS, Judge, Verdict
+from argilla_loop.argilla.v2.webhooks import EVENTS, ArgillaWebhooks, SignatureJudge
 from argilla_loop.errors import RetryableError
 from argilla_loop.service.http import webhook_keeper as webhook
 from argilla_loop.service.http.server import CONNECTIONS
@@ -67,7 +67,7 @@ def until(condition: Callable[[], bool]) -> None:
 class TestJudge:
     @pytest.mark.parametrize("kind", EVENTS)
     def test_a_signed_event_of_our_dataset_wakes(self, kind: str) -> None:
-        assert Judge(SECRET, OURS).verdict(signed(event(kind)).items(), event(kind)) is Verdict.WAKES
+        assert SignatureJudge(SECRET, OURS).verdict(signed(event(kind)).items(), event(kind)) is Verdict.WAKES
 
     @pytest.mark.parametrize(
         "change",
@@ -93,11 +93,11 @@ class TestJudge:
     ) -> None:
         headers = signed(event())
         change(headers)
-        assert Judge(SECRET, OURS).verdict(headers.items(), event()) is Verdict.FORGED
+        assert SignatureJudge(SECRET, OURS).verdict(headers.items(), event()) is Verdict.FORGED
 
     @pytest.mark.parametrize("secret", ["", "not base64!", "whsec_"])
     def test_a_secret_that_cannot_be_one_lets_nobody_in(self, secret: str) -> None:
-        assert Judge(secret, OURS).verdict(signed(event()).items(), event()) is Verdict.FORGED
+        assert SignatureJudge(secret, OURS).verdict(signed(event()).items(), event()) is Verdict.FORGED
 
     @given(
         st.dictionaries(
@@ -106,10 +106,10 @@ class TestJudge:
         st.binary(max_size=100) | st.just(event()),
     )
     def test_no_guess_gets_in_and_none_raises(self, headers: dict[str, str], body: bytes) -> None:
-        assert Judge(SECRET, OURS).verdict(headers.items(), body) is Verdict.FORGED
+        assert SignatureJudge(SECRET, OURS).verdict(headers.items(), body) is Verdict.FORGED
 
     def test_the_same_event_sent_again_does_not_wake_again(self) -> None:
-        judge, headers = Judge(SECRET, OURS), signed(event())
+        judge, headers = SignatureJudge(SECRET, OURS), signed(event())
         assert [judge.verdict(headers.items(), event()) for _ in range(3)] == [
             Verdict.WAKES,
             Verdict.REPLAYED,
@@ -117,13 +117,13 @@ class TestJudge:
         ]
 
     def test_a_forged_event_does_not_use_up_the_id_of_the_genuine_one(self) -> None:
-        judge = Judge(SECRET, OURS)
+        judge = SignatureJudge(SECRET, OURS)
         judge.verdict(signed(event(), secret=OTHER_SECRET).items(), event())
         assert judge.verdict(signed(event()).items(), event()) is Verdict.WAKES
 
     def test_the_memory_of_past_events_is_bounded(self, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(webhooks, "KEPT_IDS", 3)
-        judge = Judge(SECRET, OURS)
+        judge = SignatureJudge(SECRET, OURS)
         for number in range(10):
             judge.verdict(signed(event(), event_id=str(number)).items(), event())
         assert len(judge._seen) == 3
@@ -131,11 +131,14 @@ class TestJudge:
 
     def test_events_of_other_datasets_are_none_of_ours(self) -> None:
         body = event(dataset="another")
-        assert Judge(SECRET, OURS).verdict(signed(body).items(), body) is Verdict.OTHER_DATASET
+        assert SignatureJudge(SECRET, OURS).verdict(signed(body).items(), body) is Verdict.OTHER_DATASET
 
     @pytest.mark.parametrize("kind", ["ping", "record.completed", "dataset.deleted"])
     def test_events_of_other_kinds_do_not_wake(self, kind: str) -> None:
-        assert Judge(SECRET, OURS).verdict(signed(event(kind)).items(), event(kind)) is Verdict.OTHER_EVENT
+        assert (
+            SignatureJudge(SECRET, OURS).verdict(signed(event(kind)).items(), event(kind))
+            is Verdict.OTHER_EVENT
+        )
 
     @pytest.mark.parametrize(
         "body",
@@ -146,7 +149,7 @@ class TestJudge:
         ],
     )
     def test_a_signed_body_that_is_no_event_is_malformed(self, body: bytes) -> None:
-        assert Judge(SECRET, OURS).verdict(signed(body).items(), body) is Verdict.MALFORMED
+        assert SignatureJudge(SECRET, OURS).verdict(signed(body).items(), body) is Verdict.MALFORMED
 
 
 class TestWakes:
@@ -208,7 +211,7 @@ class Listening:
 @pytest.fixture
 def listening() -> Iterator[Listening]:
     woken: list[int] = []
-    receiver = Receiver("127.0.0.1", 0, Judge(SECRET, OURS), lambda: woken.append(1))
+    receiver = Receiver("127.0.0.1", 0, SignatureJudge(SECRET, OURS), lambda: woken.append(1))
     listening = Listening(receiver, woken)
     yield listening
     listening.close()
@@ -263,7 +266,7 @@ class TestReceiver:
         assert listening.post(body, signed(body)) == 200
 
     def test_a_new_secret_takes_the_place_of_the_old_one(self, listening: Listening) -> None:
-        listening.receiver.judge = Judge(OTHER_SECRET, OURS)
+        listening.receiver.judge = SignatureJudge(OTHER_SECRET, OURS)
         assert listening.post(event(), signed(event())) == 401
         assert listening.post(event(), signed(event(), secret=OTHER_SECRET)) == 200
 
@@ -277,7 +280,7 @@ class TestReceiver:
             entered.release()
             go_on.acquire(timeout=PATIENCE)
 
-        receiver = Receiver("127.0.0.1", 0, Judge(SECRET, OURS), wake)
+        receiver = Receiver("127.0.0.1", 0, SignatureJudge(SECRET, OURS), wake)
         listening = Listening(receiver, woken)
 
         def send(number: int) -> int:
@@ -326,9 +329,6 @@ def answered(listening: Listening) -> bool:
         return False
 
 
-INFO = DatasetInfo(OURS, "news", "argilla", "q", ("A", "B"), 1)
-
-
 class FakeArgilla(Connection):
     """A connection to a server that knows of webhooks only; ``answers`` may hold errors to raise first."""
 
@@ -339,6 +339,11 @@ class FakeArgilla(Connection):
         self.failures: list[Exception] = []
 
     __setattr__ = object.__setattr__  # the real one is frozen
+
+    @property
+    def webhooks(self) -> ArgillaWebhooks:
+        """Those of the dataset."""
+        return ArgillaWebhooks(self, "argilla", "news")
 
     def call(self, method: str, path: str, *, where: str, **kwargs: Any) -> Any:  # noqa: ARG002  the real one's
         self.calls.append(f"{method} {path}")
@@ -376,13 +381,13 @@ class TestKeeper:
     def test_without_a_public_url_nothing_is_asked_and_nothing_listens(self) -> None:
         argilla = FakeArgilla()
         with WebhookKeeper(WebhookSettings.model_validate({}), lambda: None) as keeper:
-            keeper.follow(argilla, INFO)
+            keeper.follow(argilla.webhooks, OURS)
             keeper.look_after()
             assert (argilla.calls, keeper._receiver) == ([], None)
 
     def test_a_key_that_is_no_owners_is_said_once_and_argilla_is_not_asked(self, kept: WebhookKeeper) -> None:
         argilla = FakeArgilla(role="admin")
-        kept.follow(argilla, INFO)
+        kept.follow(argilla.webhooks, OURS)
         with capture_logs() as logs:
             for _ in range(3):
                 kept.look_after()
@@ -398,7 +403,7 @@ class TestKeeper:
     def test_argilla_is_asked_once_in_an_interval(self, kept: WebhookKeeper) -> None:
         argilla = FakeArgilla()
         kept._settings.check_interval = 3600.0
-        kept.follow(argilla, INFO)
+        kept.follow(argilla.webhooks, OURS)
         for _ in range(5):
             kept.look_after()
         assert argilla.calls == ["GET /webhooks", "POST /webhooks"]
@@ -409,7 +414,7 @@ class TestKeeper:
     ) -> None:
         argilla = FakeArgilla()
         argilla.failures = [failure, failure]
-        kept.follow(argilla, INFO)
+        kept.follow(argilla.webhooks, OURS)
         with capture_logs() as logs:
             for _ in range(4):
                 kept.look_after()
@@ -419,7 +424,7 @@ class TestKeeper:
         self, kept: WebhookKeeper, free_port: int
     ) -> None:
         argilla = FakeArgilla()
-        kept.follow(argilla, INFO)
+        kept.follow(argilla.webhooks, OURS)
         with capture_logs() as logs, socket.socket() as other:
             other.bind(("127.0.0.1", free_port))
             other.listen()
@@ -432,7 +437,7 @@ class TestKeeper:
 
     def test_a_new_secret_and_a_new_dataset_are_taken_over(self, kept: WebhookKeeper, free_port: int) -> None:
         argilla = FakeArgilla()
-        kept.follow(argilla, INFO)
+        kept.follow(argilla.webhooks, OURS)
         kept.look_after()
 
         def post(body: bytes, secret: str, event_id: str) -> int:
@@ -443,7 +448,7 @@ class TestKeeper:
         argilla.held[0] |= {"secret": OTHER_SECRET, "id": "another"}
         kept.look_after()
         assert (post(event(), SECRET, "2"), post(event(), OTHER_SECRET, "3")) == (401, 200)
-        kept.follow(argilla, DatasetInfo("another", "news", "argilla", "q", ("A", "B"), 1))
+        kept.follow(argilla.webhooks, "another")
         kept.look_after()
         post(event(dataset="another"), OTHER_SECRET, "4")
         post(event(), OTHER_SECRET, "5")
@@ -451,7 +456,7 @@ class TestKeeper:
 
     def test_a_disabled_webhook_is_left_disabled_and_that_is_said_once(self, kept: WebhookKeeper) -> None:
         argilla = FakeArgilla()
-        kept.follow(argilla, INFO)
+        kept.follow(argilla.webhooks, OURS)
         kept.look_after()
         argilla.held[0]["enabled"] = False
         with capture_logs() as logs:
@@ -462,7 +467,7 @@ class TestKeeper:
 
     def test_a_paused_webhook_is_enabled_by_the_next_check(self, kept: WebhookKeeper) -> None:
         argilla = FakeArgilla()
-        kept.follow(argilla, INFO)
+        kept.follow(argilla.webhooks, OURS)
         kept.look_after()
         kept.pause(writer=True)
         assert argilla.held[0]["enabled"] is False
@@ -473,7 +478,7 @@ class TestKeeper:
     def test_nothing_is_paused_that_was_never_registered(self, kept: WebhookKeeper) -> None:
         argilla = FakeArgilla()
         kept.pause(writer=True)
-        kept.follow(argilla, INFO)
+        kept.follow(argilla.webhooks, OURS)
         kept.pause(writer=True)
         assert argilla.calls == []
 
@@ -482,7 +487,7 @@ class TestKeeper:
         self, kept: WebhookKeeper, failure: Exception
     ) -> None:
         argilla = FakeArgilla()
-        kept.follow(argilla, INFO)
+        kept.follow(argilla.webhooks, OURS)
         kept.look_after()
         argilla.failures = [failure]
         with capture_logs() as logs:
@@ -493,7 +498,7 @@ class TestKeeper:
         self, kept: WebhookKeeper, monkeypatch: pytest.MonkeyPatch
     ) -> None:
         argilla, answers = FakeArgilla(), threading.Event()
-        kept.follow(argilla, INFO)
+        kept.follow(argilla.webhooks, OURS)
         kept.look_after()
         monkeypatch.setattr(webhook, "PAUSE_SECONDS", 0.1)
         monkeypatch.setattr(argilla, "call", lambda *_, **__: answers.wait(PATIENCE) and {"items": []})
@@ -503,7 +508,7 @@ class TestKeeper:
 
     def test_no_line_tells_the_secret(self, kept: WebhookKeeper) -> None:
         argilla = FakeArgilla()
-        kept.follow(argilla, INFO)
+        kept.follow(argilla.webhooks, OURS)
         with capture_logs() as logs:
             kept.look_after()
             argilla.held[0]["events"] = None

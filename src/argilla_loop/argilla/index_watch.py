@@ -1,9 +1,9 @@
-"""Notices where Argilla's search index lacks what its database holds, and has it indexed again.
+"""Detection and repair of records that the search index lacks although the database holds them.
 
-Argilla stores first and indexes then. Where the second step fails, people's queue, which comes from the index, lacks
-records or shows what is answered already, for ever. The same where a user is deleted: the answers go, and the records
-are still taken for completed. An upsert that changes nothing makes Argilla look at the record anew, and index it with
-its answers. The index decides nothing for the loop: it is compared only so that people see what is there.
+Argilla stores a record first and indexes it afterwards. If the second step fails, the annotators' queue, which comes
+from the index, permanently lacks records or shows answered ones. The same happens when a user is deleted: the answers
+go, and the index still takes the records for completed. An upsert that changes nothing makes Argilla index a record
+again with its answers. The loop decides nothing by the index; it is compared only so that annotators see every record.
 """
 
 from __future__ import annotations
@@ -11,76 +11,58 @@ from __future__ import annotations
 import time
 from collections import defaultdict
 from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import replace
 from itertools import islice
-from typing import Protocol
 
 import structlog
 
-from argilla_loop.argilla.v2.connection import GoneError
-from argilla_loop.argilla.v2.lease import LeaseLostError
-from argilla_loop.argilla.v2.query import ANSWERED, PENDING, Query, between
-from argilla_loop.argilla.v2.schema import DatasetInfo
+from argilla_loop.argilla.protocol import Indexed
+from argilla_loop.argilla.query import Query, in_batch
 from argilla_loop.domain import LoggedRecord
-from argilla_loop.errors import RetryableError
+from argilla_loop.errors import GoneError, LeaseLostError, RetryableError
 from argilla_loop.observability.metrics import INDEX_BEHIND, INDEX_HEALED
 
 log = structlog.get_logger(__name__)
 
-CHECK_SECONDS = (
-    5.0  # between two comparisons; an index is up to date a second after a write (Elasticsearch's default)
-)
-WHOLE_SECONDS = 60.0  # between two comparisons of everything, batches of long ago among it
-LONGEST_PAUSE = 300.0  # seconds between two tries to mend what would not be mended
-ONE_TURN = 100  # records mended at a time: 1.5 s on a team's server, so that the loop is not held up
+# Seconds between two comparisons. An index is up to date one second after a write (Elasticsearch's default).
+CHECK_SECONDS = 5.0
+# Seconds between two comparisons of all batches. Chosen, not measured.
+WHOLE_SECONDS = 60.0
+# Seconds between two attempts to repair an index, at most. Chosen, not measured.
+LONGEST_PAUSE = 300.0
+# Records repaired at a time: 1.5 s on a team's server (measured), so that the loop is not delayed.
+ONE_TURN = 100
 CURE = (
     "check the disk and the logs of the search engine, then run `python -m argilla_server "
     "search-engine reindex` where Argilla's server runs (docs/deployment.md)"
 )
 
 
-class Indexed(Protocol):
-    """What the watch needs of a dataset."""
-
-    info: DatasetInfo
-
-    def count(self, query: Query) -> int:
-        """How many records the index finds."""
-
-    def search(self, query: Query) -> Iterator[LoggedRecord]:
-        """The records that the index finds."""
-
-    def fetch(self, ids: Collection[str]) -> list[LoggedRecord]:
-        """Records as the database holds them; those that are gone are left out."""
-
-    def reindex(self, ids: Collection[str]) -> None:
-        """Have records indexed anew, which changes nothing of them."""
-
-
 class IndexWatch:
-    """Compares index and database of one dataset; to be asked at every look, which is mostly free.
+    """Compares index and database of one dataset. Call ``compare`` at every look; most calls do nothing.
 
     Args:
         dataset: the dataset.
-        clock: seconds; for tests.
+        clock: returns seconds; for tests.
     """
 
     def __init__(self, dataset: Indexed, *, clock: Callable[[], float] = time.monotonic) -> None:
         self._dataset, self._clock = dataset, clock
         self._due = self._whole_due = float("-inf")
-        self._suspects: frozenset[str] = frozenset()  # differed when last compared
-        self._tried: frozenset[str] = frozenset()  # were indexed anew since
+        self._suspects: frozenset[str] = frozenset()  # differed in the last comparison
+        self._tried: frozenset[str] = frozenset()  # were indexed again since
         self._failures = 0
-        self.trouble: str | None = None  # in a line, for people; None while all is well
+        self.trouble: str | None = None  # one line for people; None while index and database agree
 
     def compare(self, recent: Sequence[LoggedRecord], records: Sequence[LoggedRecord]) -> list[LoggedRecord]:
-        """Compare, and mend what has differed twice in a row.
+        """Compare, and repair what has differed in two comparisons in a row.
 
         Args:
-            recent: whole batches that people have just been at work in, as the database holds them.
-            records: all of the dataset, as they were last seen.
+            recent: complete batches in which people have just worked, as the database holds them.
+            records: all records of the dataset, as they were last read.
 
         Returns:
-            Those of ``records`` that turned out to have changed, as the database holds them now.
+            Records that have changed since, as the database holds them now.
 
         Raises:
             GoneError: the dataset is gone or has lost a metadata property.
@@ -109,7 +91,7 @@ class IndexWatch:
         changed: list[LoggedRecord] = []
         lasting = sorted(differing & self._suspects)[:ONE_TURN]
         if lasting:
-            # what was seen may be older than what the index knows
+            # what was read may be older than the index
             known = {record.id: record for record in records}
             fresh = self._dataset.fetch(lasting)
             changed = [record for record in fresh if record != known.get(record.id)]
@@ -123,7 +105,7 @@ class IndexWatch:
 
     def _judge(self, differing: Collection[str], lasting: Collection[str]) -> None:
         healed, failed = self._tried - set(differing), self._tried & set(differing)
-        if healed or lasting:  # where something went wrong, more may have, in batches before this one
+        if healed or lasting:  # earlier batches may have been affected, too
             self._whole_due = float("-inf")
         if healed:
             INDEX_HEALED.inc(len(healed))
@@ -153,20 +135,21 @@ class IndexWatch:
         self._failures, self.trouble = 0, None
 
     def _agrees(self, records: Sequence[LoggedRecord]) -> bool:
-        """Whether the index finds as many of these whole batches, and as many answered ones, as there are."""
+        """Whether the index finds as many records, answered and pending ones, as these complete batches have."""
         numbers = [record.batch for record in records if record.batch is not None]
         if not numbers:
             return True
-        batches = between(min(numbers), max(numbers))
+        batches = Query(batches=(min(numbers), max(numbers)))
+        answered, pending = replace(batches, answered=True), replace(batches, pending=True)
         count = self._dataset.count
         return (
             count(batches) == len(numbers)
-            and count(ANSWERED + batches) == sum(_is_answered(record) for record in records)
-            and count(PENDING + batches) == sum(self._is_pending(record) for record in records)
+            and count(answered) == sum(_is_answered(record) for record in records)
+            and count(pending) == sum(self._is_pending(record) for record in records)
         )
 
     def _disagreeing(self, batches: Sequence[Sequence[LoggedRecord]]) -> Iterator[Sequence[LoggedRecord]]:
-        """The batches with which the index does not agree, found by halving."""
+        """Yield the batches for which index and database disagree, found by halving."""
         if not batches or self._agrees([record for batch in batches for record in batch]):
             return
         if len(batches) == 1:
@@ -177,13 +160,15 @@ class IndexWatch:
         yield from self._disagreeing(batches[half:])
 
     def _differing(self, records: Sequence[LoggedRecord]) -> set[str]:
-        """Ids of those of ``records`` that the index lacks, or knows with other answers."""
+        """Return the ids of records that the index lacks, or holds with other answers."""
         found: set[str] = set()
         for batch in _batches(records):
-            number = batch[0].batch or 0
-            there = {record.id for record in self._dataset.search(between(number, number))}
-            answered = {record.id for record in self._dataset.search(ANSWERED + between(number, number))}
-            pending = {record.id for record in self._dataset.search(PENDING + between(number, number))}
+            query = in_batch(batch[0].batch or 0)
+            there = self._found(query)
+            answered, pending = (
+                self._found(replace(query, answered=True)),
+                self._found(replace(query, pending=True)),
+            )
             found |= {
                 r.id
                 for r in batch
@@ -193,14 +178,17 @@ class IndexWatch:
             }
         return found
 
+    def _found(self, query: Query) -> set[str]:
+        return {record.id for record in self._dataset.search(query)}
+
     def _is_pending(self, record: LoggedRecord) -> bool:
-        """Whether Argilla should put ``record`` before people: submitted answers of whoever it may be are missing."""
+        """Whether Argilla should show ``record`` to annotators: submitted answers of any user are missing."""
         submitted = sum(answer.status == "submitted" for answer in record.answers)
         return submitted < self._dataset.info.min_submitted
 
 
 def _batches(records: Sequence[LoggedRecord]) -> list[list[LoggedRecord]]:
-    """Those of ``records`` that have a batch number, batch by batch in the order of the numbers."""
+    """Return the records that have a batch number, grouped by batch in ascending order."""
     batches: dict[int, list[LoggedRecord]] = defaultdict(list)
     for record in records:
         if record.batch is not None:

@@ -1,23 +1,29 @@
-"""The working dataset in memory: for fast tests and simulations; passes the same contract suite as the real one."""
+"""The working dataset in memory, for tests and simulations; it passes the same contract suite as the real one."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from copy import copy
 from dataclasses import replace
 from datetime import datetime, timedelta, timezone
-from typing import Any, Literal
+from typing import Literal
 
-from argilla_loop.argilla.observer import Page
-from argilla_loop.argilla.v2.query import Query
-from argilla_loop.argilla.v2.schema import DatasetInfo
+from argilla_loop.argilla.protocol import DatasetInfo, Page
+from argilla_loop.argilla.query import Query
 from argilla_loop.domain import Answer, LoggedRecord, NewRecord, Route
 from argilla_loop.policy.answers import is_service_answer
 from argilla_loop.policy.text_keys import kept_of
 
 
 class MemoryDataset:
-    """``WorkingDataset`` without a server. Time is a counter, so that runs are reproducible."""
+    """``WorkingDataset`` without a server; its clock is a counter, so that runs are reproducible.
+
+    Args:
+        labels: the labels that annotators choose from.
+        min_submitted: submitted answers that complete a record.
+        service_user_id: id of the service's user.
+        name: the dataset's name.
+    """
 
     def __init__(
         self,
@@ -28,9 +34,8 @@ class MemoryDataset:
         name: str = "memory",
     ) -> None:
         self.info = DatasetInfo(
-            id="memory", name=name, workspace="memory", question_id="label", labels=tuple(labels),
-            min_submitted=min_submitted,
-        )  # fmt: skip
+            id="memory", name=name, workspace="memory", labels=tuple(labels), min_submitted=min_submitted
+        )
         self.service_user_id = service_user_id
         self._records: dict[str, LoggedRecord] = {}
         self._ticks = 0
@@ -38,34 +43,34 @@ class MemoryDataset:
         self._last_activity = self._now()
 
     def revision(self) -> str:
-        """Time of the last answer."""
+        """Return the time of the last answer."""
         return self._last_activity
 
     def count(self, query: Query) -> int:
-        """Number of records that match."""
+        """Return how many records match."""
         return sum(1 for _ in self.search(query))
 
     def search(self, query: Query) -> Iterator[LoggedRecord]:
-        """Records that match."""
-        return (r for r in list(self._records.values()) if all(self._matches(r, *c) for c in query.where))
+        """Yield the records that match."""
+        yield from [record for record in self._records.values() if self._matches(record, query)]
 
     def scan(self) -> Iterator[LoggedRecord]:
-        """All records."""
+        """Yield all records."""
         return iter(list(self._records.values()))
 
     def page(self, offset: int, limit: int) -> Page:
-        """Some records, in the order in which they were added."""
+        """Return some records, in the order in which they were added."""
         return Page(list(self._records.values())[offset : offset + limit], len(self._records))
 
     def fetch(self, ids: Collection[str]) -> list[LoggedRecord]:
-        """Records by id."""
+        """Return records by id."""
         return [self._records[one] for one in ids if one in self._records]
 
     def reindex(self, ids: Collection[str]) -> None:
-        """Nothing to do: there is no index apart from the records."""
+        """Do nothing: there is no index apart from the records."""
 
     def log(self, records: Sequence[NewRecord]) -> list[str]:
-        """Upsert by id; people's answers stay."""
+        """Insert or update records by id; answers of people stay."""
         for new in records:
             kept = tuple(
                 a
@@ -86,7 +91,7 @@ class MemoryDataset:
         return []
 
     def withdraw_own(self, ids: Collection[str]) -> list[LoggedRecord]:
-        """Take back what services have answered; the records as they were before."""
+        """Delete the answers that services gave; return the records as they were before."""
         self.edits += 1
         seen = [self._records[one] for one in ids if one in self._records]
         for record in seen:
@@ -97,7 +102,7 @@ class MemoryDataset:
         return seen
 
     def return_to_queue(self, records: Sequence[NewRecord]) -> None:
-        """Route records anew; answers stay."""
+        """Replace route, suggestion and metadata; answers stay."""
         self.edits += 1
         for new in records:
             if new.id in self._records:
@@ -108,7 +113,7 @@ class MemoryDataset:
                 )  # fmt: skip
 
     def make_plain(self, ids: Collection[str]) -> None:
-        """Make plain questions of audits and held-back records."""
+        """Turn audits and held-back records into plain questions."""
         self.edits += 1
         for one in ids:
             if one in self._records:
@@ -122,7 +127,7 @@ class MemoryDataset:
         user_id: str = "annotator",
         status: Literal["submitted", "discarded", "draft"] = "submitted",
     ) -> None:
-        """Answer as a person would in the UI; replaces that user's earlier answer."""
+        """Answer as a person would in the UI; that user's earlier answer is replaced."""
         record = self._records[record_id]
         answers = tuple(a for a in record.answers if a.user_id != user_id)
         answers += (Answer(user_id, status, label, self._now()),)
@@ -130,7 +135,7 @@ class MemoryDataset:
         self._last_activity = self._now()
 
     def withdraw(self, record_id: str, *, user_id: str = "annotator") -> None:
-        """Take that user's answer back."""
+        """Delete that user's answer."""
         record = self._records[record_id]
         self._records[record_id] = replace(
             record, answers=tuple(a for a in record.answers if a.user_id != user_id)
@@ -138,7 +143,7 @@ class MemoryDataset:
         self._last_activity = self._now()
 
     def seen_by(self, user_id: str) -> MemoryDataset:
-        """The same records, as the service of another user sees them; times of either are its own."""
+        """Return the same records as the service of another user sees them; each has a clock of its own."""
         other = copy(self)
         other.service_user_id = user_id
         return other
@@ -150,19 +155,16 @@ class MemoryDataset:
     def _author(self, new: NewRecord) -> str | None:
         return self.service_user_id if new.route is Route.ACCEPT else None
 
-    def _matches(self, record: LoggedRecord, name: str, operator: str, value: Any) -> bool:
-        if name == "response.status":
-            present: set[Any] = {answer.status for answer in record.answers} or {"pending"}
-        elif name == "status":
-            submitted = sum(answer.status == "submitted" for answer in record.answers)
-            present = {"completed" if submitted >= self.info.min_submitted else "pending"}
-        elif name == "metadata.idx":
-            present = {record.batch}
-        else:
-            raise ValueError(f"the in-memory dataset does not know {name!r}: use a real server")
-        if operator not in _HOLDS:
-            raise ValueError(f"the in-memory dataset does not know {operator!r}: use a real server")
-        return any(one is not None and _HOLDS[operator](one, value) for one in present)
+    def _matches(self, record: LoggedRecord, query: Query) -> bool:
+        if query.answered and not any(answer.is_final for answer in record.answers):
+            return False
+        submitted = sum(answer.status == "submitted" for answer in record.answers)
+        if query.pending and submitted >= self.info.min_submitted:
+            return False
+        if query.batches is None:
+            return True
+        first, last = query.batches
+        return record.batch is not None and first <= record.batch <= last
 
     def _before(self, record_id: str) -> tuple[Answer, ...]:
         record = self._records.get(record_id)
@@ -171,11 +173,3 @@ class MemoryDataset:
     def _now(self) -> str:
         self._ticks += 1
         return (datetime(2026, 1, 1, tzinfo=timezone.utc) + timedelta(seconds=self._ticks)).isoformat()
-
-
-_HOLDS: dict[str, Callable[[Any, Any], bool]] = {
-    "==": lambda one, value: bool(one == value),
-    "in": lambda one, value: one in value,
-    ">=": lambda one, value: bool(one >= value),
-    "<=": lambda one, value: bool(one <= value),
-}

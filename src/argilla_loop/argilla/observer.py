@@ -1,62 +1,44 @@
-"""What the working dataset holds, kept in memory and read again where it may have changed.
+"""The records of the working dataset, kept in memory and read again where they may have changed.
 
-Reading all records of a large dataset takes most of a turn. Argilla lists records in the order in which they were
-added, so the newest ones, the open batch among them, are the end of that list, and its total tells whether records
-were deleted. An observation reads that end. The rest is read again page by page between two looks, so every change is
-seen within a bounded time, whether or not anything said that there was one. Nothing here has to last: a new process
-reads everything.
+Reading all records of a large dataset takes most of a turn. The server lists records in the order in which they were
+added, so the newest ones, which include the open batch, are at the end of that list, and its total shows whether
+records were deleted. An observation reads that end. The rest is read again page by page between two looks, so every
+change is seen within a bounded time, whether or not anything indicated it. This is a cache: a new process reads
+everything.
 """
 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Callable, Sequence
 
 import structlog
 
+from argilla_loop.argilla.protocol import Listing
 from argilla_loop.domain import LoggedRecord
 from argilla_loop.policy.plan import MAX_BATCH
 
 log = structlog.get_logger(__name__)
 
-WHOLE = 300  # a dataset of so many records is read whole each time: one short page
-OVERLAP = 20  # records before the open batch that are read with it, to notice that the list has moved
-PAGE = 250  # records that one step of reading again takes: a tenth to a third of a second (benchmarks/observe.md)
-REST = (
-    9.0  # for each second of reading again, so many without: Argilla works for us a tenth of the time at most
-)
-PASS_SECONDS = 600.0  # after which everything is read again though nothing said that anything has changed
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Some records in the order in which they were added, and how many there are in all."""
-
-    records: Sequence[LoggedRecord]
-    total: int
-
-
-class Listing(Protocol):
-    """What an observer needs of a dataset."""
-
-    edits: int  # how often this process has changed records that were there before
-
-    def scan(self) -> Iterator[LoggedRecord]:
-        """Every record, in the order in which they were added."""
-
-    def page(self, offset: int, limit: int) -> Page:
-        """At most ``limit`` records from position ``offset`` on, in the same order as ``scan``."""
+# A dataset of at most so many records is read whole each time: one short page. Chosen, not measured.
+WHOLE = 300
+# Records before the open batch that are read with it, to notice that the list has moved. Chosen, not measured.
+OVERLAP = 20
+# Records per step of reading again: a tenth to a third of a second (benchmarks/observe.md).
+PAGE = 250
+# Seconds of rest for each second of reading again, so that Argilla works for us a tenth of the time at most. Chosen.
+REST = 9.0
+# Everything is read again after this time, even if nothing indicated a change. Chosen, not measured.
+PASS_SECONDS = 600.0
 
 
 class Observer:
     """All records of one dataset.
 
     Args:
-        dataset: where they lie.
+        dataset: the dataset.
         whole: a dataset of at most so many records is read whole at each observation.
-        clock: seconds; for tests.
+        clock: returns seconds; for tests.
     """
 
     def __init__(
@@ -67,56 +49,56 @@ class Observer:
         self._ids: list[str] = []
         self._known = False
         self._edits = dataset.edits
-        self._cursor = 0  # where reading again goes on
+        self._cursor = 0  # position at which reading again continues
         self._rests_until = float("-inf")
-        self._pass: object = None  # the activity at which this pass began
-        self._passed: object = None  # the activity that the last whole pass has seen
+        self._pass: object = None  # the activity at the start of this pass
+        self._passed: object = None  # the activity at the start of the last complete pass
         self._passed_at = float("-inf")
 
     def observe(self) -> list[LoggedRecord]:
-        """All records for a turn: the newest of them as they are now, and in a small dataset all.
+        """Return all records for a turn: the newest as they are now; in a small dataset, all of them.
 
         Raises:
-            RetryableError, FatalError: Argilla is away, or refuses.
+            RetryableError, FatalError: Argilla is away or refuses.
         """
         if len(self._records) <= self._whole:
             self._known = False
         return self.look()
 
     def look(self) -> list[LoggedRecord]:
-        """All records, those of the open batch and after it as they are now; cheap enough while people answer.
+        """Return all records, from the open batch on as they are now; it is cheap enough to call while people answer.
 
         Raises:
-            RetryableError, FatalError: Argilla is away, or refuses.
+            RetryableError, FatalError: Argilla is away or refuses.
         """
         if not self._known or self._edits != self._dataset.edits or not self._read_end():
             self._read_all()
         return list(self._records)
 
     def forget(self) -> None:
-        """What was seen counts for nothing any more; the next look reads everything."""
+        """Discard what was read; the next look reads everything."""
         self._known = False
 
     @property
     def records(self) -> list[LoggedRecord]:
-        """All records as they were last seen."""
+        """All records as they were last read."""
         return list(self._records)
 
     def replace(self, fresh: Sequence[LoggedRecord]) -> None:
-        """Take over records that somebody else has read meanwhile."""
+        """Replace known records by newer versions that were read elsewhere."""
         positions = {record_id: n for n, record_id in enumerate(self._ids)} if fresh else {}
         for record in fresh:
             if record.id in positions:
                 self._records[positions[record.id]] = record
 
     def read_again(self, activity: object) -> None:
-        """Read one more page of what was seen before, where it may have changed and Argilla has had its rest.
+        """Read one more known page again, if it may have changed and the rest since the last step is over.
 
         Args:
-            activity: changes whenever somebody answers, changes an answer, or takes one back.
+            activity: changes with every answer that is given, changed or withdrawn.
 
         Raises:
-            RetryableError, FatalError: Argilla is away, or refuses.
+            RetryableError, FatalError: Argilla is away or refuses.
         """
         now = self._clock()
         if not self._known or len(self._records) <= self._whole or now < self._rests_until:
@@ -139,11 +121,11 @@ class Observer:
         self._known, self._edits, self._cursor = True, edits, 0
 
     def _read_end(self) -> bool:
-        """Read from the open batch to the end; ``False`` where the list is no longer the one that was seen."""
+        """Read from the open batch to the end; return ``False`` if the list has moved since it was read."""
         return self._read(max(_first_of_latest_batch(self._records) - OVERLAP, 0), None)
 
     def _read(self, start: int, limit: int | None) -> bool:
-        """Read ``limit`` records from ``start`` on, or all that follow; ``False`` where the list has moved."""
+        """Read ``limit`` records from ``start`` on, or all that follow; return ``False`` if the list has moved."""
         fresh: list[LoggedRecord] = []
         while True:
             page = self._dataset.page(start + len(fresh), limit or MAX_BATCH)
@@ -157,7 +139,7 @@ class Observer:
             moved = moved or page.total != start + len(fresh)
         else:
             moved = moved or page.total < len(self._records)
-            fresh, ids = fresh[: end - start], ids[: end - start]  # what is new is read with the end
+            fresh, ids = fresh[: end - start], ids[: end - start]  # new records are read with the end
         if moved:
             log.debug("records_moved", start=start, known=len(self._records), total=page.total)
             return False
@@ -166,7 +148,7 @@ class Observer:
 
 
 def _first_of_latest_batch(records: Sequence[LoggedRecord]) -> int:
-    """Position of the first record of the batch with the highest number; the end where no record has a number."""
+    """Return the position of the first record of the latest batch; the end if no record has a batch number."""
     numbers = [record.batch for record in records if record.batch is not None]
     if not numbers:
         return len(records)

@@ -1,1 +1,1 @@
-"""The commands: one file each, and the tables that they print."""
+"""The command line: one file for each command, and the tables that the commands print."""

@@ -1,126 +1,58 @@
-"""What the service validates by itself, on what evidence, and what keeps it from validating more: for ``status``."""
+"""What the service accepts, on what evidence, and what keeps it from accepting more: tables for ``status``."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from argilla_loop.domain import Example, LoggedRecord
-from argilla_loop.policy.answers import examples_from
-from argilla_loop.policy.matching import all_examples
-from argilla_loop.policy.plan import missing_examples
 from argilla_loop.policy.progress import Blind, Progress
-from argilla_loop.policy.rules import AUDITED_SHARE, Rules
+from argilla_loop.policy.rules import AUDITED_SHARE
+from argilla_loop.policy.validation.acceptance import Acceptance
 from argilla_loop.policy.validation.bound import lower_bound, upper_bound
-from argilla_loop.policy.validation.checks import checks_from
-from argilla_loop.policy.validation.promise import AcceptanceDecision, decide_by_label
+from argilla_loop.policy.validation.promise import AcceptanceDecision
 
-TITLE = "What the service validates by itself"
+TITLE = "What the service accepts"
 SHOWN_LABELS = 4  # in a sentence; the tables have all of them
 TAKING_BACK = (
-    "argilla-loop revoke --all, or --label, --below, --model-version; with --dry-run it counts only. "
-    "What people answered stays. See docs/trust.md"
+    "argilla-loop revoke --all, or --label, --below, --model-version; with --dry-run it only counts. "
+    "Answers of people stay. See docs/trust.md"
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Acceptance:
-    """What the next batch may accept, were it made now.
-
-    Attributes:
-        rules: what the operator decided.
-        labels: all there are.
-        missing: label -> examples of people it lacks before anything is accepted.
-        below_accept_minimum: label -> examples of people it lacks before anything is accepted as that label.
-        decisions: by label; empty where nothing is to be accepted.
-        min_submitted: answers that a record of the dataset needs.
-    """
-
-    rules: Rules
-    labels: Sequence[str]
-    missing: Mapping[str, int] = field(default_factory=dict)
-    below_accept_minimum: Mapping[str, int] = field(default_factory=dict)
-    decisions: Mapping[str, AcceptanceDecision] = field(default_factory=dict)
-    min_submitted: int = 1
-
-
-def acceptance(
-    records: Iterable[LoggedRecord],
-    seeds: Iterable[Example],
-    *,
-    rules: Rules,
-    labels: Sequence[str],
-    min_submitted: int,
-    service_user_id: str,
-) -> Acceptance:
-    """Look at the evidence as a turn does.
-
-    Args:
-        records: of the working dataset.
-        seeds: the examples that came with the pool.
-        rules: what the operator decided.
-        labels: all there are.
-        min_submitted: answers that a record needs.
-        service_user_id: user id of the service.
-    """
-    records = list(records)
-    answered = examples_from(
-        records,
-        service_user_id=service_user_id,
-        with_model=False,
-        rule=rules.label_rule,
-        min_submitted=min_submitted,
-    )
-    examples = all_examples(seeds, answered)
-    checks = checks_from(
-        records, service_user_id=service_user_id, rule=rules.label_rule, min_submitted=min_submitted
-    )
-    criterion = rules.criterion
-    return Acceptance(
-        rules,
-        labels,
-        missing_examples(examples, labels, rules.min_examples_per_label),
-        missing_examples(examples, labels, rules.min_accept_examples),
-        decide_by_label(checks, criterion, labels, each=rules.promise == "label")
-        if criterion is not None
-        else {},
-        min_submitted,
-    )
-
-
 def section(seen: Progress, now: Acceptance, measured: tuple[int, int] | None) -> list[RenderableType]:
-    """The tables that ``status`` shows.
+    """Return the tables that ``status`` shows.
 
     Args:
         seen: the progress.
         now: what may be accepted.
-        measured: of the answers to held-back records those that the current model is right on, and all.
+        measured: how many held-back answers the current model predicts, and how many there are.
     """
     table = Table(title=TITLE, show_header=False, title_justify="left")
     table.add_column(no_wrap=True)
     table.add_column(overflow="fold")
-    table.add_row("validated", _validated(seen))
+    table.add_row("accepted", _validated(seen))
     table.add_row("blind audits", _blind(seen.audited))
-    table.add_row("the bar", bar_in_words(now))
+    table.add_row("required", bar_in_words(now))
     if words := precision_in_words(now):
         table.add_row("precision", words)
-    table.add_row("in the way of more", "\n".join(f"- {reason}" for reason in hindrances(now)) or "nothing")
+    table.add_row(
+        "why it isn't labelling more", "\n".join(f"- {reason}" for reason in hindrances(now)) or "-"
+    )
     if seen.held_back.logged or now.rules.evaluation_share:
         table.add_row("held back", _held_back(seen.held_back, measured, now.rules.confidence))
-    table.add_row("taking it back", TAKING_BACK)
+    table.add_row("to revoke", TAKING_BACK)
     apart = now.rules.promise == "label" and now.rules.criterion is not None
     return [table, _by_label(now)] if apart else [table]
 
 
 def bar_in_words(now: Acceptance) -> str:
-    """What is demanded before anything is accepted, and from which certainty on it is."""
+    """Return what must hold before anything is accepted, and above which certainty records are accepted."""
     rules, criterion = now.rules, now.rules.criterion
     if criterion is None:
-        return "none: nothing is validated without people"
+        return "nothing is accepted: people label every record"
     if rules.target_precision is None and criterion.precision is None:
         return f"fixed threshold {rules.certainty_threshold}; no precision is promised"
     if rules.target_precision is None:
@@ -135,12 +67,12 @@ def bar_in_words(now: Acceptance) -> str:
     if decision.threshold is None:
         return f"{demanded}: {'stopped' if decision.stopped else 'not granted yet'}"
     if now.missing:
-        return f"{demanded}: granted above certainty {decision.threshold}, once labels have their examples"
+        return f"{demanded}: granted above certainty {decision.threshold}, but some labels lack examples"
     return f"{demanded}: accepting above certainty {decision.threshold}"
 
 
 def precision_in_words(now: Acceptance) -> str:
-    """What the checks say of what is accepted, or would be; empty where each label has a verdict of its own."""
+    """Return the measured precision of what is accepted; empty if each label has its own decision."""
     rules = now.rules
     if not now.decisions or rules.promise == "label":
         return ""
@@ -156,34 +88,34 @@ def precision_in_words(now: Acceptance) -> str:
         and rules.criterion is not None
         and decision.lower >= (rules.criterion.precision or 0)
     ):
-        words += " if one had looked but once: a promise pays for each look"
+        words += " in a single analysis; a promise has to allow for repeated ones"
     return words
 
 
 def hindrances(now: Acceptance) -> Iterator[str]:
-    """What keeps the service from accepting more, and what would mend it."""
+    """Yield what keeps the service from accepting more, and what would change it."""
     rules = now.rules
     if rules.criterion is None:
         if now.min_submitted > 1:
-            yield f"a record of this dataset needs {now.min_submitted} answers (min_submitted): people give them all"
+            yield f"each record needs {now.min_submitted} answers (min_submitted), and the service gives none of them"
         else:
             yield "auto_validate = false: people see every record"
         return
     if now.missing:
         yield (
-            f"nothing while labels lack people's examples (min_examples_per_label = {rules.min_examples_per_label}):"
+            f"each label first needs {rules.min_examples_per_label} human examples (min_examples_per_label); missing:"
             f" {_named(now.missing)}"
         )
     elif now.below_accept_minimum:
         yield (
-            f"nothing as labels with too few of people's examples (min_accept_examples = {rules.min_accept_examples}):"
+            f"a label is accepted from {rules.min_accept_examples} human examples on (min_accept_examples); missing:"
             f" {_named(now.below_accept_minimum)}"
         )
     yield from _evidence_missing(now)
     if not rules.accept_limit:
-        yield "accept_limit = 0: only what happens to be in a slice is accepted"
+        yield "accept_limit = 0: only records of the slice are accepted"
     if not rules.audit_rate and rules.criterion.precision is not None:
-        yield "audit_rate = 0: once granted, only corrections can show that precision falls"
+        yield "audit_rate = 0: without audits, only corrections can show that the precision falls"
 
 
 def _evidence_missing(now: Acceptance) -> Iterator[str]:
@@ -193,13 +125,13 @@ def _evidence_missing(now: Acceptance) -> Iterator[str]:
     if now.rules.promise == "label":
         stopped = [label for label, decision in waiting.items() if decision.stopped]
         if stopped:
-            yield f"stopped, as checks fell below what is demanded: {_listed(stopped)}"
+            yield f"stopped, because checks fell below the requirement: {_listed(stopped)}"
         missing = {label: decision.missing for label, decision in waiting.items()}
-        yield f"more right checks needed, at least: {_named(missing)}"
+        yield f"right checks still needed, at least: {_named(missing)}"
     else:
         decision = _common(now)
-        more = f"{_count(decision.missing, 'more right check')} needed, at least"
-        stop = "stopped, as checks fell below what is demanded: " if decision.stopped else "nothing yet: "
+        more = f"at least {_count(decision.missing, 'more right check')} needed"
+        stop = "stopped, because checks fell below the requirement: " if decision.stopped else "nothing yet: "
         yield stop + more
         if decision.futile and now.rules.target_precision is not None:
             yield "too many of these checks are wrong: the next are drawn above a stricter threshold, if there is one"
@@ -268,12 +200,12 @@ def _by_label(now: Acceptance) -> Table:
 
 
 def _common(now: Acceptance) -> AcceptanceDecision:
-    """The verdict that is everybody's."""
+    """Return the decision that all labels share."""
     return next(iter(now.decisions.values()), AcceptanceDecision(None))
 
 
 def _named(counts: Mapping[str, int]) -> str:
-    """Labels with their counts, those that lack least first: they can be helped soonest."""
+    """Return labels with their counts, those that lack least first."""
     ordered = sorted(counts, key=lambda label: (counts[label], label))
     return _listed([f"{label} {counts[label]}" for label in ordered])
 
@@ -287,7 +219,7 @@ def _listed(labels: Sequence[str]) -> str:
 
 
 def _floor(share: float) -> str:
-    """A lower bound in percent, never rounded up."""
+    """Return a lower bound in percent, never rounded up."""
     return f"{int(share * 1000) / 10:.1f}%"
 
 

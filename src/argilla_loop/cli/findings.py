@@ -1,29 +1,23 @@
-"""``argilla-loop check``: tries all that the service needs, changes nothing, says what is right and what is not."""
+"""``argilla-loop check``: tries everything that the service needs, changes nothing, and reports the results."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
-from typing import Any
 
 from argilla_loop.argilla.index_watch import CURE
-from argilla_loop.argilla.v2.connection import Connection
-from argilla_loop.argilla.v2.lease import writer_of
-from argilla_loop.argilla.v2.schema import differences, labels_of, refuse_labels
-from argilla_loop.argilla.v2.users import in_words, validated_by_user
-from argilla_loop.argilla.v2.visibility import exposed_in
-from argilla_loop.argilla.v2.working import Working
+from argilla_loop.argilla.protocol import Backend, FoundDataset
 from argilla_loop.errors import ArgillaLoopError, CredentialsError, RetryableError, SchemaError
 from argilla_loop.observability.logs import redacted
 from argilla_loop.service.identity import working_dataset
-from argilla_loop.service.observers.other_users import STAYS, writer_in_words
-from argilla_loop.service.wiring import connect_with, learner_of, pool_source
+from argilla_loop.service.observers.other_users import STAYS, in_words, writer_in_words
+from argilla_loop.service.wiring import connect_with, learner_of, pool_source, refuse_labels
 from argilla_loop.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """One thing that was tried. ``ok`` is ``None`` where it could not be tried because of an earlier failure."""
+    """The result of one check; ``ok`` is ``None`` if an earlier failure prevented it."""
 
     what: str
     ok: bool | None
@@ -31,19 +25,17 @@ class Finding:
 
 
 def check(settings: Settings) -> Iterator[Finding]:
-    """Try the settings in the order in which the service uses them; every failure is a finding, none ends it."""
+    """Try the settings in the order in which the service uses them; a failure is a finding and ends nothing."""
     yield Finding(
         "settings", ok=True, said=f"dataset {settings.dataset!r}, {len(settings.labels) or 'no'} labels given"
     )
 
-    connection: Connection | None = None
+    backend: Backend | None = None
     refused: str | None = None
     try:
-        connection = connect_with(settings)
-        yield Finding(
-            "connection", ok=True, said=f"Argilla {connection.server_version} at {settings.api_url}"
-        )
-    except CredentialsError as error:  # it was reached, and answers that it does not know us
+        backend = connect_with(settings)
+        yield Finding("connection", ok=True, said=f"Argilla {backend.server_version} at {settings.api_url}")
+    except CredentialsError as error:  # it was reached, and does not know the key
         refused = redacted(str(error))
         yield Finding("connection", ok=True, said=f"there is an answer at {settings.api_url}")
     except ArgillaLoopError as error:
@@ -53,38 +45,34 @@ def check(settings: Settings) -> Iterator[Finding]:
     if refused is not None:
         yield Finding("credentials", ok=False, said=refused)
         yield Finding("dataset", ok=None, said="not tried: no credentials")
-    elif connection is None:
+    elif backend is None:
         for what in ("credentials", "dataset"):
             yield Finding(what, ok=None, said="not tried: no connection")
     else:
-        yield _tried("credentials", lambda: _role(connection))
+        yield _tried("credentials", lambda: _role(backend))
         try:
-            found = working_dataset(settings, connection)
-            if found.dataset:
-                labels = labels or labels_of(connection, found.dataset)
-            yield _tried("dataset", lambda: _dataset(connection, found, labels))
-            if (
-                found.dataset is not None
-                and found.dataset["status"] != "draft"
-                and connection.role != "annotator"
-            ):
-                yield from _of_dataset(connection, found.dataset, settings.workspace)
+            found = working_dataset(settings, backend)
+            if found is not None:
+                labels = labels or found.labels()
+            yield _tried("dataset", lambda: _dataset(found, labels))
+            if found is not None and not found.is_draft and backend.role != "annotator":
+                yield from _of_dataset(backend, found, settings.workspace)
         except ArgillaLoopError as error:
             yield Finding("dataset", ok=False, said=redacted(str(error)))
 
-    if connection is None and settings.pool.source == "argilla":
+    if backend is None and settings.pool.source == "argilla":
         lacking = "credentials" if refused is not None else "connection"
         yield Finding("pool", ok=None, said=f"not tried: no {lacking}")
     else:
-        yield _tried("pool", lambda: _pool(settings, labels, connection))
+        yield _tried("pool", lambda: _pool(settings, labels, backend))
     yield _tried("model", lambda: _model(settings))
 
 
-def _of_dataset(connection: Connection, dataset: dict[str, Any], workspace: str) -> Iterator[Finding]:
-    """What can be tried of a dataset that is there."""
-    yield _tried("search", lambda: _search(connection, dataset))
-    yield _tried("writer", lambda: _writer(connection, str(dataset["id"]), workspace))
-    yield _tried("audits", lambda: _audits(connection, str(dataset["id"])))
+def _of_dataset(backend: Backend, dataset: FoundDataset, workspace: str) -> Iterator[Finding]:
+    """Yield the findings about a dataset that exists."""
+    yield _tried("search", lambda: _search(dataset))
+    yield _tried("writer", lambda: _writer(backend, dataset.id, workspace))
+    yield _tried("audits", lambda: _audits(backend, dataset.id))
 
 
 def _tried(what: str, attempt: Callable[[], str]) -> Finding:
@@ -94,53 +82,53 @@ def _tried(what: str, attempt: Callable[[], str]) -> Finding:
         return Finding(what, ok=False, said=redacted(str(error)))
 
 
-def _role(connection: Connection) -> str:
-    if connection.role == "annotator":
+def _role(backend: Backend) -> str:
+    if backend.role == "annotator":
         raise CredentialsError(
-            f"user {connection.username!r} is an annotator: the service needs an owner, or an admin in the workspace"
+            f"user {backend.username!r} is an annotator: the service needs an owner, or an admin in the workspace"
         )
-    return f"user {connection.username!r} is {connection.role}"
+    return f"user {backend.username!r} is {backend.role}"
 
 
-def _dataset(connection: Connection, found: Working, labels: tuple[str, ...]) -> str:
-    existing = found.dataset
-    if existing is None or existing["status"] == "draft":
-        if labels:  # else they come from the pool, which is tried next
+def _dataset(found: FoundDataset | None, labels: tuple[str, ...]) -> str:
+    if found is None or found.is_draft:
+        if labels:  # otherwise they come from the pool, which is tried next
             refuse_labels(labels)
         return "does not exist yet: `argilla-loop run` will create it"
-    if wrong := differences(connection, existing, labels):
-        raise SchemaError(f"dataset {existing['name']!r} cannot be used: {'; '.join(wrong)}")
+    if wrong := found.differences(labels):
+        raise SchemaError(f"dataset {found.name!r} cannot be used: {'; '.join(wrong)}")
     return f"is there, labels {', '.join(labels)}" + (f"; {found.note}" if found.note else "")
 
 
-def _search(connection: Connection, existing: dict[str, Any]) -> str:
-    """Whether the search index, from which people's queue comes, knows the records of the database."""
-    path = f"/datasets/{existing['id']}/records"
+def _search(dataset: FoundDataset) -> str:
+    """Check that the search index, which the annotators' queue comes from, has all records of the database."""
     try:
-        found = connection.call("POST", f"{path}/search", where="a search", params={"limit": 1}, json={})
+        indexed = dataset.indexed()
     except RetryableError as error:
         raise RetryableError(
             f"the dataset cannot be searched, so people see no records ({error}): {CURE}"
         ) from None
-    held = connection.call("GET", path, where="the records", params={"limit": 1})
-    if found["total"] != held["total"]:
+    stored = dataset.stored()
+    if indexed != stored:
         raise SchemaError(
-            f"the search index knows {found['total']:,} of {held['total']:,} records, so people may not see all: {CURE}"
+            f"the search index knows {indexed:,} of {stored:,} records, so people may not see all: {CURE}"
         )
-    return f"the index knows all {held['total']:,} records"
+    return f"the index knows all {stored:,} records"
 
 
-def _writer(connection: Connection, dataset_id: str, workspace: str) -> str:
-    said = writer_in_words(writer_of(connection, dataset_id), connection)
-    others = validated_by_user(connection, dataset_id)
-    others.pop(connection.user_id, None)
+def _writer(backend: Backend, dataset_id: str, workspace: str) -> str:
+    said = writer_in_words(backend.writer(dataset_id), backend)
+    others = backend.accepted_by_user(dataset_id)
+    others.pop(backend.user_id, None)
     if others:
-        said += f"; records validated by services of other users: {in_words(connection, workspace, others)}; {STAYS}"
+        said += (
+            f"; records validated by services of other users: {in_words(backend, workspace, others)}; {STAYS}"
+        )
     return said
 
 
-def _audits(connection: Connection, dataset_id: str) -> str:
-    if exposed := exposed_in(connection, dataset_id):
+def _audits(backend: Backend, dataset_id: str) -> str:
+    if exposed := backend.visibility(dataset_id).exposed():
         names = ", ".join(sorted(one.name for one in exposed))
         since = min(one.since for one in exposed)[:19].replace("T", " ")
         raise SchemaError(
@@ -150,8 +138,8 @@ def _audits(connection: Connection, dataset_id: str) -> str:
     return "what would give them away is hidden from annotators"
 
 
-def _pool(settings: Settings, labels: tuple[str, ...], connection: Connection | None) -> str:
-    source = pool_source(settings, labels, connection)
+def _pool(settings: Settings, labels: tuple[str, ...], backend: Backend | None) -> str:
+    source = pool_source(settings, labels, backend)
     pool = source.current()
     given = labels or (tuple(source.report.labels) if source.report else ())
     if not labels:

@@ -1,4 +1,4 @@
-"""Whether the running service does its work, asked from beside it: of its port, or of its heartbeat file."""
+"""Check the health of the running service from another process, through its port or its heartbeat file."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ import httpx
 from argilla_loop.observability.heartbeat import age, heartbeat_file, longest_silence
 from argilla_loop.settings import Settings
 
-SECONDS = 5.0  # that an answer may take, all of it
-PAUSE = 0.1  # seconds until a request that was cut off is tried again
-HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  where a service that listens everywhere is asked
+SECONDS = 5.0  # timeout of the whole answer. Chosen, not measured.
+PAUSE = 0.1  # seconds until a request that was cut off is retried. Chosen, not measured.
+HERE = {"0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104  a service that listens on all addresses is reached at these
 
 
 def health(settings: Settings, max_age: float | None = None) -> tuple[bool, str]:
-    """Whether the service of ``settings`` is healthy, and one line that says why; Argilla itself is never asked.
+    """Return whether the service with ``settings`` is healthy, and one line with the reason. Argilla is not asked.
 
     Args:
-        settings: of the service; with ``http.port`` 0 its heartbeat file says how it is.
-        max_age: seconds that its last look, or step of long work, may lie back; default: ``longest_silence``.
+        settings: settings of the service; with ``http.port`` 0 its heartbeat file is read.
+        max_age: maximum number of seconds since the last heartbeat; default: ``longest_silence``.
     """
     limit = longest_silence(settings) if max_age is None else max_age
     return _by_http(settings, limit) if settings.http.port else _by_file(settings, limit)
@@ -32,12 +32,12 @@ def _by_http(settings: Settings, limit: float) -> tuple[bool, str]:
     host, port = HERE.get(settings.http.host, settings.http.host), settings.http.port
     address = f"http://{f'[{host}]' if ':' in host else host}:{port}"
     try:
-        said = _answer(f"{address}/healthz")
-        whose, silence, status = said["dataset"], float(said["silent_for_seconds"]), said["status"]
+        answer = _answer(f"{address}/healthz")
+        whose, silence, status = answer["dataset"], float(answer["silent_for_seconds"]), answer["status"]
     except (httpx.HTTPError, TimeoutError, ValueError, KeyError, TypeError):
         return (
             False,
-            f"no argilla-loop answers at {address}: not running, or its port was taken (see its log)",
+            f"no argilla-loop answers at {address}: it is not running, or its port was in use (see its log)",
         )
     if whose != f"{settings.workspace}/{settings.dataset}":
         return False, f"{address} is the service of {whose}: give each service its own http.port"
@@ -45,15 +45,15 @@ def _by_http(settings: Settings, limit: float) -> tuple[bool, str]:
 
 
 def _answer(url: str) -> Any:
-    """What ``url`` answers, tried again where a busy port cuts it off.
+    """Return the JSON document at ``url``. A request that a busy port cuts off is retried.
 
-    In a thread that is left alone after ``SECONDS``: a time-out of httpx is for each read, and another program on the
-    port might send a byte at a time for ever.
+    The request runs in a thread that is abandoned after ``SECONDS``: httpx's timeout applies to each read, and another
+    program on the port could send one byte at a time forever.
 
     Raises:
-        TimeoutError: no answer in ``SECONDS``.
-        httpx.HTTPError: nobody listens there, or every answer was cut off.
-        ValueError: the answer is no JSON.
+        TimeoutError: there is no complete answer within ``SECONDS``.
+        httpx.HTTPError: nothing listens at the address, or every answer was cut off.
+        ValueError: the answer is not JSON.
     """
     answers: SimpleQueue[Any] = SimpleQueue()
     deadline = time.monotonic() + SECONDS
@@ -61,14 +61,14 @@ def _answer(url: str) -> Any:
     def ask() -> None:
         while True:
             try:
-                # no proxy of the environment comes between us
+                # without a proxy from the environment
                 answers.put(httpx.get(url, timeout=SECONDS, trust_env=False).json())
             except (httpx.ReadError, httpx.WriteError, httpx.RemoteProtocolError) as error:
                 if time.monotonic() + PAUSE < deadline:
                     time.sleep(PAUSE)
                     continue
                 answers.put(error)
-            except Exception as error:  # noqa: BLE001  handed to whoever waits
+            except Exception as error:  # noqa: BLE001  raised in the waiting thread
                 answers.put(error)
             return
 
@@ -85,5 +85,5 @@ def _answer(url: str) -> Any:
 def _by_file(settings: Settings, limit: float) -> tuple[bool, str]:
     seconds = age(heartbeat_file(settings))
     if seconds is None:
-        return False, "last heartbeat none: not running, or never reached Argilla"
+        return False, "last heartbeat none: the service is not running, or it never reached Argilla"
     return seconds <= limit, f"last heartbeat {seconds:.0f} s ago"

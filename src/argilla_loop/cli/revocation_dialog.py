@@ -1,4 +1,4 @@
-"""``argilla-loop revoke``: shows what would be taken back, asks, and takes it back."""
+"""``argilla-loop revoke``: shows what would be revoked, asks for confirmation, and revokes it."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from argilla_loop.argilla.v2.connection import Connection
-from argilla_loop.argilla.v2.dataset import ArgillaDataset
-from argilla_loop.domain import LoggedRecord, Model
+from argilla_loop.argilla.protocol import Backend, WorkingDataset
+from argilla_loop.domain import Model
 from argilla_loop.errors import RetryableError, SettingsError
 from argilla_loop.learning.learner import ClassyLearner
 from argilla_loop.loop.batch import Selection
 from argilla_loop.loop.revoke import model_of_people, revoke_records
-from argilla_loop.policy.validation.revocation import RevocationFilter, is_half_revoked, is_settled, revocable
+from argilla_loop.policy.answers import AdjudicatedRecord, AnswerRule, adjudicate
+from argilla_loop.policy.validation.revocation import RevocationFilter, revocable
 from argilla_loop.service.wiring import (
     connect_with,
     dataset_of,
@@ -36,38 +36,39 @@ def revoke(
     dry_run: bool,
     confirm: Callable[[str], bool],
 ) -> None:
-    """Take back what the service has validated.
+    """Revoke accepted records.
 
     Args:
         settings: of the dataset.
         which: the records.
-        out: where counts and outcome are printed.
+        out: where counts and the outcome are printed.
         dry_run: only print the counts.
-        confirm: is asked a question before anything is changed.
+        confirm: called with a question before anything is changed; returns whether to go on.
 
     Raises:
         SettingsError: ``which`` names a label that the dataset doesn't have.
-        SchemaError: there is no working dataset, or it is another one.
-        ModelError: the model is not to be used, see ``wiring.learner_of``.
+        SchemaError: there is no working dataset, or the service cannot work on it.
+        ModelError: the model cannot be used, see ``wiring.learner_of``.
         RetryableError, FatalError: Argilla is away or refuses.
     """
-    connection = connect_with(settings)
-    dataset = dataset_of(settings, connection, existing_dataset(settings, connection))
+    backend = connect_with(settings)
+    dataset = dataset_of(settings, backend, existing_dataset(settings, backend))
     if unknown := which.labels - set(dataset.info.labels):
         raise SettingsError(
             f"no such label: {', '.join(sorted(unknown))} (there are: {', '.join(dataset.info.labels)})"
         )
-    records = list(dataset.scan())
-    chosen = revocable(records, which, dataset.service_user_id)
+    rule = AnswerRule(dataset.service_user_id, settings.label_rule, dataset.info.min_submitted)
+    records = [adjudicate(record, rule) for record in dataset.scan()]
+    chosen = revocable(records, which)
     if not chosen:
-        others = len(revocable(records, RevocationFilter(), dataset.service_user_id))
+        others = len(revocable(records, RevocationFilter()))
         out.print(f"nothing to take back: {others:,} records validated by the service, none of them meant")
         return
-    out.print(_counts(chosen, dataset.service_user_id))
+    out.print(_counts(chosen))
     if dry_run:
         out.print("nothing was changed (--dry-run)")
         return
-    learner = learner_of(settings)  # a model that is refused is refused before anything is asked or changed
+    learner = learner_of(settings)  # first, so that a model that cannot be used changes nothing
     if not confirm(f"Take back {len(chosen):,} records?"):
         out.print("nothing was changed")
         return
@@ -77,8 +78,8 @@ def revoke(
         revoke_records(
             dataset,
             chosen,
-            lambda: _model(settings, connection, dataset, records, learner),
-            rule=settings.label_rule,
+            lambda: _model(settings, backend, dataset, records, learner),
+            rule=rule,
             on_chunk=sizes.append,
         )
     except KeyboardInterrupt:
@@ -93,33 +94,33 @@ def revoke(
 
 def _model(
     settings: Settings,
-    connection: Connection,
-    dataset: ArgillaDataset,
-    records: Sequence[LoggedRecord],
+    backend: Backend,
+    dataset: WorkingDataset,
+    records: Sequence[AdjudicatedRecord],
     learner: ClassyLearner,
 ) -> Model | None:
-    """What makes the suggestions: the model of a turn that learns from people only."""
-    pool = pool_source(settings, dataset.info.labels, connection).current()
+    """Return the model for fresh suggestions: that of a turn that learns from people only."""
+    pool = pool_source(settings, dataset.info.labels, backend).current()
     vectors = vectors_of(settings, learner)
     try:
         sample = Selection(vectors, rules(settings, dataset.info)).sample(pool)
-        return model_of_people(dataset, records, pool, learner, sample, rule=settings.label_rule)
+        return model_of_people(records, pool, learner, sample)
     finally:
         vectors.close()
 
 
-def _counts(records: Sequence[LoggedRecord], service_user_id: str) -> Table:
-    """Records by model version and label: all, those that people have answered too, those half taken back."""
+def _counts(records: Sequence[AdjudicatedRecord]) -> Table:
+    """Return a table of records by model version and label: all, those also answered by people, those half revoked."""
     table = Table(title="To be taken back", title_justify="left", show_footer=True)
     table.add_column("model", "all")
     table.add_column("label")
-    groups: dict[tuple[str, str], list[LoggedRecord]] = {}
-    for record in records:
-        groups.setdefault((record.model or "-", record.prediction or "-"), []).append(record)
+    groups: dict[tuple[str, str], list[AdjudicatedRecord]] = {}
+    for one in records:
+        groups.setdefault((one.record.model or "-", one.record.prediction or "-"), []).append(one)
 
-    def figures(some: Sequence[LoggedRecord]) -> tuple[str, str, str]:
-        answered = sum(is_settled(record, service_user_id) for record in some)
-        half = sum(is_half_revoked(record, service_user_id) for record in some)
+    def figures(some: Sequence[AdjudicatedRecord]) -> tuple[str, str, str]:
+        answered = sum(bool(one.answers) for one in some)
+        half = sum(one.is_half_revoked for one in some)
         return f"{len(some):,}", f"{answered:,}", f"{half:,}"
 
     columns = ("records", "answered by people too", "begun before")

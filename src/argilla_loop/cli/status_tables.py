@@ -8,16 +8,18 @@ from rich.console import Group, RenderableType
 from rich.markup import escape
 from rich.table import Table
 
-from argilla_loop.argilla.v2.lease import writer_of
-from argilla_loop.argilla.v2.users import in_words
-from argilla_loop.cli.acceptance_tables import Acceptance, acceptance, section
+from argilla_loop.cli.acceptance_tables import section
 from argilla_loop.domain import Pool
-from argilla_loop.policy.answers import LabelRule, validated_by_others
+from argilla_loop.loop.turn import decide
+from argilla_loop.policy.answers import AnswerRule, adjudicate, validated_by_others
 from argilla_loop.policy.matching import Match, Matcher
+from argilla_loop.policy.plan import Plan
 from argilla_loop.policy.progress import BatchProgress, Disagreement, Progress, progress
+from argilla_loop.policy.task import LabelRule
+from argilla_loop.policy.validation.acceptance import Acceptance
 from argilla_loop.service.identity import working_dataset
 from argilla_loop.service.observers.evidence import Evidence, known
-from argilla_loop.service.observers.other_users import STAYS, writer_in_words
+from argilla_loop.service.observers.other_users import STAYS, in_words, writer_in_words
 from argilla_loop.service.wiring import connect_with, dataset_of, existing_dataset, pool_source, rules
 from argilla_loop.settings import Settings
 
@@ -37,39 +39,26 @@ def status(settings: Settings) -> RenderableType:
     info = existing_dataset(settings, connection, found)
     labels = tuple(settings.labels) or info.labels
     dataset = dataset_of(settings, connection, info)
-    records = list(dataset.scan())
+    held = list(dataset.scan())
     pool = pool_source(settings, labels, connection).current()
     decided = rules(settings, info)
-    seen = progress(
-        records,
-        rule=decided.label_rule,
-        min_submitted=info.min_submitted,
-        service_user_id=dataset.service_user_id,
-    )
-    now = acceptance(
-        records,
-        pool.examples(),
-        rules=decided,
-        labels=labels,
-        min_submitted=info.min_submitted,
-        service_user_id=dataset.service_user_id,
-    )
+    rule = AnswerRule(dataset.service_user_id, decided.label_rule, info.min_submitted)
+    records = [adjudicate(record, rule) for record in held]
+    match = Matcher().match(pool, held)
     return render(
-        seen,
-        now,
+        decide(records, pool, len(match.left), info, decided),
         settings=settings,
         seeds=_seeds(pool),
-        match=Matcher().match(pool, records),
+        match=match,
         known_of_model=known(settings),
-        writer=writer_in_words(writer_of(connection, info.id), connection),
-        others=in_words(connection, info.workspace, validated_by_others(records, dataset.service_user_id)),
-        note=found.note,
+        writer=writer_in_words(connection.writer(info.id), connection),
+        others=in_words(connection, info.workspace, validated_by_others(records)),
+        note=found.note if found else None,
     )
 
 
 def render(
-    seen: Progress,
-    now: Acceptance,
+    decided: Plan,
     *,
     settings: Settings,
     seeds: Mapping[str, int],
@@ -82,8 +71,7 @@ def render(
     """What ``status`` prints.
 
     Args:
-        seen: the progress.
-        now: what the service may accept.
+        decided: the plan that a turn would act on now.
         settings: for names.
         seeds: labelled examples that came with the pool, by label.
         match: how the pool goes together with what is logged.
@@ -92,6 +80,7 @@ def render(
         others: what services of other users validated; empty: nothing.
         note: what is to be said of the dataset's name.
     """
+    seen, now = progress(decided.seen.records), decided.acceptance
     scored_by = [model for batch in seen.batches for model in batch.models][-1:]
     current = known_of_model if known_of_model and known_of_model.model in scored_by else None
     parts = [
@@ -180,7 +169,7 @@ def _examples(seen: Progress, now: Acceptance, seeds: Mapping[str, int]) -> Tabl
         caption += f" to {accept_minimum}: before anything is accepted as that label (min_accept_examples)."
     table = Table(title="Examples by label", title_justify="left", caption=caption, caption_justify="left")
     table.add_column("label", overflow="fold")
-    columns = ("human", "from the pool", "validated by itself", f"to {minimum}")
+    columns = ("human", "from the pool", "accepted", f"to {minimum}")
     for column in (*columns, *((f"to {accept_minimum}",) if twice else ())):
         table.add_column(column, justify="right")
     for label in now.labels:

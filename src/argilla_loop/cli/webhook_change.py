@@ -6,7 +6,6 @@ from typing import Literal
 
 from rich.console import Console
 
-from argilla_loop.argilla.v2.webhooks import description_of, remove, switch
 from argilla_loop.service.wiring import connect_with
 from argilla_loop.settings import Settings
 
@@ -14,26 +13,23 @@ DONE = {"remove": "removed", "disable": "disabled", "enable": "enabled"}
 
 
 def change_webhook(settings: Settings, action: Literal["remove", "disable", "enable"], out: Console) -> None:
-    """Remove, disable or enable the webhooks of the working dataset, wherever they lead.
+    """Remove, disable or enable the webhooks of the working dataset, at whatever address.
 
     Args:
         settings: of the dataset; the key must be an owner's.
-        action: a service that runs registers a removed webhook anew, and leaves a disabled one disabled.
+        action: a running service registers a removed webhook again, and leaves a disabled one disabled.
         out: where the outcome is printed.
 
     Raises:
-        CredentialsError: the key is no owner's.
+        CredentialsError: the key is not an owner's.
         RetryableError, FatalError: Argilla is away or refuses.
     """
-    connection = connect_with(settings)
+    backend = connect_with(settings)
     try:
-        description = description_of(settings.workspace, settings.dataset)
-        if action == "remove":
-            count = remove(connection, description)
-        else:
-            count = switch(connection, description, enabled=action == "enable")
+        webhooks = backend.webhooks(settings.workspace, settings.dataset)
+        count = webhooks.remove() if action == "remove" else webhooks.switch(enabled=action == "enable")
     finally:
-        connection.close()
+        backend.close()
     if count == 0:
         out.print(
             f"nothing to {action}: Argilla has no webhook of dataset {settings.dataset!r}", markup=False

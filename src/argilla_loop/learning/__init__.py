@@ -1,1 +1,1 @@
-"""The learner: encoder on onnxruntime, embedding cache, guarded ``ClassyClassifier``. Never sees Argilla."""
+"""The learner: encoder on onnxruntime, stored embeddings, guarded ``ClassyClassifier``. It does not know Argilla."""

@@ -1,8 +1,7 @@
-"""From examples to an immutable model: deterministic, versioned, and quick where embeddings are cached."""
+"""Train an immutable, versioned model from examples; the same examples give the same model."""
 
 from __future__ import annotations
 
-import hashlib
 import json
 import time
 from collections import defaultdict
@@ -18,6 +17,7 @@ from argilla_loop.errors import ModelError
 from argilla_loop.learning.embeddings.cache import CachedEncoder
 from argilla_loop.learning.encoders.encoder import OnnxEncoder
 from argilla_loop.learning.encoders.weights import Precision, resolve_model
+from argilla_loop.settings.files import text_digest
 
 if TYPE_CHECKING:
     from argilla_loop.learning.classy.classifier import GuardedClassyClassifier
@@ -25,51 +25,55 @@ if TYPE_CHECKING:
 
 log = structlog.get_logger(__name__)
 
-# Scored at a time: a million texts must not mean a million embeddings in memory at once.
+# Texts scored at a time, so that a million texts are never a million embeddings in memory. Chosen, not measured.
 SCORING_CHUNK = 8192
-# Part of a model's version: raise it when the same inputs would give other probabilities.
+# Part of a model's version: raise it when the same inputs give other probabilities.
 HEADS_VERSION = 5
-# Texts without which a pool has no neighbourhoods to speak of.
-SMALLEST_POOL = 50
+# Texts below which a pool has no neighbourhoods to learn from. Chosen, not measured.
+MIN_POOL_TEXTS = 50
+# Hexadecimal digits of a model's version: 48 bits. Chosen, not measured.
+VERSION_DIGITS = 12
 
 
 class TrainedModel:
-    """A trained classifier that never changes; implements ``domain.Model``. Made by ``ClassyLearner.fit``."""
+    """A trained classifier that never changes; implements ``domain.Model``. ``ClassyLearner.fit`` makes it."""
 
-    def __init__(self, classifier: GuardedClassyClassifier, version: str) -> None:
-        self._classifier = classifier
+    def __init__(
+        self, classifier: GuardedClassyClassifier, version: str, *, scoring_chunk: int = SCORING_CHUNK
+    ) -> None:
+        self._classifier, self._scoring_chunk = classifier, scoring_chunk
         self._version = version
         self._labels = tuple(classifier.label_list)
 
     @property
     def version(self) -> str:
-        """Head and twelve hex digits: same examples, pool, encoder, seed and head, same version."""
+        """The head's name and a digest: the same examples, pool, encoder, seed and head give the same version."""
         return self._version
 
     @property
     def head(self) -> str:
-        """Name of the head that was chosen."""
+        """The name of the chosen head."""
         return getattr(self._classifier.clf, "name", "svm")
 
     @property
     def evidence(self) -> tuple[HeadEvidence, ...]:
-        """What cross-validation on people's examples found about the heads, the chosen one first."""
+        """The results of cross-validation on people's examples, those of the chosen head first."""
         return getattr(self._classifier.clf, "evidence", ())
 
     @property
     def labels(self) -> tuple[str, ...]:
-        """The labels it can answer with, sorted: the columns of ``predict_proba``."""
+        """The labels, sorted: the columns of ``predict_proba``."""
         return self._labels
 
     def predict_proba(self, texts: Sequence[str]) -> FloatArray:
-        """Probabilities, float32 of shape (n, len(labels)), rows summing to 1.
+        """Return probabilities, float32 of shape (n, len(labels)), rows summing to 1.
 
         Raises:
-            ValueError: a text is empty or not a text (the pool gives no such texts).
+            ValueError: a text is empty or not a text; a pool has no such texts.
         """
         scored = np.empty((len(texts), len(self._labels)), dtype=np.float32)
-        for start in range(0, len(texts), SCORING_CHUNK):
-            chunk = texts[start : start + SCORING_CHUNK]
+        for start in range(0, len(texts), self._scoring_chunk):
+            chunk = texts[start : start + self._scoring_chunk]
             try:
                 scored[start : start + len(chunk)] = self._classifier.probabilities(chunk)
             except TypeError as error:
@@ -77,39 +81,47 @@ class TrainedModel:
         return scored
 
     def score(self, vectors: FloatArray) -> FloatArray:
-        """Probabilities of embeddings (n, d) as of ``predict_proba``, but for the last bits; for whole pools."""
+        """Return probabilities of embeddings (n, d): those of ``predict_proba`` except for the last bits."""
         return self._classifier.score(vectors)
 
 
 class ClassyLearner:
-    """Trains guarded ``ClassyClassifier`` models; implements ``domain.Learner``. Stateless but for caches.
+    """Trains guarded ``ClassyClassifier`` models; implements ``domain.Learner``. It has no state except caches.
 
     Args:
-        encoder: embeds texts, the cold start's too.
-        seed: for folds and solver; same examples and seed, same model.
-        config: the classifier's configuration where it differs from the default.
+        encoder: embeds texts.
+        seed: for folds and solver; the same examples and seed give the same model.
+        config: the classifier's configuration, as far as it differs from the default.
+        scoring_chunk: texts that its models score at a time.
     """
 
-    def __init__(self, encoder: Encoder, *, seed: int, config: Mapping[str, Any] | None = None) -> None:
-        self.encoder = encoder
+    def __init__(
+        self,
+        encoder: Encoder,
+        *,
+        seed: int,
+        config: Mapping[str, Any] | None = None,
+        scoring_chunk: int = SCORING_CHUNK,
+    ) -> None:
+        self.encoder, self._scoring_chunk = encoder, scoring_chunk
         self.seed = seed
         self._config = dict(config or {})
-        self._graph: tuple[str, PoolGraph] | None = None  # of the pool sample with that fingerprint
+        self._graph: tuple[str, PoolGraph] | None = None  # with the fingerprint of its pool sample
 
     @property
     def uncached_encoder(self) -> Encoder:
-        """The encoder behind the cache, if there is one."""
+        """The encoder without its cache, if it has one."""
         return self.encoder.encoder if isinstance(self.encoder, CachedEncoder) else self.encoder
 
     def warm_up(self) -> None:
-        """Import the classifier and load the encoder (seconds), so that the first retrain need not wait for it.
+        """Import the classifier and load the encoder, which takes seconds, before the first training needs them.
 
         Raises:
             ModelError: the encoder's model is broken.
         """
         started = time.monotonic()
         _classifier_class()
-        self.uncached_encoder.encode(["warm up"])  # the cache would answer without loading the model
+        self.uncached_encoder.encode(["warm up"])  # with the cache, the model might not be loaded
         log.info(
             "learner_ready",
             encoder=self.encoder.fingerprint[:12],
@@ -123,8 +135,8 @@ class ClassyLearner:
 
         Args:
             examples: of people, or of people and model.
-            pool: what the pool may teach; a sample too small for a neighbourhood is left out.
-            previous: head of the model before: it stays unless another is clearly better.
+            pool: a sample of the pool to learn from; ignored below ``MIN_POOL_TEXTS`` texts.
+            previous: the previous model's head, which is kept unless another is clearly better.
 
         Raises:
             TrainingError: fewer than two labels have enough usable examples.
@@ -138,7 +150,7 @@ class ClassyLearner:
         data: dict[str, list[str]] = defaultdict(list)
         for example in examples:
             data[example.label].append(example.text)
-        if pool is not None and len(pool.vectors) < SMALLEST_POOL:
+        if pool is not None and len(pool.vectors) < MIN_POOL_TEXTS:
             pool = None
         by_people = {example.text for example in examples if example.origin is Origin.HUMAN}
         try:
@@ -147,15 +159,17 @@ class ClassyLearner:
                 encoder=self.encoder,
                 config={**self._config, "seed": self.seed},
                 context=Context(
-                    graph=self._graph_of(pool),
+                    graph=self._pool_graph(pool),
                     model_made=frozenset(one.text for one in examples) - by_people,
                     previous=previous,
                 ),
             )
         except TypeError as error:
             raise ValueError(str(error)) from error
-        model = TrainedModel(classifier, self._version(examples, classifier, pool))
-        log.debug(  # the turn tells the story at info
+        model = TrainedModel(
+            classifier, self._version(examples, classifier, pool), scoring_chunk=self._scoring_chunk
+        )
+        log.debug(  # the turn's observers log it at info
             "model_trained",
             version=model.version,
             examples=len(examples),
@@ -165,8 +179,8 @@ class ClassyLearner:
         )
         return model
 
-    def _graph_of(self, pool: PoolSample | None) -> PoolGraph | None:
-        """The neighbour graph of ``pool``, made once."""
+    def _pool_graph(self, pool: PoolSample | None) -> PoolGraph | None:
+        """Return the neighbour graph of ``pool``, made once."""
         if pool is None:
             return None
         if self._graph is None or self._graph[0] != pool.fingerprint:
@@ -178,7 +192,7 @@ class ClassyLearner:
     def _version(
         self, examples: Sequence[Example], classifier: GuardedClassyClassifier, pool: PoolSample | None
     ) -> str:
-        """The head, and a hash of all that a model depends on; nothing of time or place in it."""
+        """Return the head's name and a digest of everything that the model depends on."""
         import scipy  # noqa: PLC0415 - loaded with the classifier by now
         import sklearn  # noqa: PLC0415 - loaded with the classifier by now
 
@@ -187,7 +201,7 @@ class ClassyLearner:
             "examples": sorted(
                 [
                     one.id,
-                    hashlib.sha256(one.text.encode("utf-8", "surrogatepass")).hexdigest(),
+                    text_digest(one.text),
                     one.label,
                     one.origin.value,
                 ]
@@ -201,7 +215,7 @@ class ClassyLearner:
             "scikit-learn": sklearn.__version__,
             "scipy": scipy.__version__,
         }
-        return f"{head}-{hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]}"
+        return f"{head}-{text_digest(json.dumps(parts, sort_keys=True))[:VERSION_DIGITS]}"
 
 
 def build_learner(
@@ -214,16 +228,16 @@ def build_learner(
     self_training_weight: float = 0.3,
     fingerprint: str | None = None,
 ) -> ClassyLearner:
-    """The learner as the service uses it: weights by name or path, on onnxruntime, embeddings cached on disk.
+    """Build the service's learner: weights by name or path, run by onnxruntime, embeddings cached on disk.
 
     Args:
         model: folder, ``package:NAME`` or hub name, see ``weights.resolve_model``.
         precision: ``fp32`` or ``int8``.
         cache_dir: for exported weights and embeddings; may be deleted at any time.
-        seed: same examples and seed, same model.
-        head: ``auto`` lets the evidence choose; or one of ``heads.choose.Kind``, or ``svm``.
-        self_training_weight: of an example that the model made; people's weigh 1.
-        fingerprint: how that of the encoder must begin; default: any.
+        seed: the same examples and seed give the same model.
+        head: ``auto`` (cross-validation chooses), one of ``heads.head.Kind``, or ``svm``.
+        self_training_weight: the weight of an example that the model made; people's weigh 1.
+        fingerprint: what the encoder's fingerprint must start with; the default accepts any.
 
     Raises:
         ModelError: the model cannot be found or read, or has another fingerprint.
@@ -232,7 +246,7 @@ def build_learner(
     if fingerprint is not None and not encoder.fingerprint.startswith(fingerprint):
         raise ModelError(
             f"model {model!r} has fingerprint {encoder.fingerprint}, and model_fingerprint is {fingerprint}: "
-            "its files are others than you have tried; put those back, or set the new fingerprint"
+            "its files are not the ones that you tried; restore those, or set the new fingerprint"
         )
     return ClassyLearner(
         CachedEncoder(encoder, cache_dir / "embeddings"),
@@ -242,7 +256,7 @@ def build_learner(
 
 
 def _classifier_class() -> type[GuardedClassyClassifier]:
-    # Seconds: paid by the first training, not by every start of the command.
+    # The import takes seconds, which only the first training spends.
     from argilla_loop.learning.classy.classifier import GuardedClassyClassifier  # noqa: PLC0415 - see above
 
     return GuardedClassyClassifier

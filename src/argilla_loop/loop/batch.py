@@ -1,4 +1,4 @@
-"""Which pool texts become the next batch, and what becomes of each: scoring, choosing, accepting."""
+"""Building a batch: score the pool, choose texts, and decide the route of each."""
 
 from __future__ import annotations
 
@@ -23,28 +23,31 @@ from argilla_loop.domain import (
 from argilla_loop.policy.plan import ColdStart, NextBatch
 from argilla_loop.policy.query import Strategy, choose, shuffled
 from argilla_loop.policy.rules import AUDITED_SHARE, Rules
-from argilla_loop.policy.validation.certainty import Levels, best, levels, mean_above
+from argilla_loop.policy.task import SINGLE_LABEL, Task
+from argilla_loop.policy.validation.acceptance import Acceptance
+from argilla_loop.policy.validation.certainty import Levels, levels, mean_above
 from argilla_loop.policy.validation.checks import is_audited
 from argilla_loop.policy.validation.promise import audit_threshold
 
-FIRST = 2000  # texts of a pool that a turn waits for; of a larger one the others come as they are embedded
+FIRST = 2000  # texts of a pool that a turn waits for; the rest of a larger pool follows as it is embedded
 SAMPLES = (4000, FIRST)  # of the pool, for the learner: the larger one as soon as it is embedded
 BLOCK = 8192  # rows scored at a time
 
 
 class Selection:
-    """Chooses from the pool by its embeddings.
+    """Chooses batches from the pool by its embeddings.
 
     Args:
-        vectors: of the pool.
-        rules: strategy, threshold and sizes.
+        vectors: embeddings of the pool.
+        rules: the operator's rules.
+        task: the kind of question.
     """
 
-    def __init__(self, vectors: Vectors, rules: Rules) -> None:
-        self._vectors, self._rules = vectors, rules
+    def __init__(self, vectors: Vectors, rules: Rules, task: Task = SINGLE_LABEL) -> None:
+        self._vectors, self._rules, self._task = vectors, rules, task
 
     def sample(self, pool: Pool) -> PoolSample:
-        """What the learner sees of ``pool``: the same texts whatever is labelled by now."""
+        """Return what the learner sees of ``pool``: the same texts whatever is labelled."""
         ready = self._vectors.ready(pool, at_least=FIRST)
         for size in SAMPLES:
             positions = self._vectors.prefix(size)
@@ -56,10 +59,10 @@ class Selection:
         )
 
     def cold_start_batch(self, pool: Pool, left: IndexArray, step: ColdStart | NextBatch) -> list[NewRecord]:
-        """The records of a batch that no model has a say in."""
+        """Return the records of a batch that is chosen without a model."""
         candidates = self._candidates(pool, left)
         rows = self._vectors.rows(candidates)
-        # whatever strategy comes later, a model begins best with texts that stand for many
+        # whatever the strategy later is, a first model learns most from texts that represent many others
         strategy: Strategy = "random" if self._rules.strategy == "random" else "typical"
         chosen = candidates[self._choose(strategy, pool, left, candidates, rows, None, step.size)]
         ids, texts = pool.ids(), pool.texts(chosen)
@@ -68,20 +71,22 @@ class Selection:
             for position, text in zip(chosen, texts, strict=True)
         ]
 
-    def model_batch(self, pool: Pool, left: IndexArray, step: NextBatch, model: Model) -> list[NewRecord]:
-        """The records of the next batch: those that people are asked about, and those that need not be asked about.
+    def model_batch(
+        self, pool: Pool, left: IndexArray, step: NextBatch, acceptance: Acceptance, model: Model
+    ) -> list[NewRecord]:
+        """Return the records of a batch that ``model`` has scored: those to ask people about, and those to accept.
 
-        Of the slice some are drawn at random to be held back, and while accepting waits for evidence some to be
-        audited; the strategy takes the rest. What may be accepted is: where it is met in the slice, and beyond the
-        slice ``accept_limit`` records at random; but for the share of it that is audited.
+        Some of the slice are held back at random, and while accepting waits for evidence some are audited; the strategy
+        chooses the rest. Acceptable records in the slice are accepted, and so are ``accept_limit`` random ones beyond
+        it, except for the share that is audited.
         """
         rules = self._rules
         candidates = self._candidates(pool, left)
         rows = self._vectors.rows(candidates)
         probabilities = _probabilities(model, rows)
-        columns, certainties = best(probabilities)
-        levels = self._levels(step, model, certainties)
-        # chance: a fixed order of the pool, whatever the texts are and the model says
+        _, columns, certainties = self._task.predict(probabilities, model.labels)
+        levels = self._levels(acceptance, model, certainties)
+        # a fixed random order of the pool, whatever the texts are and the model predicts
         order = np.searchsorted(candidates, shuffled(candidates, rules.seed))
 
         held_back = order[: _due(step.number, step.size * rules.evaluation_share)]
@@ -105,25 +110,30 @@ class Selection:
         return [
             *records[:n],
             *(replace(record, route=Route.ASK, held_back=True) for record in records[n:m]),
-            # embeddings at rest are rounded: what the text itself says decides
+            # stored embeddings are rounded: the certainty of the text itself decides
             *(record for record in records[m:] if record.route is not Route.ASK),
         ]
 
-    def _levels(self, step: NextBatch, model: Model, certainties: NDArray[np.float64]) -> Levels:
-        """Above which certainty records may be accepted; above none while any label lacks examples.
+    def _levels(self, acceptance: Acceptance, model: Model, certainties: NDArray[np.float64]) -> Levels:
+        """Return above which certainty records may be accepted: nothing is while any label lacks examples.
 
-        Texts of a label that the model hardly knows would pass for other labels', and with certainty.
+        A model that hardly knows a label predicts another one for its texts, and with certainty.
         """
         criterion = self._rules.criterion
-        if criterion is None or step.missing:
+        if criterion is None or acceptance.missing:
             return levels(model.labels, {})
-        worth = audit_threshold(
+        threshold = audit_threshold(
             mean_above(certainties, criterion.thresholds),
             criterion,
-            before=step.last_audit_threshold,
-            futile=all(decision.futile for decision in step.decisions.values()),
+            before=acceptance.last_audit_threshold,
+            futile=all(decision.futile for decision in acceptance.decisions.values()),
         )
-        return levels(model.labels, step.decisions, closed=step.below_accept_minimum, audit_threshold=worth)
+        return levels(
+            model.labels,
+            acceptance.decisions,
+            closed=acceptance.below_accept_minimum,
+            audit_threshold=threshold,
+        )
 
     def _records(
         self,
@@ -134,12 +144,12 @@ class Selection:
         model: Model,
         levels: Levels,
     ) -> list[NewRecord]:
-        """Score the texts at ``positions`` themselves: what is logged depends on text and model alone.
+        """Score the texts at ``positions`` themselves, so that what is logged depends on text and model alone.
 
-        An undecided record is evidence only where it was drawn ``by_lot``.
+        A record that may be audited is evidence only if it was drawn ``by_lot``.
         """
         texts, ids = pool.texts(positions), pool.ids()
-        columns, certainties = best(model.predict_proba(texts))
+        labels, columns, certainties = self._task.predict(model.predict_proba(texts), model.labels)
         certainties = np.minimum(certainties.round(6), 1.0)
         acceptable = levels.acceptable(columns, certainties)
         audit_eligible = levels.audit_eligible(columns, certainties) & by_lot
@@ -159,7 +169,7 @@ class Selection:
                     text=text,
                     batch=step.number,
                     route=route,
-                    label=model.labels[columns[n]],
+                    label=labels[n],
                     certainty=float(certainties[n]),
                     model=model.version,
                     threshold=float(above) if in_force else None,
@@ -168,7 +178,7 @@ class Selection:
         return records
 
     def _candidates(self, pool: Pool, left: IndexArray) -> IndexArray:
-        """Positions that may be taken next, ascending: all that are left and embedded, or so many at random."""
+        """Return the positions that may be taken next, ascending: all that are left and embedded, or a random part."""
         candidates = np.intersect1d(left, self._vectors.ready(pool, at_least=FIRST), assume_unique=True)
         if not len(candidates):
             everything = self._vectors.ready(pool, at_least=len(pool))
@@ -200,11 +210,11 @@ class Selection:
 
 
 def _probabilities(model: Model, rows: HalfArray) -> FloatArray:
-    """Probabilities of ``rows``, shape (n, k), some thousand at a time."""
+    """Return the probabilities of ``rows``, shape (n, k), computed some thousand rows at a time."""
     blocks = [rows[start : start + BLOCK].astype(np.float32) for start in range(0, len(rows), BLOCK)]
     return np.concatenate([model.score(block) for block in blocks])
 
 
 def _due(number: int, each: float) -> int:
-    """How many of a kind batch ``number`` has where batches have ``each`` on average."""
+    """Return how many of a kind batch ``number`` has if batches have ``each`` on average."""
     return math.floor((number + 1) * each) - math.floor(number * each)

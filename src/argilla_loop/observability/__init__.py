@@ -1,1 +1,1 @@
-"""How the service says what it does: logs, progress, the watchdog."""
+"""Logs, progress, heartbeat, systemd notifications and metrics."""

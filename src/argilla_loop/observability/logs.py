@@ -1,7 +1,8 @@
-"""Logs: coloured lines on a terminal, JSON elsewhere; every event passes one filter that hides secrets.
+"""Structured logs: coloured lines on a terminal and JSON elsewhere. One filter hides secrets in every event.
 
-Each has the run (of this process) and the turn it belongs to, so that one run or one turn can be picked out of a year.
-The log is best effort: a line that cannot be written is counted, and the next that can be says how many were lost.
+Each event has the ids of its run (one process) and its turn, so that you can select one run or one turn in a long log.
+Logging is best effort: lines that cannot be written are counted, and the next line that can be written reports their
+number.
 """
 
 from __future__ import annotations
@@ -25,36 +26,36 @@ Level = Literal["debug", "info", "warning", "error"]
 
 
 class Trail:
-    """A structlog processor that adds the ids of run and turn, whichever thread an event comes from."""
+    """A structlog processor that adds the ids of the run and the turn to events of all threads."""
 
     def __init__(self) -> None:
         self.run = chance.token_hex(3)
-        self.turn = 0  # counted from 1; what happens between two turns bears the number of the one before
+        self.turn = 0  # counted from 1; an event between two turns has the number of the earlier one
 
     def next_turn(self) -> None:
-        """A turn begins."""
+        """Start a new turn."""
         self.turn += 1
 
     def __call__(self, _logger: Any, _method: str, event: Any) -> Any:
-        """Add the ids to one event."""
+        """Add the ids to an event."""
         event.setdefault("run", self.run)
         if self.turn:
             event.setdefault("turn", self.turn)
         return event
 
 
-#: The process's own, as the heartbeat is.
+#: The trail of this process.
 trail = Trail()
 
 
 class HideSecrets:
-    """A structlog processor that replaces secret values wherever they turn up, in messages of others too."""
+    """A structlog processor that masks secret values anywhere in an event, including messages of libraries."""
 
     def __init__(self, secrets: Iterable[str]) -> None:
         self._secrets = sorted({s for s in secrets if s}, key=len, reverse=True)
 
     def __call__(self, _logger: Any, _method: str, event: Any) -> Any:
-        """Clean one event, rendered or not."""
+        """Mask the secrets in an event, before or after rendering."""
         return self._clean(event) if self._secrets else event
 
     def _clean(self, value: Any) -> Any:
@@ -72,7 +73,7 @@ _hide = HideSecrets(())
 
 
 def redacted(text: str) -> str:
-    """``text`` for a terminal, without the secrets that ``configure_logs`` was told of."""
+    """Return ``text`` with the secrets that were passed to ``configure_logs`` masked."""
     return str(_hide(None, "", text))
 
 
@@ -83,7 +84,14 @@ def configure_logs(
     secrets: Iterable[str] = (),
     stream: TextIO | None = None,
 ) -> None:
-    """Set up structlog for the whole process; logs go to ``stream`` (standard error), those of libraries too."""
+    """Configure structlog and the standard logging module for the process.
+
+    Args:
+        level: minimum level of the logged events.
+        form: ``console`` for coloured lines, ``json`` for one object per line, ``auto`` to choose by the stream.
+        secrets: values to mask in every event.
+        stream: where to write; default: standard error.
+    """
 
     def returned(lines: int) -> str:
         event: Any = {"event": "log_lines_lost", "lines": lines, "why": "the log could not be written"}
@@ -93,7 +101,7 @@ def configure_logs(
 
     sink = BestEffort(stream or sys.stderr, returned=returned, count=_count_lost)
     pretty = form == "console" or (form == "auto" and sink.isatty())
-    global _hide  # noqa: PLW0603  structlog's configuration is the process's too
+    global _hide  # noqa: PLW0603  structlog's configuration is global, too
     hide = _hide = HideSecrets(secrets)
     every: list[Any] = [
         structlog.contextvars.merge_contextvars,
@@ -103,13 +111,13 @@ def configure_logs(
     ]
     rendered: list[Any]
     if pretty:
-        # plain traces: rich ones show local variables, texts and keys among them
+        # plain tracebacks, because rich ones show local variables such as texts and keys
         plain = structlog.dev.plain_traceback
         rendered = [structlog.dev.ConsoleRenderer(colors=sink.isatty(), exception_formatter=plain), hide]
     else:
         rendered = [
             structlog.processors.format_exc_info,
-            hide,  # before the renderer escapes anything
+            hide,  # before the renderer escapes characters of a secret
             structlog.processors.JSONRenderer(default=str, ensure_ascii=False),
         ]
 
@@ -119,7 +127,7 @@ def configure_logs(
         logger_factory=structlog.WriteLoggerFactory(cast("TextIO", sink)),
         cache_logger_on_first_use=False,
     )
-    # Libraries log by the standard module: in the same form and through the same filter, but only what is wrong.
+    # Libraries use the standard module. Their warnings and errors get the same format and filter.
     library = _LibraryHandler(sink)
     library.setFormatter(
         ProcessorFormatter(
@@ -136,14 +144,14 @@ def configure_logs(
 
 
 class _LibraryHandler(logging.StreamHandler[Any]):
-    """The standard one prints what it cannot format or write, arguments and all, past every filter."""
+    """A handler that counts lost lines; the standard one would print them with their arguments, without the filter."""
 
     def handleError(self, record: logging.LogRecord) -> None:  # noqa: ARG002, N802  logging's signature and name
         _count_lost(1)
 
 
 def _count_lost(lines: int) -> None:
-    # prometheus_client takes as long to import as the rest of `--help`'s log set-up
+    # prometheus_client takes as long to import as all other modules of this one
     from argilla_loop.observability.metrics import LOG_LINES_LOST  # noqa: PLC0415
 
     LOG_LINES_LOST.inc(lines)
@@ -151,18 +159,18 @@ def _count_lost(lines: int) -> None:
 
 @contextmanager
 def crashes_logged() -> Iterator[None]:
-    """Inside, what nobody catches, in a thread or in a finaliser, goes through the log and so through its filter."""
+    """Log uncaught exceptions of all threads and finalisers inside this context, so that the log's filter applies."""
 
     def in_main(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
-        _tell_crash(kind, error, trace)
+        _log_crash(kind, error, trace)
 
     def in_thread(args: threading.ExceptHookArgs) -> None:
         if args.exc_type is not SystemExit:
             name = args.thread.name if args.thread is not None else None
-            _tell_crash(args.exc_type, args.exc_value, args.exc_traceback, thread=name)
+            _log_crash(args.exc_type, args.exc_value, args.exc_traceback, thread=name)
 
     def in_finaliser(args: sys.UnraisableHookArgs) -> None:
-        _tell_crash(args.exc_type, args.exc_value, args.exc_traceback, thread="finaliser")
+        _log_crash(args.exc_type, args.exc_value, args.exc_traceback, thread="finaliser")
 
     before = sys.excepthook, threading.excepthook, sys.unraisablehook
     sys.excepthook, threading.excepthook, sys.unraisablehook = in_main, in_thread, in_finaliser
@@ -172,7 +180,7 @@ def crashes_logged() -> Iterator[None]:
         sys.excepthook, threading.excepthook, sys.unraisablehook = before
 
 
-def _tell_crash(
+def _log_crash(
     kind: type[BaseException],
     error: BaseException | None,
     trace: TracebackType | None,

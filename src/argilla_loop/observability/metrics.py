@@ -1,7 +1,8 @@
-"""What the service counts and measures, for Prometheus: the catalogue, in the order in which a turn meets it.
+"""The metrics of the service for Prometheus, in the order in which a turn updates them.
 
-Whoever does a thing counts it here; ``monitor`` serves it. Labels of metrics are phases, causes, verdicts and the
-dataset's own labels: never a text, a record or a person. docs/observability.md is made from this module.
+The code that does something updates its metric; ``service.http`` serves them. Labels of metrics are phases, causes,
+verdicts and the dataset's labels, but never a text, a record or a person. The table in docs/observability.md is
+generated from this module.
 """
 
 from __future__ import annotations
@@ -23,7 +24,7 @@ from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics import MetricWrapperBase
 
 PREFIX = "argilla_loop_"
-# From a phase of a small turn to the first embedding of a long pool.
+# Seconds, from a phase of a small turn to the first embedding of a large pool. Chosen, not measured.
 BUCKETS = (0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0, 100.0, 300.0, 1000.0)
 
 CAUSES = (
@@ -41,22 +42,22 @@ CAUSES = (
 )
 
 REGISTRY = CollectorRegistry()
-# They are a second series a counter, which Prometheus needs for nothing.
-disable_created_metrics()  # type: ignore[no-untyped-call]  # of the package
+# They would add a second series for each counter, which Prometheus does not use.
+disable_created_metrics()  # type: ignore[no-untyped-call]  # the package has no types for it
 ProcessCollector(registry=REGISTRY)  # process_resident_memory_bytes, process_open_fds and the like
 
 SERVICE = Info(f"{PREFIX}service", "Version and working dataset of this service.", registry=REGISTRY)
 WRITER = Gauge(
-    f"{PREFIX}writer", "1: this service writes to the dataset; 0: it stands by.", registry=REGISTRY
+    f"{PREFIX}writer", "1: this service writes to the dataset; 0: it is a standby.", registry=REGISTRY
 )
 LAST_LOOK = Gauge(
     f"{PREFIX}last_look_timestamp_seconds",
-    "When Argilla was last looked at with success, in Unix time.",
+    "Unix time of the last successful poll of Argilla.",
     registry=REGISTRY,
 )
 RETRIES = Counter(
     f"{PREFIX}retries_total",
-    f"Tries that failed and are made again, by cause: {', '.join(CAUSES)}.",
+    f"Failed attempts that are repeated, by cause: {', '.join(CAUSES)}.",
     ["cause"],
     registry=REGISTRY,
 )
@@ -68,12 +69,12 @@ WEBHOOK_EVENTS = Counter(
 )
 INDEX_BEHIND = Gauge(
     f"{PREFIX}index_behind_records",
-    "Records that Argilla's search index lacks, or knows with other answers than its database.",
+    "Records that are missing in Argilla's search index, or that have other answers there than in the database.",
     registry=REGISTRY,
 )
 INDEX_HEALED = Counter(
     f"{PREFIX}index_healed_records_total",
-    "Records that were indexed again because Argilla's search index lacked something of them.",
+    "Records that were indexed again because they were missing or incomplete in Argilla's search index.",
     registry=REGISTRY,
 )
 TURNS = Counter(
@@ -84,60 +85,60 @@ TURNS = Counter(
 )
 LAST_BATCH = Gauge(
     f"{PREFIX}last_batch_timestamp_seconds",
-    "When this service last logged a batch, in Unix time; 0: not yet.",
+    "Unix time at which this service last logged a batch; 0: not yet.",
     registry=REGISTRY,
 )
 TURN_SECONDS = Histogram(
     f"{PREFIX}turn_seconds",
-    "Seconds of a turn, by phase.",
+    "Duration of a turn in seconds, by phase.",
     ["phase"],
     buckets=BUCKETS,
     registry=REGISTRY,
 )
 BATCH_NUMBER = Gauge(f"{PREFIX}batch_number", "Number of the latest batch; -1: none yet.", registry=REGISTRY)
-BATCH_RECORDS = Gauge(f"{PREFIX}batch_records", "Records of the latest batch.", registry=REGISTRY)
+BATCH_RECORDS = Gauge(f"{PREFIX}batch_records", "Records in the latest batch.", registry=REGISTRY)
 BATCH_DONE = Gauge(
-    f"{PREFIX}batch_done_records", "Of these, how many people are through with.", registry=REGISTRY
+    f"{PREFIX}batch_done_records", "Records in the latest batch that are done.", registry=REGISTRY
 )
-POOL_LEFT = Gauge(f"{PREFIX}pool_left_texts", "Texts of the pool that are not logged yet.", registry=REGISTRY)
+POOL_LEFT = Gauge(f"{PREFIX}pool_left_texts", "Pool texts that are not logged yet.", registry=REGISTRY)
 EXAMPLES = Gauge(
     f"{PREFIX}examples",
-    "Examples the classifier learns from, by label and origin.",
+    "Examples that the classifier is trained on, by label and origin.",
     ["label", "origin"],
     registry=REGISTRY,
 )
 RECORDS = Counter(
     f"{PREFIX}records_total",
-    "Records logged by this process, by route: ask, accept, audit.",
+    "Records that this process logged, by route: ask, accept, audit.",
     ["route"],
     registry=REGISTRY,
 )
 SUGGESTIONS = Gauge(
     f"{PREFIX}suggestions",
-    "Suggestions that people answered, by outcome: kept, changed.",
+    "Suggestions that annotators answered, by outcome: kept, changed.",
     ["outcome"],
     registry=REGISTRY,
 )
 CHECKS = Gauge(
     f"{PREFIX}checks",
-    "Blind checks by people, by outcome: right, wrong.",
+    "Blind audits by annotators, by outcome: right, wrong.",
     ["outcome"],
     registry=REGISTRY,
 )
 LABELS = Gauge(
     f"{PREFIX}labels",
-    "Labels, by whether records may be accepted as them: granted, waiting, stopped.",
+    "Labels, by whether records can be accepted as this label: granted, waiting, stopped.",
     ["state"],
     registry=REGISTRY,
 )
 LOG_LINES_LOST = Counter(
     f"{PREFIX}log_lines_lost_total",
-    "Lines of the log that could not be written: its reader is gone or reads nothing, or its disk is full.",
+    "Log lines that could not be written, because the reader is gone or does not read, or the disk is full.",
     registry=REGISTRY,
 )
 
 
-# Known from the start, so that a first failure shows as an increase.
+# Initialised, so that the first failure shows as an increase.
 for _outcome in ("wait", "cold_start", "next_batch", "finished", "failed"):
     TURNS.labels(_outcome)
 for _route in ("ask", "accept", "audit"):
@@ -147,21 +148,21 @@ for _cause in CAUSES:
 
 
 def exposition() -> tuple[bytes, str]:
-    """All values now, in Prometheus' text format, and its content type."""
+    """Return all current values in Prometheus' text format, and its content type."""
     return generate_latest(REGISTRY), CONTENT_TYPE_PLAIN_0_0_4
 
 
 def catalogue() -> Iterator[tuple[str, str, tuple[str, ...], str]]:
-    """Name as Prometheus has it, kind, labels and meaning of every metric of ours, in the order of this module."""
+    """Yield name in Prometheus, kind, labels and description of each metric, in the order of this module."""
     for metric in vars(sys.modules[__name__]).values():
         if isinstance(metric, MetricWrapperBase):
             (family,) = metric.describe()
             suffix = {"counter": "_total", "info": "_info"}.get(family.type, "")
-            yield family.name + suffix, family.type, metric._labelnames, family.documentation  # noqa: SLF001  not public
+            yield family.name + suffix, family.type, metric._labelnames, family.documentation  # noqa: SLF001  there is no public one
 
 
 def metrics_table() -> str:
-    """A Markdown table with a row a metric: name, kind, labels, meaning."""
+    """Return a Markdown table with a row for each metric: name, kind, labels, meaning."""
     lines = ["| metric | kind | labels | meaning |", "|---|---|---|---|"]
     for name, kind, labels, meaning in catalogue():
         shown = ", ".join(f"`{label}`" for label in labels) or "-"

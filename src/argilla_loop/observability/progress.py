@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on a terminal, a log event every few seconds elsewhere."""
+"""Progress of long work: a bar on a terminal, or a log event every few seconds elsewhere."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from argilla_loop.observability.streams import BestEffort
 
 log = structlog.get_logger(__name__)
 
-LOG_EVERY_SECONDS = 5.0
+LOG_EVERY_SECONDS = 5.0  # chosen, not measured
 
 
 @contextmanager
 def progress(task: str, total: int, *, logged: bool = True) -> Iterator[Callable[[int], None]]:
-    """Show how far ``task`` is; yields a function to call with the number of items just finished.
+    """Show the progress of ``task``; yield a function to call with the number of items just finished.
 
-    Each call also beats the heart: long work that moves on is no reason to be restarted.
+    Each call also updates the heartbeat, so that long work that makes progress counts as healthy.
 
     Args:
         task: snake_case name of the work, such as ``embedding_texts``.
-        total: number of items in all.
-        logged: whether the log is told where there is no terminal; not where whoever does the work tells it.
+        total: total number of items.
+        logged: whether to log the progress without a terminal; False if the caller logs it.
     """
     if sys.stderr is not None and sys.stderr.isatty():
         with Progress(
@@ -37,7 +37,7 @@ def progress(task: str, total: int, *, logged: bool = True) -> Iterator[Callable
             BarColumn(),
             MofNCompleteColumn(),
             TimeRemainingColumn(),
-            console=Console(file=cast("TextIO", BestEffort(sys.stderr))),  # a terminal may hang up
+            console=Console(file=cast("TextIO", BestEffort(sys.stderr))),  # a terminal may disappear
             transient=True,
         ) as bar:
             handle = bar.add_task(task.replace("_", " "), total=total)

@@ -1,4 +1,4 @@
-"""Standard streams that end no service: the log is best effort, and output that nobody takes ends a command quietly."""
+"""Robust standard streams: a failing log never stops the service, and a closed output ends a command quietly."""
 
 from __future__ import annotations
 
@@ -15,20 +15,22 @@ from typing import Any, TextIO, cast
 
 from argilla_loop.errors import OutputError
 
-PIPE_ROOM = 4096  # bytes that a pipe which is ready takes without waiting (PIPE_BUF)
-PATIENCE = 5.0  # seconds that a reader who reads nothing may keep us waiting, before its lines are lost
+PIPE_ROOM = 4096  # bytes that a ready pipe accepts without blocking (PIPE_BUF of Linux)
+PATIENCE = (
+    5.0  # seconds to wait for a reader that does not read, before lines are dropped. Chosen, not measured.
+)
 STANDARD = ((0, "stdin"), (1, "stdout"), (2, "stderr"))
 
 
 class BestEffort:
-    """A text stream whose ``write`` never raises and never waits long: what cannot be written is lost, and counted.
+    """A text stream whose ``write`` never raises and never blocks for long. Lines that cannot be written are counted.
 
-    It writes to the stream's descriptor, so nothing waits in a buffer that a later flush would stumble over.
+    It writes to the stream's descriptor, so that no data remains in a buffer for a later flush to fail on.
 
     Args:
-        stream: what to write to; ``None``, as Python has it for a closed standard error, takes nothing.
-        returned: makes the line that is written first when writing works again, from the number of lines lost.
-        count: is told of every number of lines that were lost.
+        stream: the stream to write to; ``None``, which is Python's value for a closed standard error, discards all.
+        returned: formats the line that reports the number of lost lines when writing works again.
+        count: called with the number of lines of each loss.
     """
 
     def __init__(
@@ -38,20 +40,20 @@ class BestEffort:
         returned: Callable[[int], str] | None = None,
         count: Callable[[int], object] = lambda _: None,
     ) -> None:
-        self._stream: TextIO | None = stream._stream if isinstance(stream, BestEffort) else stream  # noqa: SLF001  of its own class
+        self._stream: TextIO | None = stream._stream if isinstance(stream, BestEffort) else stream  # noqa: SLF001  an object of this class
         self._fd = _descriptor(self, self._stream)
         self._returned, self._count = returned, count
-        self._lock = threading.RLock()  # a warning may come out of the garbage collector meanwhile
-        self._torn = False  # whether the last line was begun and not finished
-        self.lost = 0  # lines since writing last worked
+        self._lock = threading.RLock()  # the garbage collector may log a warning during a write
+        self._torn = False  # whether the last line is incomplete
+        self.lost = 0  # lines since the last successful write
 
     @property
     def encoding(self) -> str:
-        """Of the stream below."""
+        """The encoding of the underlying stream."""
         return getattr(self._stream, "encoding", None) or "utf-8"
 
     def write(self, text: str) -> int:
-        """Write ``text`` or lose it; returns its length."""
+        """Write or drop ``text``, and return its length."""
         with self._lock:
             before = "\n" if self._torn else ""
             if self.lost and self._returned is not None:
@@ -70,13 +72,13 @@ class BestEffort:
             self.write(line)
 
     def flush(self) -> None:
-        """Nothing is held back."""
+        """Do nothing: there is no buffer."""
 
     def isatty(self) -> bool:
-        """Whether a terminal shows it."""
+        """Return whether the stream is a terminal."""
         try:
             return self._stream is not None and self._stream.isatty()
-        except (OSError, ValueError):  # closed meanwhile
+        except (OSError, ValueError):  # the stream was closed
             return False
 
     def __getattr__(self, name: str) -> Any:
@@ -84,18 +86,22 @@ class BestEffort:
 
     def _put(self, text: str) -> bool:
         if self._stream is None:
-            return True  # whoever closed it wants none of it
+            return True  # a closed stream is meant to discard everything
         try:
             if self._fd is None:
                 self._stream.write(text)
                 self._stream.flush()
                 return True
             return self._send(self._fd, text.encode(self.encoding, "backslashreplace"))
-        except (OSError, ValueError, LookupError):  # full, gone, closed; an encoding that is none
+        except (
+            OSError,
+            ValueError,
+            LookupError,
+        ):  # disk full, reader gone, stream closed, or unknown encoding
             return False
 
     def _send(self, fd: int, content: bytes) -> bool:
-        """Write piece by piece, none of which waits for a reader longer than is left of ``PATIENCE``."""
+        """Write in pieces, and return whether the reader took all of them within ``PATIENCE``."""
         deadline = time.monotonic() + (0.0 if self.lost else PATIENCE)
         waiting = select.poll()
         waiting.register(fd, select.POLLOUT)
@@ -111,29 +117,32 @@ class BestEffort:
 
 
 def _descriptor(owner: object, stream: TextIO | None) -> int | None:
-    """The stream's descriptor; of a file one of our own, as its number may be another file's once it is closed."""
+    """Return the stream's descriptor, duplicated unless it is a standard one, or ``None`` if it has none.
+
+    The number of a file's own descriptor may belong to another file after the file is closed.
+    """
     try:
         fd = cast("TextIO", stream).fileno()
         if fd in dict(STANDARD):
             return fd
         fd = os.dup(fd)
-    except (AttributeError, OSError, ValueError):  # none, or in memory
+    except (AttributeError, OSError, ValueError):  # no descriptor, such as a stream in memory
         return None
     weakref.finalize(owner, os.close, fd)
     return fd
 
 
 class Output:
-    """Standard output, with ``OutputError`` for whatever keeps it from being written."""
+    """Standard output that raises ``OutputError`` if it cannot be written."""
 
     def __init__(self, stream: TextIO) -> None:
         self._stream = stream
 
     def write(self, text: str) -> int:
-        """Write ``text``.
+        """Write ``text`` and return its length.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: the text cannot be written.
         """
         try:
             return self._stream.write(text)
@@ -141,10 +150,10 @@ class Output:
             raise _lost_output(error) from None
 
     def flush(self) -> None:
-        """Write what is held back.
+        """Write the buffered text.
 
         Raises:
-            OutputError: it cannot be written.
+            OutputError: the text cannot be written.
         """
         try:
             self._stream.flush()
@@ -158,11 +167,11 @@ class Output:
 def _lost_output(error: OSError) -> OutputError:
     if error.errno == errno.EPIPE:
         return OutputError("nobody reads the output", reader_is_gone=True)
-    return OutputError(f"the output cannot be written ({error.strerror}): send it elsewhere")
+    return OutputError(f"the output cannot be written ({error.strerror}): redirect it to another place")
 
 
 def discard_output() -> None:
-    """Let nobody try to write what is left of the output: the interpreter would, at its end, and complain."""
+    """Discard the rest of the output. Otherwise the interpreter would try to write it at exit and print an error."""
     with suppress(AttributeError, OSError, ValueError):
         if sys.stdout.fileno() == 1:
             nowhere = os.open(os.devnull, os.O_WRONLY)
@@ -172,7 +181,7 @@ def discard_output() -> None:
 
 @contextmanager
 def standard_streams() -> Iterator[None]:
-    """Inside, all three are there whatever the process was started with, and writing to them fails as said above."""
+    """Provide all three standard streams inside this context, with the error handling of this module."""
     _open_closed_ones()
     before = sys.stdout, sys.stderr
     sys.stdout, sys.stderr = cast("TextIO", Output(sys.stdout)), cast("TextIO", BestEffort(sys.stderr))
@@ -183,20 +192,19 @@ def standard_streams() -> Iterator[None]:
 
 
 def _open_closed_ones() -> None:
-    """Give a closed descriptor 0, 1 or 2 to the null device: else the next file, a database say, gets the number.
+    """Open the null device on each of the descriptors 0, 1 and 2 that is closed.
 
-    What a library then prints would be written into that file.
+    Otherwise the next opened file, such as a database, would get the number, and a library's output would be written
+    into that file.
     """
     for number, name in STANDARD:
         try:
             os.fstat(number)
         except OSError:
-            nowhere = os.open(
-                os.devnull, os.O_RDWR
-            )  # the least free number: this one, as those below are open
+            nowhere = os.open(os.devnull, os.O_RDWR)  # gets this number, the lowest free one
             if nowhere != number:
                 os.dup2(nowhere, number)
                 os.close(nowhere)
         if getattr(sys, name) is None:
             mode = "r" if number == 0 else "w"
-            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  for the process's life
+            setattr(sys, name, open(os.devnull, mode, encoding="utf-8"))  # noqa: PTH123, SIM115  stays open for the life of the process

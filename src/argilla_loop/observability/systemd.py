@@ -1,4 +1,4 @@
-"""What systemd wants to know: ready, status, alive. Does nothing where there is no systemd."""
+"""Notifications for systemd: readiness, status and watchdog. They do nothing without systemd."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from sdnotify import SystemdNotifier
 
 @cache
 def _notifier() -> SystemdNotifier:
-    # made when first needed: it opens a socket
+    # created on first use, because it opens a socket
     return SystemdNotifier()
 
 
@@ -20,15 +20,15 @@ def _notify(state: str) -> None:
 
 
 def ready() -> None:
-    """The service has started."""
+    """Report that the service has started."""
     _notify("READY=1")
 
 
 def alive(status: str | None = None) -> None:
-    """Feed the watchdog, from the work itself and not from a thread beside it; optionally say how it is."""
+    """Reset the watchdog and optionally set the status line. Call it from the work itself, not from a timer thread."""
     _notify("WATCHDOG=1" + (f"\nSTATUS={status}" if status else ""))
 
 
 def stopping() -> None:
-    """The service is about to end."""
+    """Report that the service is stopping."""
     _notify("STOPPING=1")

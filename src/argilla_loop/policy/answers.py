@@ -1,31 +1,131 @@
-"""What the answers on a record mean: is it done, who labelled it, what may be learnt from it."""
+"""What the answers to a record mean: whether it is done, who labelled it, and what may be learnt from it."""
 
 from __future__ import annotations
 
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from typing import Literal
+from dataclasses import dataclass
 
 from argilla_loop.domain import Answer, Example, LoggedRecord, Origin, Route
+from argilla_loop.policy.task import SINGLE_LABEL, LabelRule, Task
 
-# How several people's answers make one label: that of the majority, none where they tie; or the latest answer's.
-LabelRule = Literal["majority", "latest"]
+
+@dataclass(frozen=True, slots=True)
+class AnswerRule:
+    """How the answers to a record are read.
+
+    Attributes:
+        service_user_id: user id of the service that reads them.
+        label_rule: how the answers of several people make one label.
+        min_submitted: number of people who have to answer a record.
+        task: the kind of question.
+    """
+
+    service_user_id: str
+    label_rule: LabelRule = "majority"
+    min_submitted: int = 1
+    task: Task = SINGLE_LABEL
+
+
+@dataclass(frozen=True, slots=True)
+class AdjudicatedRecord:
+    """A record of the working dataset, and what its answers come to under one ``AnswerRule``.
+
+    Attributes:
+        record: as observed in Argilla.
+        rule: how its answers were read.
+        answers: submitted and discarded answers of people; drafts and the service's own answer are left out.
+        label: the label that people gave it; ``None`` without an answer, on a tie, or if it was discarded.
+        is_discarded: whether people discarded it.
+        is_accepted: whether a service accepted it, and the service's answer still stands.
+    """
+
+    record: LoggedRecord
+    rule: AnswerRule
+    answers: Sequence[Answer]
+    label: str | None
+    is_discarded: bool
+    is_accepted: bool
+
+    @property
+    def is_answered(self) -> bool:
+        """Whether as many people have answered it as have to."""
+        return len(self.answers) >= max(self.rule.min_submitted, 1)
+
+    @property
+    def is_done(self) -> bool:
+        """Whether nobody has to answer it any more.
+
+        Argilla's own status is no substitute: a record that was only discarded stays pending for ever.
+        """
+        return self.is_accepted or len(self.answers) >= self.rule.min_submitted
+
+    @property
+    def is_right(self) -> bool:
+        """Whether people gave it the label that the model predicted."""
+        return self.rule.task.agree(self.label, self.record.prediction)
+
+    @property
+    def is_half_revoked(self) -> bool:
+        """Whether an interrupted revocation withdrew the service's answer but did not return it to the queue."""
+        return is_half_revoked(self.record, self.rule.service_user_id)
+
+    @property
+    def votes(self) -> frozenset[str | None]:
+        """The different labels that people gave it; ``None`` stands for a discard."""
+        return frozenset(answer.label if answer.status == "submitted" else None for answer in self.answers)
+
+    @property
+    def is_disputed(self) -> bool:
+        """Whether people gave it different answers; a discard is an answer, the service's is not."""
+        return len(self.votes) > 1
+
+
+def adjudicate(record: LoggedRecord, rule: AnswerRule) -> AdjudicatedRecord:
+    """Read the answers to ``record``."""
+    answers = human_answers(record, rule.service_user_id)
+    label, is_discarded = rule.task.outcome(answers, rule.label_rule)
+    is_accepted = accepted_by_model(record, rule.service_user_id)
+    return AdjudicatedRecord(record, rule, answers, label, label is None and is_discarded, is_accepted)
+
+
+class Adjudicator:
+    """Adjudicates records; a record that has not changed since the last call is not read again.
+
+    Args:
+        rule: how answers are read.
+    """
+
+    def __init__(self, rule: AnswerRule) -> None:
+        self._rule = rule
+        self._known: dict[str, AdjudicatedRecord] = {}
+
+    def adjudicate(self, records: Iterable[LoggedRecord]) -> list[AdjudicatedRecord]:
+        """Read the answers to each of ``records``, in their order."""
+        known = self._known
+        found = [
+            before
+            if (before := known.get(record.id)) is not None and before.record is record
+            else adjudicate(record, self._rule)
+            for record in records
+        ]
+        self._known = {one.record.id: one for one in found}
+        return found
 
 
 def service_user(record: LoggedRecord, service_user_id: str) -> str:
-    """Id of the user whose service accepted ``record``: whoever runs the service by now, it stays that user.
+    """Return the id of the user whose service accepted ``record``, whoever runs the service now.
 
-    Where it is not known, as nothing was written down and no answer is as old as the record (see
-    ``argilla.validation``), it is taken to be the service that looks.
+    Where the record does not say, it is taken to be the service that asks (see ``argilla.v2.service_user``).
     """
     return record.service_user or service_user_id
 
 
 def is_service_answer(answer: Answer, record: LoggedRecord, service_user_id: str) -> bool:
-    """Whether a service gave ``answer`` by itself: on the accept route, submitted, with the label that the model said.
+    """Return whether a service gave ``answer``: on the accept route, submitted, with the model's label.
 
-    Anything else by that user is a person's, who labels with the service's account or corrects it there.
+    Any other answer of that user is a person's, who labels with the service's account.
     """
     return (
         record.route is Route.ACCEPT
@@ -36,100 +136,67 @@ def is_service_answer(answer: Answer, record: LoggedRecord, service_user_id: str
 
 
 def is_answered_by_service_user(record: LoggedRecord, service_user_id: str) -> bool:
-    """Whether the user whose service accepted ``record`` has an answer on it, its own or a person's in its place."""
+    """Return whether the user whose service accepted ``record`` has an answer on it, the service's or a person's."""
     author = service_user(record, service_user_id)
     return any(answer.user_id == author for answer in record.answers)
 
 
+def is_half_revoked(record: LoggedRecord, service_user_id: str) -> bool:
+    """Return whether an interrupted revocation withdrew the service's answer to ``record`` and no more."""
+    return record.route is Route.ACCEPT and not is_answered_by_service_user(record, service_user_id)
+
+
 def accepted_by_model(record: LoggedRecord, service_user_id: str) -> bool:
-    """Whether a service has validated ``record``, and its answer still stands."""
+    """Return whether a service accepted ``record``, and its answer still stands."""
     return any(is_service_answer(answer, record, service_user_id) for answer in record.answers)
 
 
 def human_answers(record: LoggedRecord, service_user_id: str) -> list[Answer]:
-    """The submitted and discarded answers that people gave, drafts left out."""
+    """Return the submitted and discarded answers of people, without drafts."""
     if not record.answers:
         return []
-    if record.route is not Route.ACCEPT:  # nobody but people answers there
+    if record.route is not Route.ACCEPT:  # only people answer records of the other routes
         return [a for a in record.answers if a.is_final]
     return [a for a in record.answers if a.is_final and not is_service_answer(a, record, service_user_id)]
 
 
-def human_label(record: LoggedRecord, service_user_id: str, rule: LabelRule = "majority") -> str | None:
-    """The label that people's answers make by ``rule``.
-
-    ``None`` without an answer, where the discards win, or where a majority is demanded and answers tie.
-    """
-    return _settled(human_answers(record, service_user_id), rule)[0]
-
-
-def is_done(record: LoggedRecord, *, min_submitted: int, service_user_id: str) -> bool:
-    """Whether ``record`` waits for nobody any more.
-
-    It is done once ``min_submitted`` people have submitted or discarded it, or the daemon has accepted it.
-    Argilla's own status would not do: a record with only a discard stays pending for ever.
-    """
-    return (
-        accepted_by_model(record, service_user_id)
-        or len(human_answers(record, service_user_id)) >= min_submitted
-    )
-
-
-def is_discarded(record: LoggedRecord, service_user_id: str, rule: LabelRule = "majority") -> bool:
-    """Whether people's answers make ``record`` no example for anyone."""
-    label, discarded = _settled(human_answers(record, service_user_id), rule)
-    return label is None and discarded
-
-
-def disagree(record: LoggedRecord, service_user_id: str) -> bool:
-    """Whether people gave ``record`` different answers; a discard is one, the daemon's is none."""
-    return len({_vote(answer) for answer in human_answers(record, service_user_id)}) > 1
-
-
-def validated_by_others(records: Iterable[LoggedRecord], service_user_id: str) -> Counter[str]:
-    """How many records stand validated by services of other users than ``service_user_id``, by user id."""
+def validated_by_others(records: Iterable[AdjudicatedRecord]) -> Counter[str]:
+    """Count the records that services of other users accepted and that still stand, by user id."""
     return Counter(
-        record.service_user
-        for record in records
-        if record.service_user not in (None, service_user_id) and accepted_by_model(record, service_user_id)
+        one.record.service_user
+        for one in records
+        if one.record.service_user not in (None, one.rule.service_user_id) and one.is_accepted
     )
 
 
-def examples_from(
-    records: Iterable[LoggedRecord],
-    *,
-    service_user_id: str,
-    with_model: bool,
-    rule: LabelRule = "majority",
-    min_submitted: int = 1,
-) -> list[Example]:
-    """The examples that ``records`` hold; a person's answer outranks the daemon's, a blank text is no example.
+def examples_from(records: Iterable[AdjudicatedRecord], *, with_model: bool) -> list[Example]:
+    """Return the examples in ``records``; an answer of a person outranks the service's.
+
+    Blank texts and held-back records are never examples.
 
     Args:
-        records: records of the working dataset.
-        service_user_id: user id of the service that looks.
-        with_model: whether what a service validated counts as an example where no person answered.
-        rule: how several answers make one label.
-        min_submitted: answers that a record needs; with fewer it is no example yet.
+        records: of the working dataset.
+        with_model: whether a record that a service accepted is an example where no person has answered it.
     """
     found = []
-    for record in records:
-        # somebody logged a blank one by hand; and what is held back stays so, or it would be evidence no more
+    for one in records:
+        record = one.record
+        # somebody may have logged a blank record by hand; a held-back one is evidence only while nothing learns from it
         if not record.text.strip() or record.held_back:
             continue
-        if answers := human_answers(record, service_user_id):
-            label, _ = _settled(answers, rule)
-            if label is not None and len(answers) >= min_submitted:
-                found.append(Example(record.id, record.text, label, Origin.HUMAN))
-        elif with_model and accepted_by_model(record, service_user_id) and record.prediction is not None:
+        if one.answers:
+            if one.label is not None and len(one.answers) >= one.rule.min_submitted:
+                found.append(Example(record.id, record.text, one.label, Origin.HUMAN))
+        elif with_model and one.is_accepted and record.prediction is not None:
             found.append(Example(record.id, record.text, record.prediction, Origin.MODEL))
     return found
 
 
 def cap_pseudo_labels(examples: Sequence[Example], most: float) -> list[Example]:
-    """``examples`` without those of the model that outnumber people's by more than ``most`` to one, label by label.
+    """Drop model-labelled examples until each label has at most ``most`` of them for each example of a person.
 
-    Which ones stay is a matter of their ids, not of how certain the model was: its most certain ones teach it least.
+    Which ones are kept follows from a hash of their ids, not from the model's certainty: a model learns least from the
+    examples that it is most certain of.
     """
     human = Counter(example.label for example in examples if example.origin is Origin.HUMAN)
     left = {label: count * most for label, count in human.items()}
@@ -140,23 +207,3 @@ def cap_pseudo_labels(examples: Sequence[Example], most: float) -> list[Example]
             left[example.label] -= 1
             kept.add(example.id)
     return [example for example in examples if example.id in kept]
-
-
-def _settled(answers: Sequence[Answer], rule: LabelRule) -> tuple[str | None, bool]:
-    """The label that people's answers make, and whether it is a discard that stands in its place."""
-    answers = [a for a in answers if a.status == "discarded" or a.label is not None]
-    if not answers:
-        return None, False
-    if len(answers) == 1:  # nearly always: there is nothing to count
-        return _vote(answers[0]), answers[0].status == "discarded"
-    if rule == "latest":
-        latest = max(answers, key=lambda answer: (answer.updated_at, answer.user_id))
-        return _vote(latest), _vote(latest) is None
-    (first, most), *others = Counter(_vote(answer) for answer in answers).most_common(2)
-    if others and others[0][1] == most:
-        return None, False
-    return first, first is None
-
-
-def _vote(answer: Answer) -> str | None:
-    return answer.label if answer.status == "submitted" else None

@@ -1,4 +1,4 @@
-"""Which texts of the pool Argilla holds, told by what they say and not by their ids: either may change."""
+"""Match the texts of the pool with the records in Argilla by their content, as ids may change on either side."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ NOWHERE = -1
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """How a pool and the records of Argilla go together.
+    """The relation of a pool and the records in Argilla.
 
     Attributes:
-        left: ascending positions of the unlabelled texts that Argilla does not hold.
-        changed: ids of the pool under which Argilla holds another text.
-        moved: texts of the pool that Argilla holds under another id.
-        taken: the ids that Argilla holds.
+        left: ascending positions of the unlabelled texts without a record in Argilla.
+        changed: the number of ids of the pool that have another text in Argilla.
+        moved: the number of texts of the pool that have another id in Argilla.
+        taken: the ids of all records in Argilla.
     """
 
     left: IndexArray
@@ -33,32 +33,30 @@ class Match:
     taken: Collection[str] = field(default=(), repr=False)
 
     def named(self, batch: Sequence[NewRecord]) -> list[NewRecord]:
-        """``batch`` with ids that overwrite nothing: where another text has a record's id already, one of its own.
+        """Return ``batch`` with ids that overwrite nothing: a record whose id is taken gets another one.
 
-        That one is made of the pool's id and the text, so the same batch gets the same ids after a restart.
+        That id is made from the pool's id and the text, so the same batch gets the same ids after a restart.
         """
         used = {record.id for record in batch}
         return [
-            replace(record, id=self._free(record, used)) if record.id in self.taken else record
+            replace(record, id=self._unused_id(record, used)) if record.id in self.taken else record
             for record in batch
         ]
 
-    def _free(self, record: NewRecord, used: Collection[str]) -> str:
+    def _unused_id(self, record: NewRecord, used: Collection[str]) -> str:
         own = own_id(record.id, record.text)
-        names = chain(
-            [own], (f"{own}.{n}" for n in count(2))
-        )  # somebody may have put another text there, too
+        names = chain([own], (f"{own}.{n}" for n in count(2)))  # another text may have that id too
         return next(name for name in names if name not in self.taken and name not in used)
 
 
 class _Found(NamedTuple):
-    """What was found of one record."""
+    """The positions that match one record."""
 
     text: str
     text_key: int | None
-    now: int  # position of the text that it has, or NOWHERE
+    now: int  # position of its present text, or NOWHERE
     logged: int  # position of the text that it was logged with, or NOWHERE
-    same_now: bool  # whether the pool has it under the record's id
+    same_now: bool  # whether the pool's text there has the record's id
     same_logged: bool
 
     @property
@@ -68,24 +66,24 @@ class _Found(NamedTuple):
 
 
 class Matcher:
-    """Matches the records of Argilla with a pool; of those that have not changed since it looks at none twice."""
+    """Matches records in Argilla with a pool, and remembers the matches of records that have not changed."""
 
     def __init__(self) -> None:
         self._fingerprint: str | None = None
         self._keys: KeyArray = np.empty(0, np.uint64)
         self._order: IndexArray = np.empty(0, np.int64)  # positions by key
         self._found: dict[str, _Found] = {}
-        self._held = np.empty(0, np.bool_)  # whether Argilla holds the text at each position
+        self._held = np.empty(0, np.bool_)  # whether the text at each position has a record
         self._moved = self._changed = 0
-        self._odd: set[str] = set()  # ids of Argilla that do not fit the pool
+        self._odd: set[str] = set()  # ids of records that do not match the pool
 
     def match(self, pool: Pool, records: Sequence[LoggedRecord], *, without: Collection[int] = ()) -> Match:
         """Match ``records`` with ``pool``.
 
         Args:
-            pool: as it is now.
-            records: all that Argilla holds.
-            without: keys of texts that are not to be asked either.
+            pool: the present pool.
+            records: all records in Argilla.
+            without: keys of further texts to leave out.
         """
         anew = pool.fingerprint != self._fingerprint
         if anew:
@@ -100,16 +98,16 @@ class Matcher:
             or one.text != record.text
             or one.text_key != record.text_key
         ]
-        self._look_at(pool, new)
+        self._match_new(pool, new)
         if gone := len(self._found) > len(records):
             self._found = {record.id: self._found[record.id] for record in records}
         if anew or new or gone:
-            self._sum_up(pool)
+            self._summarise(pool)
         refused = self._mask(self._find(np.fromiter(without, np.uint64, len(without))))
         free = pool.unlabelled()
         return Match(free[~(self._held | refused)[free]], self._changed, self._moved, self._found.keys())
 
-    def _sum_up(self, pool: Pool) -> None:
+    def _summarise(self, pool: Pool) -> None:
         found, size = self._found.values(), len(self._found)
         now = np.fromiter((one.now for one in found), np.int64, size)
         logged = np.fromiter((one.logged for one in found), np.int64, size)
@@ -119,11 +117,11 @@ class Matcher:
         self._moved = int(self._held.sum() - self._mask(now[same_now], logged[same_logged]).sum())
         fits = (same_now | same_logged).all()
         odd = set() if fits else {id_ for id_, one in self._found.items() if not one.same}
-        # only what is new is looked for: ids are strings on disk, and many
+        # search for new ids only: the pool's ids are strings on disk, and many
         self._changed += _count(pool, odd - self._odd) - _count(pool, self._odd - odd)
         self._odd = odd
 
-    def _look_at(self, pool: Pool, records: Sequence[LoggedRecord]) -> None:
+    def _match_new(self, pool: Pool, records: Sequence[LoggedRecord]) -> None:
         if not records:
             return
         now = self._find(keys_of([record.text for record in records]))
@@ -142,7 +140,7 @@ class Matcher:
             self._found[record.id] = _Found(record.text, record.text_key, *where)
 
     def _find(self, keys: KeyArray, *, kept: bool = False) -> IndexArray:
-        """Positions of ``keys``, NOWHERE for those that the pool lacks; ``kept``: of what records keep of them."""
+        """Return positions of ``keys``, NOWHERE where missing; ``kept``: compare only the part that records keep."""
         if not len(self._keys):
             return np.full(len(keys), NOWHERE, np.int64)
         ranks = np.searchsorted(self._keys, keys, sorter=self._order).clip(max=len(self._keys) - 1)
@@ -154,7 +152,7 @@ class Matcher:
     def _has_id(
         self, pool: Pool, records: Sequence[LoggedRecord], positions: IndexArray
     ) -> NDArray[np.bool_]:
-        """Whether the text at each position has the id of that record, or the record the text's own."""
+        """Return whether record and text at each position share an id, or the record has the text's ``own_id``."""
         has = np.zeros(len(records), np.bool_)
         somewhere = np.flatnonzero(positions != NOWHERE)
         at = positions[somewhere]
@@ -164,15 +162,15 @@ class Matcher:
         return has
 
     def _mask(self, *positions: IndexArray) -> NDArray[np.bool_]:
-        """Which texts of the pool are at one of ``positions``."""
+        """Return a mask of the pool's texts at any of ``positions``."""
         mask = np.zeros(len(self._keys) + 1, np.bool_)
         for some in positions:
-            mask[some] = True  # NOWHERE is the last, which no text has
+            mask[some] = True  # NOWHERE is the last element, which no text has
         return mask[:-1]
 
 
 def _count(pool: Pool, ids: Collection[str]) -> int:
-    """How many of ``ids`` the pool has, labelled or not."""
+    """Return how many of ``ids`` are in the pool, labelled or not."""
     if not ids:
         return 0
     unlabelled = len(pool.unlabelled()) - len(pool.unlabelled(excluding=ids))
@@ -180,9 +178,9 @@ def _count(pool: Pool, ids: Collection[str]) -> int:
 
 
 def all_examples(seeds: Iterable[Example], answered: Sequence[Example]) -> list[Example]:
-    """The examples that came with the pool and those that Argilla holds; of one text an answer outranks the pool.
+    """Return the examples of the pool and of Argilla; for a text in both, Argilla's label counts.
 
-    Of two texts of one id the pool's gets the id that it would have in Argilla.
+    If two texts have the same id, the pool's text gets its ``own_id``.
     """
     seeds = list(seeds)
     if not seeds:

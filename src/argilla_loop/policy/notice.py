@@ -10,7 +10,8 @@ import html
 from collections.abc import Mapping, Sequence
 
 from argilla_loop.domain import NewRecord, Route
-from argilla_loop.policy.plan import Finished, Observation, Step, Wait, missing_examples
+from argilla_loop.errors import collapse_whitespace
+from argilla_loop.policy.plan import Finished, Plan, Wait
 
 NAMED = 5  # labels that are named one by one
 LONGEST = 40  # characters of a label's name
@@ -24,17 +25,16 @@ FINISHED = "No further batch comes unless texts are added to the pool. You may s
 AS_LOADED = "This is as it was when the page was loaded: reload it to see the latest."
 
 
-def notice(step: Step, seen: Observation, records: Sequence[NewRecord], *, minimum: int) -> str | None:
-    """Paragraphs for annotators, the weightiest first; None where the turn has nothing to tell them.
+def notice(decided: Plan, records: Sequence[NewRecord]) -> str | None:
+    """Return paragraphs for annotators, the most important first; ``None`` if the turn changes nothing for them.
 
-    Plain text, of which Argilla's UI makes HTML.
+    The result is plain text, which Argilla's UI turns into HTML.
 
     Args:
-        step: what was planned.
-        seen: from what.
-        records: what was logged of it.
-        minimum: human examples each label needs.
+        decided: the plan of the turn.
+        records: what was logged.
     """
+    step, seen, lacking = decided.step, decided.seen, decided.acceptance.missing
     if isinstance(step, Finished):
         state, hint = "All texts have been dealt with.", FINISHED
     elif isinstance(step, Wait):
@@ -42,11 +42,10 @@ def notice(step: Step, seen: Observation, records: Sequence[NewRecord], *, minim
     elif any(record.route is not Route.ACCEPT for record in records):
         state, hint = _open(step.number, last=seen.pool_left <= len(records))
     else:
-        return None  # nothing in it for people: the next turn comes at once
+        return None  # it holds nothing for people: the next turn follows at once
     paragraphs = [f"From argilla-loop: {state}"]
-    lacking = missing_examples(seen.examples, seen.labels, minimum)
     if lacking:
-        paragraphs.append(_lacking(lacking, minimum))
+        paragraphs.append(_lacking(lacking, decided.acceptance.rules.min_examples_per_label))
     return "\n\n".join([*paragraphs, hint, AS_LOADED])
 
 
@@ -67,5 +66,5 @@ def _lacking(lacking: Mapping[str, int], minimum: int) -> str:
 
 def escaped(name: str) -> str:
     """``name`` on one line, as HTML that shows it as it is."""
-    line = " ".join(name.split())
+    line = collapse_whitespace(name)
     return html.escape(line if len(line) <= LONGEST else line[: LONGEST - 1] + "…")

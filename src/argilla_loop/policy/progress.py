@@ -1,4 +1,4 @@
-"""How the labelling goes, from the records alone."""
+"""Progress figures, from the records alone."""
 
 from __future__ import annotations
 
@@ -7,17 +7,8 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import combinations
 
-from argilla_loop.domain import LoggedRecord, Origin, Route
-from argilla_loop.policy.answers import (
-    LabelRule,
-    accepted_by_model,
-    disagree,
-    examples_from,
-    human_answers,
-    human_label,
-    is_discarded,
-    is_done,
-)
+from argilla_loop.domain import Origin, Route
+from argilla_loop.policy.answers import AdjudicatedRecord, examples_from
 from argilla_loop.policy.validation.checks import checks_from
 
 Pair = tuple[str | None, str | None]
@@ -25,71 +16,71 @@ Pair = tuple[str | None, str | None]
 
 @dataclass(frozen=True, slots=True)
 class BatchProgress:
-    """One batch: how far it is, and how people and model agree.
+    """Progress of one batch, and how people and model agree.
 
-    What was suggested and what was not are counted apart: a suggestion is half an answer.
+    Records with and without a suggestion are counted separately, because people tend to accept a suggestion.
     """
 
     number: int
     size: int
     done: int
-    asked: int  # held back ones among them
-    accepted: int  # validated by the service
+    asked: int  # including held-back records
+    accepted: int  # by the service
     audited: int
     held_back: int
     answered: int  # labelled by people who saw a suggestion
     agreed: int  # of those, how many have the suggested label
-    checked: int  # answers that are evidence, see ``policy.checks``
-    right: int  # of those, how many say what the model said
+    checked: int  # audit results, see ``policy.validation.checks``
+    right: int  # of those, how many agree with the model
     models: tuple[str, ...]
 
     @property
     def agreement(self) -> float | None:
-        """Share of suggestions that people kept; ``None`` where there was nothing to compare."""
+        """Share of suggestions that people kept; ``None`` if there was nothing to compare."""
         return self.agreed / self.answered if self.answered else None
 
 
 @dataclass(frozen=True, slots=True)
 class Blind:
-    """Records that people are asked about without a suggestion."""
+    """Records that people see without a suggestion."""
 
     logged: int = 0
     answered: int = 0
-    right: int = 0  # the model that scored them said the same
+    right: int = 0  # answers that agree with the model
 
 
 @dataclass(frozen=True, slots=True)
 class Validated:
-    """What the service validated by itself, and has not taken back."""
+    """Records that the service accepted and has not revoked."""
 
     all: int = 0
-    confirmed: int = 0  # a person says the same
-    corrected: int = 0  # people say otherwise: another label, a discard, or several that tie
+    confirmed: int = 0  # by a person
+    corrected: int = 0  # by another label, a discard, or answers that tie
 
     @property
     def standing(self) -> int:
-        """Those whose label is the service's now."""
+        """Records whose label is still the service's."""
         return self.all - self.corrected
 
 
 @dataclass(frozen=True, slots=True)
 class Disagreement:
-    """How people agree with each other; the service's answer is none."""
+    """How people agree with each other; the service's answers don't count."""
 
     several: int = 0  # records that several people answered
     disagreed: int = 0
     pairs: Sequence[
         tuple[Pair, int]
-    ] = ()  # what was given for the same record, commonest first; None: discarded
+    ] = ()  # labels given to the same record, most frequent first; None: discarded
 
 
 @dataclass(frozen=True, slots=True)
 class Progress:
-    """All batches, the examples by label and origin, and who said what of whom."""
+    """All batches, the examples by label and origin, and how people and model agree."""
 
     batches: Sequence[BatchProgress]
     human: Counter[str]  # label -> examples of people
-    model: Counter[str]  # label -> records that the service validated and nobody answered
+    model: Counter[str]  # label -> records that the service accepted and nobody answered
     discarded: int
     unnumbered: int  # records that somebody else logged
     validated: Validated
@@ -113,119 +104,83 @@ class Progress:
         return self.agreed / self.answered if self.answered else None
 
 
-def progress(
-    records: Iterable[LoggedRecord], *, min_submitted: int, service_user_id: str, rule: LabelRule = "majority"
-) -> Progress:
-    """Summarise ``records``; an accepted record that a person relabelled counts as the person's.
-
-    Args:
-        records: of the working dataset, all or some.
-        min_submitted: answers that a record needs.
-        service_user_id: user id of the service.
-        rule: how several answers make one label.
-    """
-    records = list(records)
-    whose = _Whose(service_user_id, rule, min_submitted)
-    members: dict[int, list[LoggedRecord]] = {}
-    for record in records:
-        if record.batch is not None:
-            members.setdefault(record.batch, []).append(record)
-    examples = examples_from(
-        records, service_user_id=service_user_id, with_model=True, rule=rule, min_submitted=min_submitted
-    )
+def progress(records: Sequence[AdjudicatedRecord]) -> Progress:
+    """Summarise the records of the working dataset; an accepted record that a person relabelled is the person's."""
+    members: dict[int, list[AdjudicatedRecord]] = {}
+    for one in records:
+        if one.record.batch is not None:
+            members.setdefault(one.record.batch, []).append(one)
+    examples = examples_from(records, with_model=True)
     return Progress(
-        batches=[_batch(number, members[number], whose) for number in sorted(members)],
+        batches=[_batch(number, members[number]) for number in sorted(members)],
         human=Counter(example.label for example in examples if example.origin is Origin.HUMAN),
         model=Counter(example.label for example in examples if example.origin is Origin.MODEL),
-        discarded=sum(is_discarded(record, service_user_id, rule) for record in records),
-        unnumbered=sum(record.batch is None for record in records),
-        validated=_validated(records, whose),
-        audited=_blind([r for r in records if r.route is Route.AUDIT], whose),
-        held_back=_blind([record for record in records if record.held_back], whose),
-        disagreement=_disagreement(records, whose),
+        discarded=sum(one.is_discarded for one in records),
+        unnumbered=sum(one.record.batch is None for one in records),
+        validated=_validated(records),
+        audited=_blind([one for one in records if one.record.route is Route.AUDIT]),
+        held_back=_blind([one for one in records if one.record.held_back]),
+        disagreement=_disagreement(records),
     )
 
 
-def suggestions_kept(
-    records: Iterable[LoggedRecord], *, min_submitted: int, service_user_id: str, rule: LabelRule = "majority"
-) -> tuple[int, int]:
-    """How many suggestions people kept, and how many they answered; arguments as for ``progress``."""
-    compared = _compared(records, _Whose(service_user_id, rule, min_submitted))
-    return sum(suggested == given for suggested, given in compared), len(compared)
+def suggestions_kept(records: Iterable[AdjudicatedRecord]) -> tuple[int, int]:
+    """Return how many suggestions people kept, and how many they answered."""
+    kept = [one.rule.task.agree(one.record.suggestion, one.label) for one in _suggested(records)]
+    return sum(kept), len(kept)
 
 
-@dataclass(frozen=True, slots=True)
-class _Whose:
-    service_user_id: str
-    rule: LabelRule
-    min_submitted: int
-
-    def label(self, record: LoggedRecord) -> str | None:
-        return human_label(record, self.service_user_id, self.rule)
-
-    def checks(self, records: Iterable[LoggedRecord]) -> list[bool]:
-        found = checks_from(
-            records, service_user_id=self.service_user_id, rule=self.rule, min_submitted=self.min_submitted
-        )
-        return [check.right for check in found]
+def _suggested(records: Iterable[AdjudicatedRecord]) -> list[AdjudicatedRecord]:
+    """Return the records that people saw with a suggestion and labelled."""
+    # who answers an accepted record came to correct it, which says nothing about the others
+    return [
+        one
+        for one in records
+        if one.record.suggestion and one.record.route is Route.ASK and one.label is not None
+    ]
 
 
-def _compared(records: Iterable[LoggedRecord], whose: _Whose) -> list[tuple[str, str]]:
-    """What was suggested and what people said."""
-    # who answers an accepted record came to correct it: that says nothing of the others
-    shown = [(r.suggestion, whose.label(r)) for r in records if r.suggestion and r.route is Route.ASK]
-    return [(suggested, given) for suggested, given in shown if given is not None]
-
-
-def _batch(number: int, records: list[LoggedRecord], whose: _Whose) -> BatchProgress:
-    compared = _compared(records, whose)
-    routes, checks = Counter(record.route for record in records), whose.checks(records)
+def _batch(number: int, records: Sequence[AdjudicatedRecord]) -> BatchProgress:
+    agreed, answered = suggestions_kept(records)
+    routes = Counter(one.record.route for one in records)
+    checks = [check.right for check in checks_from(records)]
     return BatchProgress(
         number=number,
         size=len(records),
-        done=sum(
-            is_done(r, min_submitted=whose.min_submitted, service_user_id=whose.service_user_id)
-            for r in records
-        ),
+        done=sum(one.is_done for one in records),
         asked=routes[Route.ASK],
         accepted=routes[Route.ACCEPT],
         audited=routes[Route.AUDIT],
-        held_back=sum(record.held_back for record in records),
-        answered=len(compared),
-        agreed=sum(suggested == given for suggested, given in compared),
+        held_back=sum(one.record.held_back for one in records),
+        answered=answered,
+        agreed=agreed,
         checked=len(checks),
         right=sum(checks),
-        models=tuple(sorted({r.model for r in records if r.model})),
+        models=tuple(sorted({one.record.model for one in records if one.record.model})),
     )
 
 
-def _validated(records: Iterable[LoggedRecord], whose: _Whose) -> Validated:
+def _validated(records: Iterable[AdjudicatedRecord]) -> Validated:
     all_, confirmed, corrected = 0, 0, 0
-    for record in records:
-        answers = human_answers(record, whose.service_user_id)
-        # a person may have put another label in place of the service's, with the service's own account
-        if record.route is not Route.ACCEPT or not (
-            answers or accepted_by_model(record, whose.service_user_id)
-        ):
+    for one in records:
+        # a person may have replaced the service's label, using the service's own account
+        if one.record.route is not Route.ACCEPT or not (one.answers or one.is_accepted):
             continue
         all_ += 1
-        confirmed += bool(answers) and whose.label(record) == record.prediction
-        corrected += bool(answers) and whose.label(record) != record.prediction
+        confirmed += bool(one.answers) and one.is_right
+        corrected += bool(one.answers) and not one.is_right
     return Validated(all_, confirmed, corrected)
 
 
-def _blind(records: list[LoggedRecord], whose: _Whose) -> Blind:
-    checks = whose.checks(records)
-    return Blind(len(records), len(checks), sum(checks))
+def _blind(records: Sequence[AdjudicatedRecord]) -> Blind:
+    checks = checks_from(records)
+    return Blind(len(records), len(checks), sum(check.right for check in checks))
 
 
-def _disagreement(records: Iterable[LoggedRecord], whose: _Whose) -> Disagreement:
-    several = [record for record in records if len(human_answers(record, whose.service_user_id)) > 1]
-    disputed = [record for record in several if disagree(record, whose.service_user_id)]
+def _disagreement(records: Iterable[AdjudicatedRecord]) -> Disagreement:
+    several = [one for one in records if len(one.answers) > 1]
+    disputed = [one for one in several if one.is_disputed]
     pairs: Counter[Pair] = Counter()
-    for record in disputed:
-        given = {
-            a.label if a.status == "submitted" else None for a in human_answers(record, whose.service_user_id)
-        }
-        pairs.update(combinations(sorted(given, key=lambda label: (label is None, label)), 2))
+    for one in disputed:
+        pairs.update(combinations(sorted(one.votes, key=lambda label: (label is None, label)), 2))
     return Disagreement(len(several), len(disputed), pairs.most_common())

@@ -1,21 +1,22 @@
-"""What the operator decided, as one value: sizes, strategy, and what is demanded before anything is accepted."""
+"""The operator's rules as one value: sizes, strategy, and what must hold before anything is accepted."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Literal
 
-from argilla_loop.policy.answers import LabelRule
 from argilla_loop.policy.query import Strategy
+from argilla_loop.policy.task import LabelRule
 from argilla_loop.policy.validation.promise import THRESHOLDS, AcceptanceCriterion
 
-# Of a slice, what people are asked blindly while a promise waits for evidence; their answers teach as well.
+# Share of a slice that is audited while a promise waits for evidence; its answers are examples too. Chosen, not
+# measured.
 AUDITED_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
 class Rules:
-    """What the operator decided; see the settings of the same names."""
+    """The operator's rules; each field is described at the setting of the same name."""
 
     slice_size: int = 10
     accept_limit: int = 10
@@ -37,7 +38,7 @@ class Rules:
 
     @property
     def criterion(self) -> AcceptanceCriterion | None:
-        """What is demanded before anything is accepted; None: nothing ever is."""
+        """What must hold before anything is accepted; ``None`` if nothing ever is."""
         if self.certainty_threshold is None:
             return None
         if self.target_precision is not None:

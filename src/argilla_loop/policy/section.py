@@ -1,13 +1,15 @@
-"""A section of ours in a text that belongs to people: pure edits that never take a word of theirs.
+"""A section of the service in a text that belongs to people: pure edits that never remove their words.
 
-The section lies between two HTML comments, which Argilla's UI does not show. The first carries a digest of what lies
-between them: where it fits, all of that is ours and may be replaced; where somebody wrote into it, it is theirs now.
+The section lies between two HTML comments, which Argilla's UI does not show. The first comment carries a digest of the
+section: if it matches, the section is the service's and may be replaced; if somebody edited it, it is theirs.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
+
+from argilla_loop.errors import collapse_whitespace
 
 # no marker within: of two beginnings before one end, the second is the section's
 _SECTION = re.compile(
@@ -50,5 +52,5 @@ def _is_ours(found: re.Match[str]) -> bool:
 
 def _digest(body: str) -> str:
     """Of the words alone: an editor that changes line ends or blank lines makes nothing its own."""
-    words = " ".join(body.split()).encode("utf-8", "replace")
+    words = collapse_whitespace(body).encode("utf-8", "replace")
     return hashlib.sha256(words).hexdigest()[:8]

@@ -1,4 +1,4 @@
-"""Where the texts come from: a Hugging Face dataset, local files, or another Argilla dataset."""
+"""Load the pool of texts from a Hugging Face dataset, local files, or another Argilla dataset."""
 
 from argilla_loop.pool.arrow import ArrowPool
 from argilla_loop.pool.load import load_pool, pool_revision

@@ -1,4 +1,4 @@
-"""The pool itself: texts and ids in a memory-mapped Arrow file, addressed by position."""
+"""The pool: texts and ids in a memory-mapped Arrow file, by position."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from argilla_loop.pool.values import STRING
 
 
 class ArrowStrings(Sequence[str]):
-    """Strings of a column at chosen rows; each becomes a Python string only when asked for."""
+    """Strings of a column at selected rows; each becomes a Python string only on access."""
 
     def __init__(self, chunks: Sequence[Any], rows: IndexArray) -> None:
-        """Take the column's chunks, and the ascending rows to show, counted over all chunks."""
+        """Wrap the column's chunks, and the ascending rows to select, counted over all chunks."""
         self._chunks = chunks
         self._starts = np.cumsum([0, *(len(chunk) for chunk in chunks)])
         self._rows = rows
@@ -41,11 +41,11 @@ class ArrowStrings(Sequence[str]):
             yield from chunk.take(pa.array(self._rows[low:high] - start)).to_pylist()
 
     def at(self, positions: Sequence[int] | IndexArray) -> list[str]:
-        """The strings at ``positions``, in that order."""
+        """Return the strings at ``positions``, in that order."""
         return self._at(self._rows[np.asarray(positions, np.int64)])
 
     def among(self, strings: Collection[str]) -> NDArray[np.bool_]:
-        """For each string whether it is one of ``strings``; without a Python string for any of them."""
+        """Return a mask of the strings that are among ``strings``, without making Python strings."""
         column = pa.chunked_array(self._chunks, STRING)
         found = pc.is_in(column, value_set=pa.array(list(strings), STRING))
         mask: NDArray[np.bool_] = found.to_numpy()[self._rows]
@@ -58,7 +58,7 @@ class ArrowStrings(Sequence[str]):
 
 
 class ArrowPool:
-    """A ``domain.Pool`` over Arrow: what it holds in memory is some 20 bytes a record."""
+    """A ``domain.Pool`` over Arrow: some 20 bytes of memory for each record."""
 
     def __init__(
         self,
@@ -70,13 +70,13 @@ class ArrowPool:
         label_names: Sequence[str],
         fingerprint: str,
     ) -> None:
-        """Wrap what ``load_pool`` has read.
+        """Wrap the rows that ``load_pool`` has read.
 
         Args:
             batches: record batches with the columns ``id`` and ``text``.
             rows: the row of each position, ascending, counted over all batches; shape (n,).
-            keys: of the text at each position, see ``policy.text_keys``; shape (n,).
-            labels: index into ``label_names`` for each position, -1 for none; shape (n,).
+            keys: of the texts, see ``policy.text_keys``; shape (n,).
+            labels: index into ``label_names`` at each position, -1 for none; shape (n,).
             label_names: the labels.
             fingerprint: digest of ids, texts and labels.
         """
@@ -89,37 +89,37 @@ class ArrowPool:
 
     @property
     def fingerprint(self) -> str:
-        """Changes when, and only when, the pool's ids, texts or labels change."""
+        """A digest of the pool's ids, texts and labels."""
         return self._fingerprint
 
     def __len__(self) -> int:
         return len(self._ids)
 
     def ids(self) -> Sequence[str]:
-        """Ids of all records, in pool order: a view, no list."""
+        """Return the ids of all records, in pool order, as a view."""
         return self._ids
 
     def ids_at(self, positions: Sequence[int] | IndexArray) -> list[str]:
-        """Ids at ``positions``, in that order."""
+        """Return the ids at ``positions``, in that order."""
         return self._ids.at(positions)
 
     def keys(self) -> KeyArray:
-        """What each text is known by, in pool order; shape (n,)."""
+        """Return the key of each text, in pool order; shape (n,)."""
         return self._keys
 
     def texts(self, positions: Sequence[int] | IndexArray) -> list[str]:
-        """Texts at ``positions``, in that order."""
+        """Return the texts at ``positions``, in that order."""
         return self._texts.at(positions)
 
     def examples(self) -> list[Example]:
-        """The records that came with a label, as human examples, in pool order."""
+        """Return the records that came with a label, as human examples, in pool order."""
         labelled = np.flatnonzero(self._labels >= 0)
         names = [self._label_names[code] for code in self._labels[labelled].tolist()]
         triples = zip(self._ids.at(labelled), self._texts.at(labelled), names, strict=True)
         return [Example(id=id_, text=text, label=label) for id_, text, label in triples]
 
     def unlabelled(self, *, excluding: Collection[str] = ()) -> IndexArray:
-        """Ascending positions of the records without a label whose id is not in ``excluding``."""
+        """Return the ascending positions of the records without a label whose id is not in ``excluding``."""
         free = self._labels < 0
         if excluding:
             free &= ~self._ids.among(excluding)

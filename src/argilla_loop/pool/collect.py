@@ -1,4 +1,4 @@
-"""Brings the rows of a source together: texts to disk, everything that is compared into arrays of numbers.
+"""Collect the rows of a source: texts on disk, and whatever is compared in arrays of numbers.
 
 A million rows are a million strings on disk and some 60 MB of numbers, never a million Python objects.
 """
@@ -10,7 +10,6 @@ import tempfile
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from hashlib import blake2b
 from itertools import pairwise
 from pathlib import Path
 from typing import IO, Any, cast
@@ -22,27 +21,29 @@ from numpy.typing import NDArray
 
 from argilla_loop.domain import IndexArray, KeyArray
 from argilla_loop.errors import PoolError
-from argilla_loop.policy.text_keys import DIGEST_BYTES, GUARD
+from argilla_loop.policy.text_keys import DIGEST_BYTES, GUARD, digest_utf8
 from argilla_loop.pool.layout import LabelProblem, Problem, Rows
 from argilla_loop.pool.values import STRING
 from argilla_loop.settings.files import make_private_folder
 
 Digests = NDArray[np.uint64]  # shape (n, 2): 128 bits a string
 
-NAMED_ROWS = 20  # rows named in one log event
-MAX_LABELS = 1000  # a column with more different values is no label column
+# Rows named in one log event. Chosen, not measured.
+MAX_NAMED_ROWS = 20
+# A column with more different values is not a label column. Chosen, not measured.
+MAX_LABELS = 1000
 SCHEMA = pa.schema([("id", STRING), ("text", STRING)])
 
 
 class Collector:
-    """Takes rows, batch by batch; keeps what is usable and remembers why the rest is not.
+    """Takes rows in batches; keeps the usable ones and counts the reasons for leaving out the others.
 
-    The texts go to an unnamed file in ``folder``: it is gone when the pool is, even after a ``kill -9``.
+    The texts are in an unnamed file in ``folder``, which ceases to exist with the pool, even after a ``kill -9``.
     """
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        with self._room():
+        with self._disk_errors_explained():
             make_private_folder(folder)
             self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  close() closes it
             self._writer = pa.ipc.new_file(self._file, SCHEMA)
@@ -58,14 +59,14 @@ class Collector:
         self.named: dict[Problem, list[str]] = {}
 
     def close(self) -> None:
-        """Close the file; what ``finish`` handed over stays readable."""
+        """Close the file; the result of ``finish`` stays readable."""
         self._file.close()
 
     def add(self, rows: Rows) -> None:
-        """Take ``rows``.
+        """Add ``rows``.
 
         Raises:
-            PoolError: there are far too many different labels, or no room on disk.
+            PoolError: there are more than ``MAX_LABELS`` labels, or the disk takes no more.
         """
         usable = rows.problems == Problem.NONE
         self._note_problems(rows)
@@ -76,34 +77,34 @@ class Collector:
             return
         mask = pa.array(usable)
         texts = rows.texts.filter(mask)
-        digests = digests_of(_unguarded(texts))
-        hashes = hex_of(digests)
+        digests = hash_strings(_unescape_markup(texts))
+        hashes = to_hex(digests)
         ids = pc.coalesce(rows.ids.filter(mask), hashes)
-        with self._room():
+        with self._disk_errors_explained():
             self._writer.write_batch(pa.record_batch([ids, texts], schema=SCHEMA))
         self._text_digests.append(digests)
-        self._id_digests.append(digests_of(ids))
+        self._id_digests.append(hash_strings(ids))
         self._lengths.append(pc.utf8_length(texts).to_numpy().astype(np.int32))
         self._labels.append(self._encode_labels(rows.labels.filter(mask)))
 
     def finish(self) -> Collected:
-        """Hand over what was taken."""
-        with self._room():
+        """Return the usable rows."""
+        with self._disk_errors_explained():
             self._writer.close()
             self._file.flush()
         mapped = mmap.mmap(self._file.fileno(), 0, access=mmap.ACCESS_READ)
         table = pa.ipc.open_file(pa.BufferReader(pa.py_buffer(mapped)))
         return Collected(
             batches=[table.get_batch(i) for i in range(table.num_record_batches)],
-            text_digests=_joined(self._text_digests, (0, 2), np.uint64),
-            id_digests=_joined(self._id_digests, (0, 2), np.uint64),
-            lengths=_joined(self._lengths, (0,), np.int32),
-            labels=_joined(self._labels, (0,), np.int32),
+            text_digests=_concatenate(self._text_digests, (0, 2), np.uint64),
+            id_digests=_concatenate(self._id_digests, (0, 2), np.uint64),
+            lengths=_concatenate(self._lengths, (0,), np.int32),
+            labels=_concatenate(self._labels, (0,), np.int32),
             label_names=tuple(self._codes_by_label),
         )
 
     @contextmanager
-    def _room(self) -> Iterator[None]:
+    def _disk_errors_explained(self) -> Iterator[None]:
         try:
             yield
         except OSError as error:
@@ -118,7 +119,7 @@ class Collector:
             positions = np.flatnonzero(rows.problems == code)
             self.skipped[problem] += len(positions)
             named = self.named.setdefault(problem, [])
-            for position in positions[: NAMED_ROWS - len(named)].tolist():
+            for position in positions[: MAX_NAMED_ROWS - len(named)].tolist():
                 named.append(rows.ids[position].as_py() or f"row {self.rows + position + 1}")
 
     def _encode_labels(self, labels: Any) -> NDArray[np.int32]:
@@ -139,7 +140,7 @@ class Collector:
 
 
 class Collected:
-    """The usable rows, duplicates and all, in the order they were read."""
+    """The usable rows, including duplicates, in the order in which they were read."""
 
     def __init__(
         self,
@@ -159,8 +160,8 @@ class Collected:
         self.label_names = label_names
 
 
-def digests_of(strings: Any) -> Digests:
-    """BLAKE2b digests of a large_string array without nulls, 128 bits each, shape (n, 2)."""
+def hash_strings(strings: Any) -> Digests:
+    """Return BLAKE2b digests of a large_string array without nulls, 128 bits each, shape (n, 2)."""
     if not len(strings):
         return np.empty((0, 2), np.uint64)
     _, offsets_buffer, data_buffer = strings.buffers()
@@ -168,28 +169,26 @@ def digests_of(strings: Any) -> Digests:
         strings.offset : strings.offset + len(strings) + 1
     ].tolist()
     data = memoryview(data_buffer)
-    hashed = b"".join(
-        blake2b(data[start:end], digest_size=DIGEST_BYTES).digest() for start, end in pairwise(offsets)
-    )
+    hashed = b"".join(digest_utf8(data[start:end]) for start, end in pairwise(offsets))
     return np.frombuffer(hashed, np.uint64).reshape(-1, 2)
 
 
-def keys_in(digests: Digests) -> KeyArray:
-    """The keys that ``policy.text_keys.keys_of`` gives the same texts."""
+def keys_of_digests(digests: Digests) -> KeyArray:
+    """Return the keys that ``policy.text_keys.keys_of`` returns for the same texts."""
     return digests[:, 0].copy()
 
 
-def hex_of(digests: Digests) -> Any:
-    """The digests written in hexadecimal: a large_string array, built without a Python string for each."""
+def to_hex(digests: Digests) -> Any:
+    """Return the digests in hexadecimal as a large_string array, built without Python strings."""
     length = len(digests)
     text = digests.tobytes().hex().encode()
     offsets = np.arange(length + 1, dtype=np.int64) * (2 * DIGEST_BYTES)
     return pa.LargeStringArray.from_buffers(length, pa.py_buffer(offsets), pa.py_buffer(text))
 
 
-def first_equal(digests: Digests) -> IndexArray:
-    """For each digest the position of the first one that equals it."""
-    order = np.lexsort((digests[:, 1], digests[:, 0]))  # stable: equal ones stay in the order they came
+def first_occurrences(digests: Digests) -> IndexArray:
+    """Return, for each digest, the position of the first equal one."""
+    order = np.lexsort((digests[:, 1], digests[:, 0]))  # stable: equal ones keep their order
     ranked = digests[order]
     starts = np.ones(len(order), np.bool_)
     starts[1:] = (ranked[1:] != ranked[:-1]).any(axis=1)
@@ -199,12 +198,12 @@ def first_equal(digests: Digests) -> IndexArray:
     return first
 
 
-def _unguarded(texts: Any) -> Any:
-    """As ``policy.text_keys.unescape_markup``: what Argilla gives back, by which texts are told apart."""
+def _unescape_markup(texts: Any) -> Any:
+    """Return the same as ``policy.text_keys.unescape_markup``, for an array: keys are of these texts."""
     if not pc.any(pc.match_substring(texts, GUARD)).as_py():
         return texts
     return pc.replace_substring_regex(texts, f"{GUARD}([A-Za-z/!?])", r"<\1")
 
 
-def _joined(parts: list[Any], empty_shape: tuple[int, ...], dtype: Any) -> Any:
+def _concatenate(parts: list[Any], empty_shape: tuple[int, ...], dtype: Any) -> Any:
     return np.concatenate(parts) if parts else np.empty(empty_shape, cast("type", dtype))

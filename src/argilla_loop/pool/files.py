@@ -17,8 +17,8 @@ import pyarrow as pa
 import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 
-from argilla_loop.errors import PoolError
-from argilla_loop.pool.layout import Columns, RawBatch, resolve
+from argilla_loop.errors import PoolError, collapse_whitespace
+from argilla_loop.pool.layout import Columns, RawBatch, resolve_columns
 from argilla_loop.settings import PoolSettings
 
 FORMATS = {
@@ -31,15 +31,18 @@ FORMATS = {
     ".txt": "text",
     ".text": "text",
 }
-CSV_BLOCK = 8 << 20  # bytes; no line can be longer
-SAVED = ("state.json", "dataset_dict.json")  # what save_to_disk leaves in a folder
+# Bytes read at a time from a CSV file, which no line may exceed. Chosen, not measured.
+CSV_BLOCK = 8 << 20
+# Characters of another library's error that a message quotes. Chosen, not measured.
+MAX_REASON = 200
+SAVED = ("state.json", "dataset_dict.json")  # files of a folder written by save_to_disk
 
 
 def find_files(settings: PoolSettings) -> list[Path]:
-    """The files and saved folders that ``pool.path`` stands for: in the given order, a glob's sorted, each once.
+    """Return the files and saved folders of ``pool.path``: in the given order, those of a glob sorted, each once.
 
     Raises:
-        PoolError: nothing is there, or a file's format is unknown.
+        PoolError: a path does not exist, or a file's format is unknown.
     """
     found: list[Path] = []
     for pattern in settings.path or []:
@@ -48,7 +51,7 @@ def find_files(settings: PoolSettings) -> list[Path]:
 
 
 def files_revision(settings: PoolSettings) -> str:
-    """Changes when a file comes, goes, or is written to; looks at names, sizes and times only.
+    """Return a digest that changes when a file is added, removed or written to; it reads names, sizes and times only.
 
     Raises:
         PoolError: as ``find_files``.
@@ -58,14 +61,14 @@ def files_revision(settings: PoolSettings) -> str:
         for file in sorted(path.rglob("*")) if path.is_dir() else [path]:
             try:
                 stat = file.stat()
-            except OSError:  # gone between listing and looking: the next look sees it
+            except OSError:  # removed in between: the next call sees it
                 continue
             digest.update(f"{file}\0{stat.st_size}\0{stat.st_mtime_ns}\n".encode("utf-8", "surrogateescape"))
     return digest.hexdigest()
 
 
 def read_files(settings: PoolSettings, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:
-    """Batches of all files, one after the other; each file may have other columns beside those asked for.
+    """Yield batches of all files in turn; each file may have further columns.
 
     Raises:
         PoolError: a file cannot be read, or lacks a column.
@@ -75,13 +78,15 @@ def read_files(settings: PoolSettings, batch_size: int) -> Iterator[tuple[Column
             yield from _read_one(settings, path, batch_size)
         except PoolError:
             raise
-        except Exception as error:  # whatever pandas, pyarrow, datasets and the codecs raise on a broken file
-            reason = " ".join(str(error).split()) or type(error).__name__
+        except (
+            Exception
+        ) as error:  # pandas, pyarrow, datasets and the codecs raise many kinds on a broken file
+            reason = collapse_whitespace(error) or type(error).__name__
             reason = re.sub(
                 r"(columns, got \d+):.*", r"\1", reason
-            )  # pyarrow quotes the line: a text is no message
+            )  # pyarrow quotes the line, and a message must not contain texts
             raise PoolError(
-                f"{path} cannot be read ({reason[:200]}): is it written to the end, and what its name says?"
+                f"{path} cannot be read ({reason[:MAX_REASON]}): is it written to the end, and what its name says?"
             ) from error
 
 
@@ -93,7 +98,7 @@ def _read_one(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[t
 
 
 def format_of(path: Path) -> str | None:
-    """The format that the name stands for, ``None`` if unknown; ``.gz`` may follow."""
+    """Return the format that the name implies, ``None`` if unknown; ``.gz`` may follow."""
     suffixes = [suffix.lower() for suffix in path.suffixes]
     if suffixes and suffixes[-1] == ".gz":
         suffixes.pop()
@@ -147,10 +152,10 @@ def _hidden(path: Path, root: Path) -> bool:
 
 
 def _read_saved(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:
-    """What ``save_to_disk`` wrote.
+    """Read a folder written by ``save_to_disk``.
 
-    Its files are read, where ``load_from_disk`` would map them: saving again to the same folder cuts them short, which
-    ends a process that maps them.
+    ``load_from_disk`` would map its files. Saving to the same folder again cuts them short, which ends a process that
+    has mapped them.
     """
     splits = path / "dataset_dict.json"
     if splits.is_file():
@@ -164,7 +169,7 @@ def _read_saved(settings: PoolSettings, path: Path, batch_size: int) -> Iterator
     for file in json.loads((path / "state.json").read_bytes())["_data_files"]:
         with pa.OSFile(str(path / file["filename"])) as source, pa.ipc.open_stream(source) as stream:
             columns = columns or _columns_of(settings, stream.schema, str(path))
-            wanted = columns.wanted()
+            wanted = columns.names()
             for batch in stream:
                 for start in range(0, len(batch), batch_size):
                     part = batch.slice(start, batch_size)
@@ -172,26 +177,26 @@ def _read_saved(settings: PoolSettings, path: Path, batch_size: int) -> Iterator
 
 
 def _columns_of(settings: PoolSettings, schema: Any, where: str) -> Columns:
-    """The columns of a saved dataset, whose features are written in the schema of its files."""
-    from datasets import ClassLabel, Features  # noqa: PLC0415  two seconds that other sources need not pay
+    """Return the columns of a saved dataset, whose features are in the schema of its files."""
+    from datasets import ClassLabel, Features  # noqa: PLC0415  the import takes two seconds, which other sources do not spend
 
     features = Features.from_arrow_schema(schema)
     names = {name: kind.names for name, kind in features.items() if isinstance(kind, ClassLabel)}
-    return resolve(settings, schema.names, where, names)
+    return resolve_columns(settings, schema.names, where, names)
 
 
 def _read_parquet(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:
-    """By pyarrow, where ``datasets`` would refuse a file for a column of a type it does not know, asked for or not."""
+    """Read with pyarrow: ``datasets`` refuses a file that has any column of a type that it does not know."""
     with pq.ParquetFile(path) as file:
         schema = file.schema_arrow
-        columns = resolve(settings, schema.names, str(path), _class_labels(schema))
-        wanted = columns.wanted()
+        columns = resolve_columns(settings, schema.names, str(path), _class_labels(schema))
+        wanted = columns.names()
         for batch in file.iter_batches(batch_size, columns=wanted):
             yield columns, {name: batch.column(name) for name in wanted}
 
 
 def _class_labels(schema: Any) -> dict[str, list[str]]:
-    """What the integers of a column stand for, by column, where ``datasets`` wrote it into the file."""
+    """Return the names of integer labels, by column, if ``datasets`` has written them into the file."""
     try:
         features = json.loads(schema.metadata[b"huggingface"])["info"]["features"]
         kinds = {name: kind for name, kind in features.items() if kind.get("_type") == "ClassLabel"}
@@ -205,15 +210,15 @@ def _class_labels(schema: Any) -> dict[str, list[str]]:
 
 
 def _read_csv(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:
-    """Comma or tab separated values with a header line.
+    """Read comma or tab separated values with a header line.
 
-    By pyarrow, where ``datasets`` would take a line with a comma too many, and cut its text there.
+    It uses pyarrow: ``datasets`` accepts a line with a comma too many, and cuts its text there.
     """
     separator = "\t" if path.name.lower().removesuffix(".gz").endswith(".tsv") else ","
     with _open_text(path) as text:
         available = next(csv.reader(text, delimiter=separator), [])
-    columns = resolve(settings, available, str(path))
-    wanted = columns.wanted()
+    columns = resolve_columns(settings, available, str(path))
+    wanted = columns.names()
     with (
         pa.input_stream(path, compression="gzip" if path.suffix.lower() == ".gz" else None) as file,
         pa_csv.open_csv(
@@ -233,29 +238,29 @@ def _read_csv(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[t
 def _read_text(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:
     from datasets import load_dataset  # noqa: PLC0415  as above
 
-    # Streaming reads the file itself, instead of a copy of it that would be left in a cache. Each line is a row; the
-    # byte order mark that some editors write is not part of the first.
+    # Streaming reads the file itself, without a copy in a cache. Each line is a row; the byte order mark that some
+    # editors write is not part of the first one.
     stream = load_dataset("text", data_files=[str(path)], split="train", streaming=True, encoding="utf-8-sig")
-    columns = resolve(settings, ["text"], str(path))
+    columns = resolve_columns(settings, ["text"], str(path))
     for table in stream.with_format("arrow").iter(batch_size=batch_size):
-        yield columns, {name: table.column(name).combine_chunks() for name in columns.wanted()}
+        yield columns, {name: table.column(name).combine_chunks() for name in columns.names()}
 
 
 def _read_json(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:
-    """A list of objects or strings, or one a line.
+    """Read a list of objects or strings, or one of them on each line.
 
-    By the standard library, where ``datasets`` would give up a whole file for a single lone surrogate, and could not
-    say which line is broken.
+    It uses the standard library: ``datasets`` refuses a whole file for a single lone surrogate, and does not say which
+    line is broken.
     """
     with _open_text(path) as file:
         rows = _json_rows(file, path)
         columns = None
         while batch := [row if isinstance(row, dict) else {"text": row} for row in islice(rows, batch_size)]:
             if columns is None:
-                columns = resolve(
+                columns = resolve_columns(
                     settings, list(dict.fromkeys(key for row in batch for key in row)), str(path)
                 )
-            yield columns, {name: [row.get(name) for row in batch] for name in columns.wanted()}
+            yield columns, {name: [row.get(name) for row in batch] for name in columns.names()}
 
 
 def _open_text(path: Path) -> TextIO:

@@ -1,4 +1,4 @@
-"""A Hugging Face dataset as a source, and whatever else ``datasets`` has loaded."""
+"""Datasets of the Hugging Face hub, and any other loaded ``datasets.Dataset``, as a source."""
 
 from __future__ import annotations
 
@@ -6,25 +6,27 @@ import sys
 from collections.abc import Iterator
 from typing import Any
 
-from argilla_loop.errors import PoolError, RetryableError
-from argilla_loop.pool.layout import Columns, RawBatch, resolve
+from argilla_loop.errors import PoolError, RetryableError, collapse_whitespace
+from argilla_loop.pool.layout import Columns, RawBatch, resolve_columns
 from argilla_loop.settings import PoolSettings
 
+# Characters of another library's error that a message quotes. Chosen, not measured.
+MAX_REASON = 300
 SERVER_ERRORS = 500
 TOO_MANY_REQUESTS = 429
 
 
 def read_hub(settings: PoolSettings, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:
-    """Batches of a dataset by name; downloaded once, then read from the cache of ``datasets``.
+    """Yield batches of a dataset by name; it is downloaded once, then read from the cache of ``datasets``.
 
     Raises:
         RetryableError: the hub cannot be reached, or is busy.
         PoolError: no such dataset, subset, split, revision or column.
     """
-    from datasets import disable_progress_bars, load_dataset  # noqa: PLC0415  two seconds others need not pay
+    from datasets import disable_progress_bars, load_dataset  # noqa: PLC0415  two seconds, which other sources do not spend
     from huggingface_hub.utils.tqdm import disable_progress_bars as disable_hub_bars  # noqa: PLC0415
 
-    if not sys.stderr.isatty():  # a log is no place for bars
+    if not sys.stderr.isatty():  # no progress bars in a log
         disable_progress_bars()
         disable_hub_bars()
     try:
@@ -39,7 +41,7 @@ def read_hub(settings: PoolSettings, batch_size: int) -> Iterator[tuple[Columns,
 def read_dataset(
     settings: PoolSettings, dataset: Any, where: str, batch_size: int
 ) -> Iterator[tuple[Columns, RawBatch]]:
-    """Batches of a loaded ``datasets.Dataset``; it stays memory-mapped.
+    """Yield batches of a loaded ``datasets.Dataset``; it stays memory-mapped.
 
     Raises:
         PoolError: a column is missing.
@@ -47,18 +49,18 @@ def read_dataset(
     from datasets import ClassLabel  # noqa: PLC0415  as above
 
     names = {name: kind.names for name, kind in dataset.features.items() if isinstance(kind, ClassLabel)}
-    columns = resolve(settings, dataset.column_names, where, names)
-    wanted = columns.wanted()
+    columns = resolve_columns(settings, dataset.column_names, where, names)
+    wanted = columns.names()
     for table in dataset.select_columns(wanted).with_format("arrow").iter(batch_size=batch_size):
         yield columns, {name: table.column(name).combine_chunks() for name in wanted}
 
 
 def _explain(settings: PoolSettings, error: Exception) -> PoolError | RetryableError:
-    """One line on why the hub gave no dataset; retryable if waiting may help."""
+    """Return the error for a dataset that could not be loaded; retryable if waiting may help."""
     from datasets.exceptions import DatasetNotFoundError  # noqa: PLC0415  as above
     from huggingface_hub.constants import HF_HUB_OFFLINE  # noqa: PLC0415
 
-    reason = " ".join(str(error).split())[:300] or type(error).__name__
+    reason = collapse_whitespace(error)[:MAX_REASON] or type(error).__name__
     name = settings.name
     if isinstance(error, DatasetNotFoundError):
         at = f" at revision {settings.revision!r}" if settings.revision else ""
@@ -79,7 +81,7 @@ def _explain(settings: PoolSettings, error: Exception) -> PoolError | RetryableE
 
 
 def _is_network(error: BaseException | None) -> bool:
-    """Whether the network or the hub's own trouble is behind ``error``: looks through what it was raised from."""
+    """Return whether the network or the hub's server caused ``error``, directly or through its causes."""
     import httpx  # noqa: PLC0415  as above
     import requests  # noqa: PLC0415
 

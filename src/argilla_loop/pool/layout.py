@@ -1,7 +1,7 @@
-"""Which columns hold what, and what a row of them means. Pure: no files, no network.
+"""The columns of a source, and the meaning of a row. Pure: no files, no network.
 
-The layout that Argilla 1.x exports (``text, inputs, prediction, annotation, status, …``) is known by its columns. Its
-``annotation`` is a label that a person gave; its ``prediction`` is a model's guess and never a label.
+The layout that Argilla 1.x exports (``text, inputs, prediction, annotation, status, …``) is recognised by its columns.
+Its ``annotation`` is a label that a person gave. Its ``prediction`` is a model's guess and never a label.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from argilla_loop.errors import PoolError
-from argilla_loop.pool.values import BoolArray, Column, Strings, is_blank, join_fields, names_of, texts_of
+from argilla_loop.pool.values import BoolArray, Column, Strings, is_blank, join_fields, to_names, to_texts
 from argilla_loop.settings import PoolSettings
 
 RawBatch = Mapping[str, Column]
@@ -27,27 +27,27 @@ FIELD_SEPARATOR = "\n\n"  # between the fields of a 1.x record that has several
 
 
 class Problem(IntEnum):
-    """Why a row is skipped; the names are those of report and log."""
+    """The reason for skipping a row; report and log use these names."""
 
     NONE = 0
     NULL = 1  # no text at all
     BLANK = 2  # empty or white space
     NOT_TEXT = 3  # a number, a list, bytes…
-    DISCARDED = 4  # somebody discarded it in Argilla 1.x
-    ID_TAKEN = 5  # an earlier row has its id, but another text
+    DISCARDED = 4  # discarded in Argilla 1.x
+    ID_TAKEN = 5  # an earlier row has the same id and another text
 
 
 class LabelProblem(IntEnum):
-    """Why the label of a row that is itself fine does not count."""
+    """The reason for ignoring the label of a row that is otherwise usable."""
 
     NONE = 0
-    SEVERAL = 1  # a multi-label annotation, or something that is no single name
-    NOT_VALIDATED = 2  # a 1.x annotation that nobody validated
+    SEVERAL = 1  # a multi-label annotation, or a value that is not a single name
+    NOT_VALIDATED = 2  # a 1.x annotation without the status Validated
 
 
 @dataclass(frozen=True, slots=True)
 class Columns:
-    """The columns to read, by what they hold."""
+    """The names of the columns to read."""
 
     text: str | None
     inputs: str | None = None
@@ -56,8 +56,8 @@ class Columns:
     status: str | None = None
     label_names: tuple[str, ...] | None = None  # of a ClassLabel column, whose values are integers
 
-    def wanted(self) -> list[str]:
-        """Names of the columns to read, each once."""
+    def names(self) -> list[str]:
+        """Return the names of the columns to read, each once."""
         held = (self.text, self.inputs, self.label, self.id, self.status)
         return list(dict.fromkeys(name for name in held if name is not None))
 
@@ -67,13 +67,13 @@ class Rows(NamedTuple):
 
     texts: Any  # large_string, null where the row has a problem
     ids: Any  # large_string, null where the row has none
-    labels: Any  # large_string, null where the row has none that counts
+    labels: Any  # large_string, null where the row has none, or one that is ignored
     problems: NDArray[np.int8]
     label_problems: NDArray[np.int8]
     mended: int
 
 
-def resolve(
+def resolve_columns(
     settings: PoolSettings,
     available: Sequence[str],
     where: str,
@@ -82,20 +82,20 @@ def resolve(
     """Decide which of the ``available`` columns to read.
 
     Args:
-        settings: what the user asked for.
-        available: column names that there are.
+        settings: the columns that the user configured.
+        available: the names of all columns.
         where: the file or dataset, for messages.
         label_names: names by ``ClassLabel`` column.
 
     Raises:
-        PoolError: a column that was asked for is not there, or is a model's guess.
+        PoolError: a configured column does not exist, or is a model's guess.
     """
     there = set(available)
     is_1x = there >= ARGILLA_1_COLUMNS
     if is_1x and settings.label_column in ("prediction", "prediction_agent"):
         raise PoolError(
             f"pool.label_column = {settings.label_column!r} of {where} is a model's guess, not a label: "
-            "leave it out ('annotation' is read by itself)"
+            "leave it out ('annotation' is read by default)"
         )
     inputs = "inputs" if is_1x and settings.text_column == "text" else None
     text = settings.text_column if settings.text_column in there or inputs is None else None
@@ -119,12 +119,12 @@ def resolve(
 
 
 def read_rows(batch: RawBatch, columns: Columns) -> Rows:
-    """Give each row of ``batch`` its text, id and label, or the reason why it has none."""
+    """Return the text, id and label of each row of ``batch``, or the reason for leaving it out."""
     length = len(next(iter(batch.values())))
     texts, not_text, mended = _texts(batch, columns, length)
-    ids = names_of(batch[columns.id]) if columns.id else _none(length)
-    labels = names_of(batch[columns.label], columns.label_names) if columns.label else _none(length)
-    status = texts_of(batch[columns.status]).values if columns.status else pa.nulls(length, pa.large_string())
+    ids = to_names(batch[columns.id]) if columns.id else _no_strings(length)
+    labels = to_names(batch[columns.label], columns.label_names) if columns.label else _no_strings(length)
+    status = to_texts(batch[columns.status]).values if columns.status else pa.nulls(length, pa.large_string())
 
     problems = np.zeros(length, np.int8)
     problems[_mask(texts.is_null())] = Problem.NULL
@@ -134,7 +134,7 @@ def read_rows(batch: RawBatch, columns: Columns) -> Rows:
 
     label_problems = np.zeros(length, np.int8)
     label_problems[labels.odd] = LabelProblem.SEVERAL
-    # Argilla 1.x makes a record with an annotation `Validated` unless told otherwise: any other status is on purpose.
+    # Argilla 1.x gives a record with an annotation the status `Validated` by default: another status is on purpose.
     pending = _mask(pc.not_equal(status, "Validated")) & _mask(labels.values.is_valid())
     label_problems[pending] = LabelProblem.NOT_VALIDATED
     counting = pc.if_else(pa.array(label_problems == 0), labels.values, pa.scalar(None, pa.large_string()))
@@ -142,14 +142,14 @@ def read_rows(batch: RawBatch, columns: Columns) -> Rows:
 
 
 def _texts(batch: RawBatch, columns: Columns, length: int) -> tuple[Any, BoolArray, int]:
-    texts = texts_of(batch[columns.text]) if columns.text else _none(length)
+    texts = to_texts(batch[columns.text]) if columns.text else _no_strings(length)
     if columns.inputs is None:
         return texts.values, texts.odd, texts.mended
     joined = join_fields(batch[columns.inputs], FIELD_SEPARATOR)
     return pc.coalesce(texts.values, joined), texts.odd, texts.mended
 
 
-def _none(length: int) -> Strings:
+def _no_strings(length: int) -> Strings:
     return Strings(pa.nulls(length, pa.large_string()), np.zeros(length, np.bool_), 0)
 
 

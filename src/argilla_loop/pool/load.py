@@ -1,4 +1,4 @@
-"""Loads a pool: reads the source, leaves out what cannot be used, takes duplicates once, reports on it all."""
+"""Load a pool: read the source, leave out unusable rows and duplicates, and report on all of it."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from numpy.typing import NDArray
 from argilla_loop.domain import IndexArray
 from argilla_loop.errors import PoolError
 from argilla_loop.pool.arrow import ArrowPool, ArrowStrings
-from argilla_loop.pool.collect import NAMED_ROWS, Collected, Collector, first_equal, keys_in
+from argilla_loop.pool.collect import MAX_NAMED_ROWS, Collected, Collector, first_occurrences, keys_of_digests
 from argilla_loop.pool.files import files_revision
 from argilla_loop.pool.layout import Problem, read_rows
-from argilla_loop.pool.read import ArgillaRows, describe, read
+from argilla_loop.pool.read import BATCH, ArgillaRows, describe_source, read
 from argilla_loop.pool.report import PoolReport, percentiles
 from argilla_loop.settings import PoolSettings
 
 log = structlog.get_logger(__name__)
 
-NAMED_LABELS = 5
+# Unknown labels that an error names. Chosen, not measured.
+MAX_NAMED_LABELS = 5
 
 
 def load_pool(
@@ -34,30 +35,32 @@ def load_pool(
     labels: Sequence[str] | None,
     cache_dir: Path,
     argilla_rows: ArgillaRows | None = None,
+    batch_rows: int = BATCH,
 ) -> tuple[ArrowPool, PoolReport]:
     """Read the pool that ``settings`` describes.
 
     Args:
         settings: where the texts come from.
-        labels: the labels there are; ``None`` or empty takes those of the label column as they are.
-        cache_dir: where there is room on disk for all texts; nothing is left there.
-        argilla_rows: for the source ``argilla``, gives ``(id, text, label or None)`` of each of its records, the label
-            being the one that was submitted.
+        labels: the possible labels; ``None`` or empty accepts those of the label column as they are.
+        cache_dir: a folder with room for all texts; no file remains there.
+        argilla_rows: for the source ``argilla``, returns ``(id, text, label or None)`` of each record, with the label
+            that was submitted.
+        batch_rows: rows read at a time.
 
     Returns:
-        The pool, and what was found while reading it.
+        The pool, and the report on reading it.
 
     Raises:
         PoolError: the source cannot be read, holds no usable text, or has labels that are not among ``labels``.
-        RetryableError: the Hugging Face hub is away.
+        RetryableError: the Hugging Face hub cannot be reached.
     """
     started = time.monotonic()
-    source = describe(settings)
+    source = describe_source(settings)
     with closing(Collector(cache_dir / "pool")) as collector:
-        for columns, batch in read(settings, argilla_rows):
+        for columns, batch in read(settings, argilla_rows, batch_rows=batch_rows):
             collector.add(read_rows(batch, columns))
         collected = collector.finish()
-    taken = _take(collected, collector)
+    taken = _select_rows(collected, collector)
     counts = np.bincount(taken.labels[taken.labels >= 0], minlength=len(collected.label_names))
     balance = {
         name: int(count) for name, count in sorted(zip(collected.label_names, counts, strict=True)) if count
@@ -76,12 +79,12 @@ def load_pool(
         lengths=percentiles(collected.lengths[taken.rows]),
         seconds=time.monotonic() - started,
     )
-    _check(report, labels)
-    _tell(report, collector)
+    _refuse_unusable(report, labels)
+    _log_report(report, collector)
     pool = ArrowPool(
         batches=collected.batches,
         rows=taken.rows,
-        keys=keys_in(collected.text_digests[taken.rows]),
+        keys=keys_of_digests(collected.text_digests[taken.rows]),
         labels=taken.labels,
         label_names=collected.label_names,
         fingerprint=_fingerprint(collected, taken),
@@ -90,13 +93,13 @@ def load_pool(
 
 
 def pool_revision(settings: PoolSettings, argilla_revision: Callable[[], str] | None = None) -> str:
-    """Cheap look at whether the source has changed: load the pool again when this does.
+    """Return a value that changes when the source may have changed, without reading it; then load the pool again.
 
-    Files: a digest of names, sizes and times. Hub: constant, a new version is taken at the next start. Argilla: what
-    ``argilla_revision`` says.
+    For files it is a digest of names, sizes and times. For the hub it is constant: a new version is used from the next
+    start on. For Argilla it is the result of ``argilla_revision``.
 
     Raises:
-        PoolError: the files are gone.
+        PoolError: the files no longer exist.
     """
     if settings.source == "files":
         return files_revision(settings)
@@ -105,8 +108,8 @@ def pool_revision(settings: PoolSettings, argilla_revision: Callable[[], str] | 
     return settings.revision or settings.source
 
 
-class _Taken:
-    """Which of the collected rows make the pool."""
+class _Selection:
+    """The collected rows that make the pool."""
 
     def __init__(self, rows: IndexArray, labels: NDArray[np.int32], duplicates: int, conflicts: int) -> None:
         self.rows = rows
@@ -115,17 +118,17 @@ class _Taken:
         self.conflicts = conflicts
 
 
-def _take(collected: Collected, collector: Collector) -> _Taken:
-    """One row for each text, the first; with the label of whichever duplicate has one, unless two differ."""
+def _select_rows(collected: Collected, collector: Collector) -> _Selection:
+    """Select the first row of each text, with the label of any duplicate that has one, unless two labels differ."""
     texts = collected.text_digests
-    owner = first_equal(collected.id_digests)
+    owner = first_occurrences(collected.id_digests)
     taken_ids = np.flatnonzero((texts[owner] != texts).any(axis=1))
     if len(taken_ids):
         collector.skipped[Problem.ID_TAKEN] = len(taken_ids)
-        collector.named[Problem.ID_TAKEN] = _ids(collected, taken_ids[:NAMED_ROWS])
+        collector.named[Problem.ID_TAKEN] = _ids(collected, taken_ids[:MAX_NAMED_ROWS])
     usable = np.setdiff1d(np.arange(len(texts)), taken_ids, assume_unique=True)
 
-    first = usable[first_equal(texts[usable])]
+    first = usable[first_occurrences(texts[usable])]
     kept = usable[first == usable]
     labels = np.full(len(texts), -1, np.int32)
     has_label = collected.labels[usable] >= 0
@@ -133,22 +136,22 @@ def _take(collected: Collected, collector: Collector) -> _Taken:
     labels[pairs[0]] = pairs[1]
     seen, times = np.unique(pairs[0], return_counts=True)
     conflicting = seen[times > 1]
-    labels[conflicting] = -1  # people disagree: people decide
+    labels[conflicting] = -1  # two labels: leave the text to people
     if len(conflicting):
-        named = _ids(collected, conflicting[:NAMED_ROWS])
+        named = _ids(collected, conflicting[:MAX_NAMED_ROWS])
         log.warning("pool_labels_conflict", count=len(conflicting), ids=named)
-    return _Taken(kept, labels[kept], len(usable) - len(kept), len(conflicting))
+    return _Selection(kept, labels[kept], len(usable) - len(kept), len(conflicting))
 
 
 def _ids(collected: Collected, rows: IndexArray) -> list[str]:
     return list(ArrowStrings([batch.column("id") for batch in collected.batches], rows))
 
 
-def _fingerprint(collected: Collected, taken: _Taken) -> str:
+def _fingerprint(collected: Collected, taken: _Selection) -> str:
     digest = blake2b(digest_size=8)
     digest.update(collected.id_digests[taken.rows].tobytes())
     digest.update(collected.text_digests[taken.rows].tobytes())
-    # Label codes depend on the order in which labels were met, also on rows that were left out: write names instead.
+    # Label codes depend on the order of the labels, including those of rows that were left out: use names instead.
     used = np.unique(taken.labels[taken.labels >= 0])
     for name, code in sorted((collected.label_names[code], code) for code in used.tolist()):
         digest.update(f"\0{name}\0".encode())
@@ -156,7 +159,7 @@ def _fingerprint(collected: Collected, taken: _Taken) -> str:
     return digest.hexdigest()
 
 
-def _check(report: PoolReport, labels: Sequence[str] | None) -> None:
+def _refuse_unusable(report: PoolReport, labels: Sequence[str] | None) -> None:
     if not report.taken:
         why = "".join(f", {count} {reason}" for reason, count in report.skipped.items())
         raise PoolError(
@@ -165,15 +168,15 @@ def _check(report: PoolReport, labels: Sequence[str] | None) -> None:
         )
     unknown = Counter({name: n for name, n in report.labels.items() if labels and name not in labels})
     if unknown:
-        shown = ", ".join(f"{name[:50]!r} ({n} rows)" for name, n in unknown.most_common(NAMED_LABELS))
-        more = f" and {len(unknown) - NAMED_LABELS} more" if len(unknown) > NAMED_LABELS else ""
+        shown = ", ".join(f"{name[:50]!r} ({n} rows)" for name, n in unknown.most_common(MAX_NAMED_LABELS))
+        more = f" and {len(unknown) - MAX_NAMED_LABELS} more" if len(unknown) > MAX_NAMED_LABELS else ""
         raise PoolError(
             f"{report.source} has labels that are not among the configured ones: {shown}{more}; add them to `labels`, "
             "or correct the label column, or leave pool.label_column out"
         )
 
 
-def _tell(report: PoolReport, collector: Collector) -> None:
+def _log_report(report: PoolReport, collector: Collector) -> None:
     for problem, named in sorted(collector.named.items()):
         log.warning(
             "pool_rows_skipped", reason=problem.name.lower(), count=collector.skipped[problem], rows=named

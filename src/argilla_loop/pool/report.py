@@ -1,4 +1,4 @@
-"""What was found in the pool, and how ``argilla-loop pool`` shows it."""
+"""The report on reading a pool, and its tables for ``argilla-loop pool``."""
 
 from __future__ import annotations
 
@@ -26,24 +26,24 @@ REASONS = {
 
 @dataclass(frozen=True, slots=True)
 class PoolReport:
-    """What was found: ``rows == taken + duplicates + sum(skipped.values())``."""
+    """The numbers of a pool: ``rows == taken + duplicates + sum(skipped.values())``."""
 
     source: str
     rows: int  # read
     taken: int  # texts in the pool
     skipped: Mapping[str, int]  # rows left out, by reason
-    duplicates: int  # rows whose text was there already
-    conflicts: int  # texts that came with different labels, and so count as unlabelled
-    ignored_labels: Mapping[str, int]  # labels that do not count, by reason; their rows are in the pool
+    duplicates: int  # rows with the text of an earlier row
+    conflicts: int  # texts with different labels, which count as unlabelled
+    ignored_labels: Mapping[str, int]  # ignored labels, by reason; their rows are in the pool
     mended: int  # texts, ids and labels in which broken characters were replaced
     labelled: int  # texts that came with a label
     labels: Mapping[str, int]  # how many of each
     lengths: Mapping[int, int]  # percentile -> characters
-    seconds: float  # reading took
+    seconds: float  # to read it
 
 
 def percentiles(lengths: NDArray[np.int32]) -> dict[int, int]:
-    """Text lengths by percentile, as lengths that occur; empty if there are none."""
+    """Return text lengths by percentile, each a length that occurs; empty without texts."""
     if not len(lengths):
         return {}
     values = np.percentile(lengths, PERCENTILES, method="nearest")
@@ -51,7 +51,7 @@ def percentiles(lengths: NDArray[np.int32]) -> dict[int, int]:
 
 
 def render(report: PoolReport) -> RenderableType:
-    """The report as tables for a terminal."""
+    """Return the report as tables for a terminal."""
     found = Table(title=f"Pool: {escape(report.source)}", show_header=False)
     found.add_column()
     found.add_column(justify="right")

@@ -1,6 +1,6 @@
-"""Columns as they come (Arrow arrays or Python values) turned into strings, with no Python object a row if avoidable.
+"""Convert columns (Arrow arrays or Python values) to strings, where possible without a Python object for each row.
 
-Everything leaves here as ``large_string`` (64-bit offsets: a batch of long texts must not overflow).
+All results are ``large_string``: its 64-bit offsets do not overflow with a batch of long texts.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ BoolArray = NDArray[np.bool_]
 
 STRING = pa.large_string()
 
-# What str.isspace() holds for white space: Arrow's own trimming knows a different set.
+# The characters for which str.isspace() is true: Arrow's trimming uses another set.
 WHITESPACE = (
     "\t\n\x0b\x0c\r\x1c\x1d\x1e\x1f \x85\xa0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009"
     "\u200a\u2028\u2029\u202f\u205f\u3000"
@@ -35,42 +35,42 @@ class Strings(NamedTuple):
     mended: int  # strings with broken Unicode or NUL, each such character replaced by U+FFFD
 
 
-def texts_of(column: Column) -> Strings:
-    """Strings of ``column``; numbers, lists, bytes and structs are odd, not converted."""
+def to_texts(column: Column) -> Strings:
+    """Return the strings of ``column``; numbers, lists, bytes and structs are odd, and not converted."""
     if isinstance(column, list):
         found = [value if isinstance(value, str) else None for value in column]
         odd = np.fromiter((v is not None and not isinstance(v, str) for v in column), np.bool_, len(column))
-        return _mend(_array(found), odd)
+        return _repair(_array(found), odd)
     column = _plain(column)
     if isinstance(column, list):
-        return texts_of(column)
+        return to_texts(column)
     if _is_string(column.type):
-        return _mend(column.cast(STRING), np.zeros(len(column), np.bool_))
+        return _repair(column.cast(STRING), np.zeros(len(column), np.bool_))
     return Strings(pa.nulls(len(column), STRING), _mask(column.is_valid()), 0)
 
 
-def names_of(column: Column, names: Sequence[str] | None = None) -> Strings:
-    """Labels or ids of ``column`` as strings; blank ones are null.
+def to_names(column: Column, names: Sequence[str] | None = None) -> Strings:
+    """Return the labels or ids of ``column`` as strings; blank ones are null.
 
-    Numbers and booleans are written out; a list of exactly one is that one, an empty list is null; longer lists and
-    everything else are odd.
+    Numbers and booleans are written out. A list of one element counts as that element, an empty list is null. Longer
+    lists and everything else are odd.
 
     Args:
         column: the values.
-        names: what the integers stand for, where the column is a ``ClassLabel`` (-1 stands for none).
+        names: of the integers, if the column is a ``ClassLabel`` (-1 stands for none).
     """
     if not isinstance(column, list):
         column = _plain(column)
     if isinstance(column, list):
         found = [_name(value) for value in column]
         odd = np.fromiter((name is None for name in found), np.bool_, len(found))
-        strings = _mend(_array([name or None for name in found]), odd)
+        strings = _repair(_array([name or None for name in found]), odd)
     elif pa.types.is_list(column.type) or pa.types.is_large_list(column.type):
         lengths = pc.fill_null(pc.list_value_length(column), 0)
         one = pc.equal(lengths, 1)
         # Slicing first keeps list_element from reaching into lists that are empty or null.
         firsts = pc.list_element(column.filter(one), 0) if pc.any(one).as_py() else pa.nulls(0, STRING)
-        inner = names_of(firsts, names)
+        inner = to_names(firsts, names)
         spread = pa.nulls(len(column), STRING)
         spread = pc.replace_with_mask(spread, one, inner.values)
         odd = _mask(pc.greater(lengths, 1))
@@ -82,7 +82,7 @@ def names_of(column: Column, names: Sequence[str] | None = None) -> Strings:
         indices = pc.if_else(known, column, pa.scalar(None, column.type))
         strings = Strings(table.take(indices), np.zeros(len(column), np.bool_), 0)
     elif _is_string(column.type):
-        strings = _mend(column.cast(STRING), np.zeros(len(column), np.bool_))
+        strings = _repair(column.cast(STRING), np.zeros(len(column), np.bool_))
     elif pa.types.is_nested(column.type) or pa.types.is_binary(column.type):
         strings = Strings(pa.nulls(len(column), STRING), _mask(column.is_valid()), 0)
     else:
@@ -93,22 +93,22 @@ def names_of(column: Column, names: Sequence[str] | None = None) -> Strings:
 
 
 def is_blank(strings: Any) -> Any:
-    """Boolean array: whether each string is empty or white space; null where it is null."""
+    """Return a boolean array: whether each string is empty or white space; null for null."""
     return pc.equal(pc.utf8_trim(strings, characters=WHITESPACE), "")
 
 
 def join_fields(column: Column, separator: str) -> Any:
-    """The string fields of each record of a struct column, in order, joined; null where there are none."""
+    """Return the joined string fields of each record of a struct column, in order; null if there are none."""
     if not isinstance(column, list):
         column = _plain(column)
     if isinstance(column, list):
-        return texts_of([_join(record, separator) for record in column]).values
+        return to_texts([_join(record, separator) for record in column]).values
     if not pa.types.is_struct(column.type):
         return pa.nulls(len(column), STRING)
     fields = [field for field in column.flatten() if _is_string(field.type)]
     if not fields:
         return pa.nulls(len(column), STRING)
-    strings = [texts_of(field).values for field in fields]
+    strings = [to_texts(field).values for field in fields]
     present = strings[0].is_valid()
     for other in strings[1:]:
         present = pc.or_(present, other.is_valid())
@@ -127,7 +127,7 @@ def _join(record: object, separator: str) -> str | None:
 
 
 def _name(value: object) -> str | None:
-    """The name, ``""`` where there is none, ``None`` where the value cannot be a name."""
+    """Return the name, ``""`` if there is none, ``None`` if the value cannot be a name."""
     if isinstance(value, list):
         if len(value) > 1:
             return None
@@ -163,20 +163,20 @@ def _is_string(kind: Any) -> bool:
 def _array(values: list[str | None]) -> Any:
     try:
         return pa.array(values, STRING)
-    except UnicodeEncodeError:  # lone surrogates; NUL stands in for them until _mend counts both
+    except UnicodeEncodeError:  # lone surrogates become NUL until _repair counts both
         return pa.array([_without_surrogates(value) for value in values], STRING)
 
 
 def _without_surrogates(value: str | None) -> str | None:
     if value is None:
         return None
-    # By way of UTF-16, so that two halves that do belong together become the character they stand for.
+    # Through UTF-16, so that a valid pair of surrogates becomes its character.
     whole = value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     return value if whole == value else whole.replace(REPLACEMENT, "\0")
 
 
-def _mend(strings: Any, odd: BoolArray) -> Strings:
-    """Replace what neither Arrow nor PostgreSQL stores: broken UTF-8 and NUL."""
+def _repair(strings: Any, odd: BoolArray) -> Strings:
+    """Replace broken UTF-8 and NUL, which Arrow and PostgreSQL do not store."""
     try:
         strings.validate(full=True)
     except pa.ArrowInvalid:

@@ -1,4 +1,4 @@
-"""The pool as it is now, for a service that runs for weeks while files are added to it."""
+"""The present pool, for a service that runs for weeks while files are added to the source."""
 
 from __future__ import annotations
 
@@ -18,10 +18,10 @@ log = structlog.get_logger(__name__)
 
 
 class WatchedPool:
-    """Loads the pool when first asked, and again when its source has changed.
+    """Loads the pool on first use, and again when its source has changed.
 
-    What cannot be read at start ends the service. Later it does not: a file may be half copied or gone for a moment,
-    so the pool stays as it was, the log says why, and the next change is tried again.
+    A pool that cannot be read at the start ends the service. Later it does not, as a file may be incomplete or missing
+    for a moment: the pool stays as it was, an error is logged, and the next change is tried again.
     """
 
     def __init__(
@@ -33,21 +33,21 @@ class WatchedPool:
         argilla_rows: ArgillaRows | None = None,
         argilla_revision: Callable[[], str] | None = None,
     ) -> None:
-        """Take what ``load_pool`` and ``pool_revision`` take; reads nothing yet."""
+        """Take the arguments of ``load_pool`` and ``pool_revision``; read nothing yet."""
         self._settings = settings
         self._labels = labels
         self._cache_dir = cache_dir
         self._argilla_rows = argilla_rows
         self._argilla_revision = argilla_revision
         self._loaded: tuple[ArrowPool, PoolReport] | None = None
-        self._revision: str | None = None  # the one to read
-        self._tried: str | None = None  # the one last read, or tried to
-        self._glimpsed: str | None = None  # the one of the last look
+        self._revision: str | None = None  # to read next
+        self._attempted: str | None = None  # of the last attempt to read
+        self._last_seen: str | None = None  # of the last call
 
     def fall_back_on(self, earlier: WatchedPool | None) -> None:
-        """Keep what ``earlier`` has read, where its labels fit, until this one can be read.
+        """Use the pool of ``earlier``, if its labels fit, until this one can be read.
 
-        A service that starts over has had its start, so a pool that is away for a moment does not end it.
+        A missing pool does not end a service that restarts its work, only one that starts for the first time.
         """
         if earlier is None or earlier._loaded is None:  # noqa: SLF001  of the same class
             return
@@ -56,31 +56,33 @@ class WatchedPool:
             self._loaded, self._revision = earlier._loaded, earlier._revision  # noqa: SLF001  as above
 
     def revision(self) -> str:
-        """Changes when the pool may have, once two looks in a row agree: files being written to are left alone.
+        """Return a value that changes when the pool may have changed, once two calls in a row agree.
+
+        So files that are being written to are not read yet.
 
         Raises:
-            PoolError: the files are not there, and never were.
+            PoolError: the files do not exist, and never did.
         """
         try:
-            glimpsed = pool_revision(self._settings, self._argilla_revision)
+            seen = pool_revision(self._settings, self._argilla_revision)
         except PoolError:
             if self._loaded is None or self._revision is None:
                 raise
             return self._revision
-        if self._revision is None or glimpsed == self._glimpsed:
-            self._revision = glimpsed
-        self._glimpsed = glimpsed
+        if self._revision is None or seen == self._last_seen:
+            self._revision = seen
+        self._last_seen = seen
         return self._revision
 
     def current(self) -> ArrowPool:
-        """The pool as of the last ``revision()``.
+        """Return the pool as of the last ``revision()``.
 
         Raises:
-            PoolError: it cannot be read, and never could.
-            RetryableError: the source is away.
+            PoolError: it cannot be read, and never was.
+            RetryableError: the source cannot be reached.
         """
         revision = self._revision or self.revision()
-        if self._loaded is not None and revision == self._tried:
+        if self._loaded is not None and revision == self._attempted:
             return self._loaded[0]
         try:
             self._loaded = load_pool(
@@ -92,11 +94,11 @@ class WatchedPool:
         except PoolError as error:
             if self._loaded is None:
                 raise
-            log.error("pool_kept_as_it_was", reason=str(error))  # noqa: TRY400  the reason says it all
-        self._tried = revision
+            log.error("pool_kept_as_it_was", reason=str(error))  # noqa: TRY400  the reason is the whole message
+        self._attempted = revision
         return self._loaded[0]
 
     @property
     def report(self) -> PoolReport | None:
-        """What was found when the pool was last read; ``None`` before that."""
+        """The report of the last reading; ``None`` before the first."""
         return self._loaded[1] if self._loaded else None

@@ -1,7 +1,7 @@
-"""Keeps audits blind: notices when annotators can see what they must not, hides it, and trusts no check of that time.
+"""Keeps audits blind: hides what annotators must not see, and discards the audits that were not blind.
 
-Level-triggered, like all else: that a property is visible, and since when, is read from Argilla, and it is hidden last.
-Killed before that, the next look finds it visible still, and does again what is left to do.
+Whether a property is visible, and since when, is read from Argilla at every look; hiding it is the last step. If the
+process is killed before that, the next look finds the property still visible, and repeats what is left to do.
 """
 
 from __future__ import annotations
@@ -11,83 +11,78 @@ from collections.abc import Callable
 
 import structlog
 
-from argilla_loop.argilla.v2.connection import Connection
-from argilla_loop.argilla.v2.dataset import WorkingDataset
-from argilla_loop.argilla.v2.visibility import Exposed, exposed_in, hide
-from argilla_loop.policy.answers import LabelRule
+from argilla_loop.argilla.protocol import Exposed, Visibility, WorkingDataset
+from argilla_loop.policy.answers import AnswerRule, adjudicate
 from argilla_loop.policy.blindness import seen_through
 
 log = structlog.get_logger(__name__)
 
-EVERY = 10.0  # seconds between two looks, where no turn comes in between
+EVERY = 10.0  # seconds between two looks while there is no turn; chosen, not measured
 
 
 class Blindness:
-    """Sees to it that what must be hidden from annotators is.
+    """Hides from annotators what they must not see.
 
     Args:
-        connection: of an admin or owner.
+        visibility: what they can see, and how to hide it.
         dataset: the working dataset.
-        rule: how several answers make one label.
-        before_write: called right before each request that writes; what it raises keeps the request from being sent.
-        clock: seconds; for tests.
+        rule: how answers are read.
+        clock: returns seconds; for tests.
     """
 
     def __init__(
         self,
-        connection: Connection,
+        visibility: Visibility,
         dataset: WorkingDataset,
-        rule: LabelRule,
+        rule: AnswerRule,
         *,
-        before_write: Callable[[], object] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._connection, self._dataset, self._rule = connection, dataset, rule
-        self._before_write, self._clock = before_write, clock
+        self._visibility, self._dataset, self._rule = visibility, dataset, rule
+        self._clock = clock
         self._looked_at: float | None = None
-        self._told: list[Exposed] = []
+        self._reported: list[Exposed] = []
 
     def look(self) -> None:
-        """Look if the last time is long ago; cheap enough for every look at the dataset. Errors as ``restore``."""
+        """Call ``restore`` if the last look is ``EVERY`` seconds old; it raises the same errors."""
         if self._looked_at is None or self._clock() - self._looked_at >= EVERY:
             self.restore()
 
     def restore(self) -> None:
-        """Look; hide what annotators see and should not, after the checks of that time have been made plain questions.
+        """Look, and hide what annotators can see but should not.
+
+        Audits from the time in which it was visible are turned into plain questions first.
 
         Raises:
-            RetryableError, FatalError: see ``connection.translated``.
+            RetryableError, FatalError: Argilla is away or refuses.
         """
-        exposed = exposed_in(self._connection, self._dataset.info.id)
+        exposed = self._visibility.exposed()
         if exposed:
-            self._tell(exposed)
+            self._report(exposed)
             distrusted = self._distrust(exposed)
-            hide(self._connection, exposed, before_write=self._before_write)
+            self._visibility.hide(exposed)
             log.warning("metadata_hidden_again", records_no_longer_checks=distrusted)
-        self._told = []
+        self._reported = []
         self._looked_at = self._clock()
 
-    def _tell(self, exposed: list[Exposed]) -> None:
-        if exposed != self._told:
+    def _report(self, exposed: list[Exposed]) -> None:
+        if exposed != self._reported:
             log.warning(
                 "metadata_visible_to_annotators",
                 properties=sorted(one.name for one in exposed),
                 since=min(one.since for one in exposed),
                 then="hiding them; what was not answered blind counts as no check",
             )
-        self._told = exposed
+        self._reported = exposed
 
     def _distrust(self, exposed: list[Exposed]) -> int:
-        """Make plain questions of the checks that were not blind; how many."""
-        times = [one.since for one in exposed if one.tells]
+        """Turn the audits that were not blind into plain questions; return how many there were."""
+        times = [one.since for one in exposed if one.reveals]
         if not times:
             return 0
         ids = seen_through(
-            self._dataset.scan(),
+            (adjudicate(record, self._rule) for record in self._dataset.scan()),
             min(times),
-            service_user_id=self._dataset.service_user_id,
-            rule=self._rule,
-            min_submitted=self._dataset.info.min_submitted,
         )
         self._dataset.make_plain(ids)
         return len(ids)

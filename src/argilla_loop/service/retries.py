@@ -1,4 +1,4 @@
-"""Try again with growing pauses while something is away, until it works or we are told to stop."""
+"""Retries with growing pauses, until an action succeeds or the service stops."""
 
 from __future__ import annotations
 
@@ -16,8 +16,8 @@ from argilla_loop.observability.metrics import RETRIES
 log = structlog.get_logger(__name__)
 
 T = TypeVar("T")
-FIRST_PAUSE = 0.5
-MOST_ASKED = 600.0  # seconds that a server may ask us to wait; one that asks for more is asked sooner
+FIRST_PAUSE = 0.5  # seconds; chosen, not measured
+MOST_ASKED = 600.0  # seconds of Retry-After that are honoured at most; chosen, not measured
 
 
 def retry_until_stopped(
@@ -30,14 +30,17 @@ def retry_until_stopped(
 ) -> T | None:
     """Call ``action`` until it returns; pauses grow exponentially with jitter up to ``max_wait`` seconds.
 
+    If a server asks for a longer pause (Retry-After), it is honoured, up to ``MOST_ASKED`` seconds.
+
     Args:
         action: what to do.
         what: its name in the log.
-        stopping: ends the trying at once when set; the answer is then ``None``.
-        max_wait: longest pause.
-        ends_with: errors that come through instead of being tried again.
+        stopping: when set, ends the retries at once.
+        max_wait: longest pause in seconds.
+        ends_with: errors that are raised instead of being tried again.
 
-    A server that asks for a longer pause (Retry-After) gets it, up to ``MOST_ASKED`` seconds.
+    Returns:
+        What ``action`` returns; ``None`` if ``stopping`` was set first.
     """
     failures = 0
     growing = tenacity.wait_exponential_jitter(
@@ -61,7 +64,9 @@ def retry_until_stopped(
             error=str(error) or type(error).__name__,
             failures=failures,
             retry_in_seconds=round(waits, 1),
-            exc_info=None if isinstance(error, RetryableError) else error,  # a trace where nobody expected it
+            exc_info=None
+            if isinstance(error, RetryableError)
+            else error,  # a traceback for unexpected errors only
         )
 
     def worth_another_try(error: BaseException) -> bool:

@@ -2,46 +2,41 @@
 
 from __future__ import annotations
 
-import os
-import queue
-import signal
 import threading
-import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import replace
 
 import structlog
 
 from argilla_loop import __version__
-from argilla_loop.argilla.v2.connection import SHUT_OUT, Connection, ForeignReplyError, GoneError
-from argilla_loop.argilla.v2.description import Description
-from argilla_loop.argilla.v2.guidelines import Guidelines
-from argilla_loop.argilla.v2.lease import SIGNS, Lease
-from argilla_loop.argilla.v2.query import DONE_IN_BATCH
-from argilla_loop.argilla.v2.schema import DatasetInfo, labels_of
-from argilla_loop.errors import ArgillaLoopError, CredentialsError, FatalError, RetryableError
+from argilla_loop.argilla.protocol import HEARTBEATS, Backend, DatasetInfo, Lease
+from argilla_loop.errors import (
+    ArgillaLoopError,
+    CredentialsError,
+    FatalError,
+    ForeignReplyError,
+    GoneError,
+    RetryableError,
+)
 from argilla_loop.learning.embeddings.vectors import PoolVectors
 from argilla_loop.learning.learner import ClassyLearner
-from argilla_loop.loop.revoke import FailedAudits
 from argilla_loop.loop.turn import Loop, Turn
 from argilla_loop.observability import systemd
 from argilla_loop.observability.heartbeat import heartbeat, heartbeat_file
-from argilla_loop.observability.logs import trail
-from argilla_loop.observability.metrics import TURNS, WRITER
-from argilla_loop.policy.plan import Step
 from argilla_loop.pool import WatchedPool
 from argilla_loop.service.blindness import Blindness
 from argilla_loop.service.http.monitor import Monitor
 from argilla_loop.service.http.webhook_keeper import WebhookKeeper
 from argilla_loop.service.identity import Identity, identity_of, remember_dataset, working_dataset
-from argilla_loop.service.listener import Listener, Search
-from argilla_loop.service.observers import evidence
-from argilla_loop.service.observers.log import log_turn, status_line
-from argilla_loop.service.observers.metrics import measure
+from argilla_loop.service.listener import Listener
+from argilla_loop.service.observers.evidence import EvidenceFile
+from argilla_loop.service.observers.failed_audits import FailedAudits
+from argilla_loop.service.observers.log import StatusLine, TurnLog
+from argilla_loop.service.observers.metrics import update_metrics
 from argilla_loop.service.observers.notices import Notices
 from argilla_loop.service.observers.other_users import OtherUsers
 from argilla_loop.service.retries import retry_until_stopped
+from argilla_loop.service.rounds import Rounds
 from argilla_loop.service.wiring import (
     connect_with,
     dataset_of,
@@ -57,9 +52,6 @@ from argilla_loop.settings.files import make_private
 log = structlog.get_logger(__name__)
 
 HUNG = 900.0  # seconds without a look or a step of work, after which the lease is let go
-STOP_GRACE = (
-    10.0  # seconds a turn may go on after a signal; all it has not logged yet is done again at the next start
-)
 
 
 class Service:
@@ -78,20 +70,26 @@ class Service:
         on_turn: Callable[[Turn], object] = lambda _: None,
         reload: Callable[[], Settings] | None = None,
     ) -> None:
-        self._settings, self._watcher, self._reload = settings, on_turn, reload
+        self._settings, self._reload = settings, reload
         self._wired = settings  # those that the connection was made with
         self._reading = threading.Lock()  # the thread of the signals and the service's own
         self._stopping = threading.Event()
         self._listener: Listener | None = None
         self._learner: ClassyLearner | None = None
         self._vectors: PoolVectors | None = None
-        self._connection: Connection | None = None
+        self._connection: Backend | None = None
         self._pool: WatchedPool | None = None
-        self._told: Step | None = None
         self._lease: Lease | None = None
         self._identity: Identity | None = None
         self._webhook = WebhookKeeper(settings.webhook, self.wake)
         self._monitor = Monitor(settings)
+        self._observers: list[Callable[[Turn], object]] = [
+            TurnLog(),
+            EvidenceFile(settings),
+            update_metrics,
+            StatusLine(self._monitor),
+            on_turn,
+        ]
 
     def run(self) -> None:
         """Run until ``stop()``.
@@ -154,7 +152,7 @@ class Service:
         over = threading.Event()
 
         def give_signs() -> None:
-            while not over.wait(self._settings.lease_seconds / SIGNS / 2):
+            while not over.wait(self._settings.lease_seconds / HEARTBEATS / 2):
                 lease = self._lease
                 if lease is not None and lease.is_held and heartbeat.silent_for < HUNG:
                     with suppress(Exception):  # the loop's own try says what is wrong
@@ -204,7 +202,7 @@ class Service:
         try:
             yield
         except ForeignReplyError as error:
-            if error.status in SHUT_OUT and self._has_new_secrets("a proxy shuts us out") and self._listener:
+            if error.denies_access and self._has_new_secrets("a proxy shuts us out") and self._listener:
                 self._listener.stop()
             raise
 
@@ -234,7 +232,7 @@ class Service:
             before.close()
         return listener
 
-    def _listener_over(self, connection: Connection, settings: Settings) -> Listener:
+    def _listener_over(self, connection: Backend, settings: Settings) -> Listener:
         log.info(
             "connected", server=connection.server_version, user=connection.username, role=connection.role
         )
@@ -245,12 +243,8 @@ class Service:
         threading.Thread(target=self._warm_up, args=(learner,), name="warm-up", daemon=True).start()
 
         identity = self._identity = self._identity or identity_of(settings)
-        lease = self._lease = Lease(
-            connection,
-            info,
-            holder=identity.holder,
-            token=identity.token,
-            seconds=settings.lease_seconds,
+        lease = self._lease = connection.lease(
+            info, holder=identity.holder, token=identity.token, seconds=settings.lease_seconds
         )
         dataset = dataset_of(settings, connection, info, before_write=lease.confirm)
         decided = rules(settings, info)
@@ -258,65 +252,36 @@ class Service:
             log.warning(
                 "auto_validation_off", why=f"records of this dataset need {info.min_submitted} answers"
             )
-        failed_audits = FailedAudits(
-            dataset, pool, learner, vectors, decided, revoke=settings.on_failed_audit == "revoke"
-        )
+        observers: list[Callable[[Turn], object]] = [
+            *self._observers,
+            OtherUsers(connection, info.workspace),
+            FailedAudits(
+                dataset, pool, learner, vectors, decided, revoke=settings.on_failed_audit == "revoke"
+            ),
+        ]
+        if settings.notices:
+            observers.append(Notices(connection.notice_board(info, before_write=lease.confirm)))
+        loop = Loop(dataset, pool, learner, vectors, decided, observers=observers)
+        visibility = connection.visibility(info.id, before_write=lease.confirm)
+        blindness = Blindness(visibility, dataset, loop.answer_rule)
+        rounds = Rounds(loop, lease, blindness, self._monitor, self._let_in_again)
 
-        notices = Notices(
-            Description(connection, info, before_write=lease.confirm),
-            Guidelines(connection, info, before_write=lease.confirm),
-            settings.min_examples_per_label,
-        )
-        other_users = OtherUsers(connection, info.workspace)
-
-        def on_turn(turn: Turn) -> None:
-            self._on_turn(turn)
-            other_users(turn)
-            failed_audits(turn)
-            if settings.notices:
-                notices(turn)
-
-        blindness = Blindness(connection, dataset, decided.label_rule, before_write=lease.confirm)
-        loop = Loop(dataset, pool, learner, vectors, decided, on_turn=on_turn)
-
-        def due(_: Search) -> bool:
-            systemd.alive()  # a try that fails because Argilla is away is no reason to restart us
-            with self._let_in_again():
-                held = lease.hold()
-                WRITER.set(held)
-                if not held:
-                    self._monitor.status = "standing by: another service writes to the dataset"
-                    loop.forget()
-                    return False
-                blindness.look()
-                due = loop.due()
-            self._monitor.trouble = loop.trouble
-            return due
-
-        def act(_records: object, _search: Search) -> bool:
-            trail.next_turn()
-            with TURNS.labels("failed").count_exceptions(), self._let_in_again():
-                blindness.restore()  # a turn grants by checks, so they must have been blind
-                return loop.act()
-
-        self._webhook.follow(connection, replace(info, name=settings.dataset))  # known there by that name
+        # by the name in the settings, whatever the dataset is called now
+        self._webhook.follow(connection.webhooks(settings.workspace, settings.dataset), info.id)
         return Listener(
-            dataset,
-            DONE_IN_BATCH,
-            act,
-            condition=due,
-            params={"idx": lambda: loop.batch_number},
+            rounds.due,
+            rounds.act,
             interval=settings.poll_interval,
             max_wait=settings.retry_max_wait,
             on_look=self._on_look,
             ends_with=(FatalError, GoneError),
         )
 
-    def _dataset_and_pool(self, connection: Connection) -> tuple[DatasetInfo, WatchedPool]:
+    def _dataset_and_pool(self, connection: Backend) -> tuple[DatasetInfo, WatchedPool]:
         """The working dataset, made where it is missing, and the pool, which may have to say what labels there are."""
         settings = self._settings
-        existing = working_dataset(settings, connection).dataset
-        labels = tuple(settings.labels) or (labels_of(connection, existing) if existing else ())
+        existing = working_dataset(settings, connection)
+        labels = tuple(settings.labels) or (existing.labels() if existing else ())
         # a foreign schema shows before a long pool is read
         info = ensured_dataset(settings, connection, labels) if labels else None
 
@@ -335,18 +300,6 @@ class Service:
         self._webhook.look_after()
         self._monitor.look_after()
 
-    def _on_turn(self, turn: Turn) -> None:
-        # an idle service looks again and again, and has nothing new to say
-        if turn.records or turn.step != self._told:
-            log_turn(turn)
-        self._told = turn.step
-        if turn.model is not None:
-            evidence.keep(self._settings, turn.model, turn.held_back)
-        measure(turn)
-        self._monitor.status = status_line(turn)
-        heartbeat.beat(self._monitor.status)
-        self._watcher(turn)
-
     def _warm_up(self, learner: ClassyLearner) -> None:
         with suppress(Exception):  # the first training says it again, where it can be acted upon
             learner.warm_up()
@@ -359,75 +312,3 @@ class Service:
             max_wait=self._settings.retry_max_wait,
             ends_with=(FatalError,),
         )
-
-
-def run_until_signalled(service: Service) -> None:
-    """Run ``service`` until SIGTERM or SIGINT. To be called from the main thread.
-
-    SIGHUP reloads its secrets. Where it was started at a terminal, SIGHUP says that this was closed, and ends it.
-
-    The service works in a thread and the main thread waits for signals, so that one is answered at once whatever is
-    being computed. A second signal, or ``STOP_GRACE`` seconds, ends the process in the middle of a turn: that is safe,
-    as a batch is logged whole or not at all.
-
-    Raises:
-        FatalError: what ended the service by itself.
-    """
-    failure: list[BaseException] = []
-
-    def work() -> None:
-        try:
-            service.run()
-        except BaseException as error:  # noqa: BLE001  handed to the main thread, which raises it
-            failure.append(error)
-
-    worker = threading.Thread(target=work, name="service", daemon=True)
-    on_terminal = os.isatty(0)  # then SIGHUP says that it was closed, and nobody would see what goes on
-    with _signals() as signalled:
-        worker.start()
-        number = None
-        while worker.is_alive() and number is None:
-            number = signalled(0.2)
-            if number == signal.SIGHUP and not on_terminal:
-                service.reload()
-                number = None
-        if number is not None:
-            log.info("stopping", signal=signal.Signals(number).name)
-            systemd.stopping()
-            service.stop()
-            deadline = time.monotonic() + STOP_GRACE
-            while worker.is_alive() and time.monotonic() < deadline:
-                if signalled(0.05) not in (None, signal.SIGHUP):
-                    break
-            if worker.is_alive():
-                log.warning(
-                    "stopped_in_the_middle", note="what was not logged is done again at the next start"
-                )
-    if failure:
-        raise failure[0]
-
-
-@contextmanager
-def _signals() -> Iterator[Callable[[float], int | None]]:
-    """Collect SIGTERM, SIGINT and SIGHUP; yields a function that waits some seconds for the next one.
-
-    A SIGHUP that is ignored, as under nohup, stays so.
-
-    By handlers and not by masks: threads that libraries start before us would not carry the mask, and take the signal.
-    """
-    caught: queue.SimpleQueue[int] = queue.SimpleQueue()  # its put() may be called from a handler
-    taken = [signal.SIGTERM, signal.SIGINT]
-    if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:
-        taken.append(signal.SIGHUP)
-    before = {n: signal.signal(n, lambda n, _: caught.put(n)) for n in taken}
-
-    def signalled(within: float) -> int | None:
-        with suppress(queue.Empty):
-            return caught.get(timeout=within)
-        return None
-
-    try:
-        yield signalled
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, signal.SIG_DFL if handler is None else handler)

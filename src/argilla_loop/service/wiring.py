@@ -1,19 +1,19 @@
-"""From settings to objects: every command makes them here, so that none works with others than the service."""
+"""From settings to objects. Every command creates them here, so that all commands use the same as the service."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
-from argilla_loop.argilla.v2.connection import Connection, connect
-from argilla_loop.argilla.v2.dataset import ArgillaDataset
-from argilla_loop.argilla.v2.rows import ArgillaRows
-from argilla_loop.argilla.v2.schema import (
+from argilla_loop.argilla.protocol import (
+    AnnotatorQueue,
+    Backend,
     DatasetInfo,
-    ensure_dataset,
-    labels_of,
-    verify_dataset,
+    FoundDataset,
+    PoolRows,
+    WorkingDataset,
 )
-from argilla_loop.argilla.v2.working import Working
+from argilla_loop.argilla.v2.backend import ArgillaBackend
+from argilla_loop.argilla.v2.queue import ArgillaQueue
 from argilla_loop.errors import SchemaError
 from argilla_loop.learning.embeddings.vectors import PoolVectors
 from argilla_loop.learning.learner import ClassyLearner, build_learner
@@ -24,9 +24,24 @@ from argilla_loop.service.identity import remembered_dataset, working_dataset
 from argilla_loop.settings import Settings
 
 
-def connect_with(settings: Settings) -> Connection:
-    """Connect as ``settings`` say."""
-    return connect(
+def backend_at(api_url: str, api_key: str) -> Backend:
+    """Connect to the backend at an address without further settings, as the demo does; you have to close it."""
+    return ArgillaBackend.open(api_url, api_key)
+
+
+def annotator_queue(api_url: str, api_key: str, *, workspace: str, dataset: str) -> AnnotatorQueue:
+    """Return the queue of the annotator with that key, for the demo; connects at once."""
+    return ArgillaQueue(api_url, api_key, workspace=workspace, dataset=dataset)
+
+
+def connect_with(settings: Settings) -> Backend:
+    """Connect to the backend of ``settings``; you have to close it.
+
+    Raises:
+        RetryableError: it cannot be reached.
+        FatalError: it refuses the key, or ``settings`` cannot be used.
+    """
+    return ArgillaBackend.open(
         str(settings.api_url),
         settings.api_key.get_secret_value(),
         headers={name: value.get_secret_value() for name, value in settings.headers.items()},
@@ -35,14 +50,22 @@ def connect_with(settings: Settings) -> Connection:
     )
 
 
-def ensured_dataset(settings: Settings, connection: Connection, labels: tuple[str, ...]) -> DatasetInfo:
-    """The working dataset, which is made where it is missing.
+def refuse_labels(labels: Sequence[str]) -> None:
+    """Check, without a connection, that a dataset can be created with these labels.
 
     Raises:
-        SchemaError, CredentialsError, RetryableError: see ``argilla.schema.ensure_dataset``.
+        SettingsError: see ``Backend.refuse_labels``.
     """
-    return ensure_dataset(
-        connection,
+    ArgillaBackend.refuse_labels(labels)
+
+
+def ensured_dataset(settings: Settings, backend: Backend, labels: tuple[str, ...]) -> DatasetInfo:
+    """Return the working dataset; create it if it is missing.
+
+    Raises:
+        SettingsError, SchemaError, CredentialsError, RetryableError: see ``Backend.ensure``.
+    """
+    return backend.ensure(
         workspace=settings.workspace,
         name=settings.dataset,
         labels=labels,
@@ -52,55 +75,54 @@ def ensured_dataset(settings: Settings, connection: Connection, labels: tuple[st
     )
 
 
-def existing_dataset(settings: Settings, connection: Connection, found: Working | None = None) -> DatasetInfo:
-    """The working dataset that is there already; it is only looked at.
+def existing_dataset(settings: Settings, backend: Backend, found: FoundDataset | None = None) -> DatasetInfo:
+    """Return the working dataset, which must exist; nothing is changed.
 
     Args:
         settings: of the service.
-        connection: of an admin or owner.
-        found: what ``identity.working_dataset`` gives; default: it is asked.
+        backend: connection of an admin or owner.
+        found: what ``identity.working_dataset`` returned; by default it is called here.
 
     Raises:
-        SchemaError: there is none yet, or it is another one.
+        SchemaError: there is none yet, or the service cannot work on it.
         RetryableError, FatalError: Argilla is away or refuses.
     """
-    existing = (found or working_dataset(settings, connection)).dataset
-    if existing is None or existing["status"] == "draft":
+    existing = found or working_dataset(settings, backend)
+    if existing is None or existing.is_draft:
         raise SchemaError(
             f"dataset {settings.dataset!r} does not exist in workspace {settings.workspace!r}: check dataset and "
             "workspace in the settings, or start `argilla-loop run`, which creates it"
         )
-    labels = tuple(settings.labels) or labels_of(connection, existing)
-    return verify_dataset(connection, existing, workspace=settings.workspace, labels=labels)
+    return existing.verified(tuple(settings.labels) or existing.labels())
 
 
 def dataset_of(
     settings: Settings,
-    connection: Connection,
+    backend: Backend,
     info: DatasetInfo,
     *,
     before_write: Callable[[], object] = lambda: None,
-) -> ArgillaDataset:
-    """The records of a working dataset, read and written as ``settings`` say.
+) -> WorkingDataset:
+    """Return the records of a working dataset.
 
     Args:
         settings: for ``render_html``.
-        connection: of an admin or owner.
+        backend: connection of an admin or owner.
         info: the dataset.
-        before_write: see ``ArgillaDataset``.
+        before_write: see ``Backend.dataset``.
     """
-    return ArgillaDataset(connection, info, before_write=before_write, render_html=settings.render_html)
+    return backend.dataset(info, before_write=before_write, render_html=settings.render_html)
 
 
-def pool_source(settings: Settings, labels: tuple[str, ...], connection: Connection | None) -> WatchedPool:
-    """The pool that ``settings`` describe; read when first asked for, and again when its source changes.
+def pool_source(settings: Settings, labels: tuple[str, ...], backend: Backend | None) -> WatchedPool:
+    """Return the pool of ``settings``; it is read when first asked for, and again when its source changes.
 
     Args:
         settings: for ``pool`` and the cache folder.
-        labels: all there are; empty takes those of the label column.
-        connection: needed where the pool is an Argilla dataset.
+        labels: all labels; if empty, those of the label column.
+        backend: required if the pool is an Argilla dataset.
     """
-    rows = argilla_rows(settings, connection) if connection is not None else None
+    rows = argilla_rows(settings, backend) if backend is not None else None
     return WatchedPool(
         settings.pool,
         labels=labels or None,
@@ -110,22 +132,21 @@ def pool_source(settings: Settings, labels: tuple[str, ...], connection: Connect
     )
 
 
-def argilla_rows(settings: Settings, connection: Connection) -> ArgillaRows | None:
-    """The rows of the pool where it is an Argilla dataset."""
+def argilla_rows(settings: Settings, backend: Backend) -> PoolRows | None:
+    """Return the records of the pool if it is an Argilla dataset; ``None`` for any other pool."""
     pool = settings.pool
     if pool.source != "argilla" or pool.dataset is None:
         return None
-    return ArgillaRows(
-        connection,
-        workspace=pool.workspace or settings.workspace,
-        dataset=pool.dataset,
+    return backend.rows(
+        pool.workspace or settings.workspace,
+        pool.dataset,
         text_field=pool.text_column,
         question=pool.label_column or "label",
     )
 
 
 def learner_of(settings: Settings) -> ClassyLearner:
-    """What trains the models.
+    """Return the learner, which trains the models.
 
     Raises:
         ModelError: its encoder cannot be found or read, or its fingerprint is not ``model_fingerprint``.
@@ -142,15 +163,15 @@ def learner_of(settings: Settings) -> ClassyLearner:
 
 
 def vectors_of(settings: Settings, learner: ClassyLearner) -> PoolVectors:
-    """The pool's embeddings, by the encoder of ``learner``; to be closed."""
+    """Return the pool's embeddings by the encoder of ``learner``; you have to close them."""
     return PoolVectors(learner.uncached_encoder, settings.cache_dir / "vectors", seed=settings.seed)
 
 
 def rules(settings: Settings, info: DatasetInfo) -> Rules:
-    """What the operator decided, as the loop takes it.
+    """Return the operator's decisions for the loop.
 
-    Where a record needs several answers the service validates nothing: one answer of its own would leave the record in
-    everybody's queue.
+    If a record needs several answers, the service accepts nothing, because one answer of its own would leave the record
+    in everybody's queue.
     """
     auto_validate = settings.auto_validate and info.min_submitted == 1
     return Rules(

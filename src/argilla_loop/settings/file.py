@@ -1,4 +1,4 @@
-"""The settings file, which may be anything: read once, within bounds, its secrets wrapped at once."""
+"""Read the settings file once, with bounds on its size, and wrap its secrets. The file may have any content."""
 
 from __future__ import annotations
 
@@ -11,30 +11,30 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from argilla_loop.errors import SettingsError
+from argilla_loop.errors import SettingsError, collapse_whitespace
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-MOST_BYTES = 1 << 20
-HINT = "give the path of a TOML file; config/example.toml is one to begin with"
+MOST_BYTES = 1 << 20  # far more than a settings file needs. Chosen, not measured.
+HINT = "give the path of a TOML file; start from config/example.toml"
 SECRET_WORDS = ("key", "token", "secret", "password", "authorization", "headers")
-LEAST_SECRET = 4  # characters: what is shorter is in every message anyway
+LEAST_SECRET = 4  # characters; shorter texts occur in most messages by chance
 
 
 class FileValues:
-    """What a settings file says.
+    """The values of a settings file.
 
     Args:
-        path: a TOML file; ``None``: no file, no values.
+        path: a TOML file; ``None`` gives no values.
 
     Attributes:
-        values: by key, with ``SecretStr`` for key and headers.
+        values: values by key, with ``SecretStr`` for the API key and the headers.
 
     Raises:
-        SettingsError: it cannot be read, is no file, too large, or no TOML.
+        SettingsError: the file cannot be read, is too large, is not a regular file or is not valid TOML.
     """
 
     def __init__(self, path: Path | None) -> None:
@@ -45,7 +45,7 @@ class FileValues:
                 self.values[name] = _sealed(self.values[name])
 
     def hide(self, message: str) -> str:
-        """``message`` without what the file holds under names of secrets, wherever it came from."""
+        """Return ``message`` with every secret of the file masked. A secret is any text below a key named like one."""
         for secret in self._secrets:
             message = message.replace(secret, "**********")
         return message
@@ -61,25 +61,25 @@ def _parsed(path: Path) -> dict[str, Any]:
         reason = "it is nested too deeply"
     except MemoryError:
         reason = "there is too little memory to read it"
-    except ValueError as error:  # says where, and quotes no value
-        reason = " ".join(str(error).split())
+    except ValueError as error:  # the message gives the position and quotes no value
+        reason = collapse_whitespace(error)
     raise SettingsError(f"settings file {path} cannot be read: {reason}")
 
 
 def _content(path: Path) -> bytes:
     try:
-        # without waiting: a pipe that nobody writes into would keep us for ever
+        # non-blocking: opening a pipe that has no writer would block forever
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         mode = os.fstat(descriptor).st_mode
         if not stat.S_ISREG(mode):
             os.close(descriptor)
             kind = "a folder" if stat.S_ISDIR(mode) else "no regular file"
             raise SettingsError(f"settings file {path} is {kind}: {HINT}")
-        with open(descriptor, "rb") as file:  # noqa: PTH123  of a descriptor, so that what was looked at is read
+        with open(descriptor, "rb") as file:  # noqa: PTH123  a descriptor, so that the checked file is the one that is read
             content = file.read(MOST_BYTES + 1)
     except FileNotFoundError:
         raise SettingsError(f"settings file {path} does not exist: {HINT}") from None
-    except (OSError, ValueError) as error:  # not ours to read, too long a name, a NUL in it
+    except (OSError, ValueError) as error:  # no permission, or an invalid name
         reason = getattr(error, "strerror", None) or str(error)
         raise SettingsError(f"settings file {path} cannot be read ({reason}): {HINT}") from None
     if len(content) > MOST_BYTES:
@@ -96,7 +96,7 @@ def _sealed(value: Any) -> Any:
 
 
 def _secrets(values: dict[str, Any]) -> Iterator[str]:
-    """Every text at, or anywhere below, a key that is named like a secret; a file may be nested at any depth."""
+    """Yield every text at or below a key that is named like a secret. The nesting may have any depth."""
     left: list[tuple[Any, bool]] = [(values, False)]
     while left:
         value, secret = left.pop()

@@ -1,4 +1,4 @@
-"""Folders for this user alone, and files that are written whole or not at all."""
+"""Private folders, and files that are written atomically."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ log = structlog.get_logger(__name__)
 
 
 def make_private_folder(folder: Path) -> None:
-    """Make ``folder``, and whatever is missing above it, for this user alone (0700); what is there stays as it is.
+    """Create ``folder`` and its missing parents with mode 0700. Existing folders are not changed.
 
-    ``mkdir(mode=0o700, parents=True)`` would make the ones above for everybody.
+    ``mkdir(mode=0o700, parents=True)`` would create the parents with the default mode.
 
     Raises:
-        OSError: it cannot be made, or there is something else of that name.
+        OSError: the folder cannot be created, or its name belongs to a file.
     """
     missing = [folder]
     while not missing[-1].exists() and missing[-1].parent != missing[-1]:
@@ -32,12 +32,12 @@ def make_private_folder(folder: Path) -> None:
 
 @contextmanager
 def atomic_write(target: Path) -> Iterator[Path]:
-    """Yield a temporary path beside ``target`` that becomes ``target`` when the block ends without an error.
+    """Yield a temporary path beside ``target`` that replaces ``target`` when the block ends without an error.
 
-    Two processes may do this at once: each writes its own temporary file, and the last one to finish wins.
+    Several processes may do this at once: each writes its own temporary file, and the last one to finish wins.
 
     Raises:
-        OSError: the folder cannot be written.
+        OSError: the folder is not writable.
     """
     make_private_folder(target.parent)
     handle, name = tempfile.mkstemp(prefix=f".{target.stem}-", suffix=target.suffix, dir=target.parent)
@@ -52,8 +52,13 @@ def atomic_write(target: Path) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
-def digest_of(*paths: Path) -> str:
-    """SHA-256 (hex) over the contents of ``paths``, in the given order."""
+def text_digest(text: str) -> str:
+    """Return the SHA-256 of ``text`` in UTF-8, 64 hexadecimal digits; lone surrogates are encoded as they are."""
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def files_digest(*paths: Path) -> str:
+    """Return the SHA-256 (hex) of the contents of ``paths``, in the given order."""
     total = hashlib.sha256()
     for path in paths:
         one = hashlib.sha256()
@@ -65,15 +70,15 @@ def digest_of(*paths: Path) -> str:
 
 
 def make_private(folder: Path) -> None:
-    """Make ``folder`` for this user alone where it is missing; warn where others may write to it.
+    """Create ``folder`` with mode 0700 if it is missing, and log a warning if other users can write to it.
 
-    What lies there is computed again where it is broken, not where somebody has put something else that fits: who can
-    write to it can decide what the service answers (though not what it runs: nothing in it is code or a pickle).
+    Broken files in it are computed again, but a valid file from someone else is used. Whoever can write to the folder
+    can therefore influence the service's predictions, but cannot run code: nothing in it is code or a pickle.
     """
     try:
         make_private_folder(folder)
         mode = folder.stat().st_mode
-    except OSError:  # whoever needs it says so, and does without
+    except OSError:  # the code that uses the folder reports the error and continues without it
         return
     if mode & (stat.S_IWGRP | stat.S_IWOTH):
         log.warning(

@@ -1,4 +1,4 @@
-"""README's table of every setting, made from the settings themselves: ``python -m argilla_loop.settings.table``."""
+"""Print the table of all settings for README.md: ``python -m argilla_loop.settings.table``."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ from pydantic.fields import FieldInfo
 from argilla_loop.settings import ENV_PREFIX, Settings
 
 BOUNDS = {"gt": "> {}", "ge": "≥ {}", "lt": "< {}", "le": "≤ {}"}
-# Not the machine's own where a default is computed.
+# Defaults that depend on the machine, in a form for all machines.
 COMPUTED = {"cache_dir": "`~/.cache/argilla-loop`"}
 
 
 def all_settings(model: type[BaseModel] = Settings, prefix: str = "") -> Iterator[tuple[str, FieldInfo]]:
-    """Every setting by its key as the TOML file has it (``pool.source``), in the order of the models."""
+    """Yield every setting with its key in the TOML file (``pool.source``), in the order of the models."""
     for name, field in model.model_fields.items():
         kind = field.annotation
         if isinstance(kind, type) and issubclass(kind, BaseModel):
@@ -27,12 +27,12 @@ def all_settings(model: type[BaseModel] = Settings, prefix: str = "") -> Iterato
 
 
 def variable(key: str) -> str:
-    """The environment variable that sets ``key``."""
+    """Return the environment variable that sets ``key``."""
     return ENV_PREFIX + key.upper().replace(".", "__")
 
 
 def settings_table() -> str:
-    """A Markdown table with a row a setting: key, default, what it means, what is allowed."""
+    """Return a Markdown table with a row for each setting: key, default, and meaning with the allowed values."""
     lines = ["| setting | default | meaning |", "|---|---|---|"]
     for key, field in all_settings():
         meaning = " ".join(part for part in (field.description, _allowed(field)) if part)

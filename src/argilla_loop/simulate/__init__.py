@@ -1,1 +1,1 @@
-"""The loop over a labelled file, with somebody who answers by its labels: measure before you believe."""
+"""Replay a labelled file through the loop, with a simulated annotator in place of people."""

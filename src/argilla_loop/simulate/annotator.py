@@ -1,4 +1,4 @@
-"""Somebody who answers every record that waits for a human, now and then wrongly."""
+"""A simulated annotator: answers every record that waits for a human, with a given error rate."""
 
 from __future__ import annotations
 
@@ -6,23 +6,23 @@ import hashlib
 from collections.abc import Mapping, Sequence
 
 from argilla_loop.argilla.memory import MemoryDataset
-from argilla_loop.policy.answers import is_done
+from argilla_loop.policy.answers import AnswerRule, adjudicate
 
-WHOLE = 2**64
+HASH_RANGE = 2**64  # eight bytes of a digest as a number are below this
 
 
 class Annotator:
-    """Answers what waits, oldest batch first, in the order it was logged.
+    """Answers the waiting records, oldest batch first, in the order in which they were logged.
 
-    Whether an answer is wrong, and how, is drawn from the seed and the record's id alone: it does not depend on when
-    the record comes up, so two strategies with the same seed get the same answer for the same text.
+    Whether an answer is wrong, and which wrong label it has, depends on the seed and the record's id only. It does not
+    depend on when the record is asked, so two strategies with the same seed get the same answer for the same text.
 
     Args:
-        dataset: where records wait.
+        dataset: the dataset whose records are answered.
         gold: the right label by record id.
-        labels: to choose a wrong one from.
+        labels: the labels to choose a wrong one from.
         noise: share of the answers that are wrong.
-        seed: of the errors.
+        seed: seed of the errors.
     """
 
     def __init__(
@@ -39,26 +39,21 @@ class Annotator:
         self._noise, self._seed = noise, seed
 
     def answer(self, most: int) -> int:
-        """Answer at most so many records; returns how many were answered."""
-        waiting = [
-            record.id
-            for record in self._dataset.scan()
-            if not is_done(
-                record,
-                min_submitted=self._dataset.info.min_submitted,
-                service_user_id=self._dataset.service_user_id,
-            )
-        ][:most]
+        """Answer at most ``most`` records; return how many were answered."""
+        rule = AnswerRule(self._dataset.service_user_id, min_submitted=self._dataset.info.min_submitted)
+        waiting = [record.id for record in self._dataset.scan() if not adjudicate(record, rule).is_done][
+            :most
+        ]
         for record_id in waiting:
             self._dataset.answer(record_id, self.label(record_id))
         self.given += len(waiting)
         return len(waiting)
 
     def label(self, record_id: str) -> str:
-        """What this annotator takes the record for."""
+        """Return the label that this annotator gives to a record."""
         gold = self._gold[record_id]
         digest = hashlib.blake2b(f"{self._seed}/{record_id}".encode(), digest_size=16).digest()
         others = [label for label in self._labels if label != gold]
-        if others and int.from_bytes(digest[:8], "little") < self._noise * WHOLE:
+        if others and int.from_bytes(digest[:8], "little") < self._noise * HASH_RANGE:
             return others[int.from_bytes(digest[8:], "little") % len(others)]
         return gold

@@ -1,4 +1,4 @@
-"""The command: file to set, model to encoder, options to runs, and what is told of them."""
+"""The ``simulate`` command: from its options to a set, an encoder and runs, and to the tables that it prints."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import cast
 
 from rich.console import Console
 
 from argilla_loop.errors import FatalError, SettingsError
 from argilla_loop.learning.learner import build_learner
 from argilla_loop.policy.query import Strategy
+from argilla_loop.policy.rules import Rules
 from argilla_loop.simulate.data import read_labelled
 from argilla_loop.simulate.replay import Baseline
-from argilla_loop.simulate.run import Options, default, simulate, strategies_of
-from argilla_loop.simulate.show import conclude
+from argilla_loop.simulate.run import Options, simulate, strategies_of
+from argilla_loop.simulate.show import show_outcome
 
-RANDOM: Strategy = "random"
-# What reads the file, the model and the rules speaks of settings; on this command line they have these names.
+RANDOM: Strategy = "random"  # always compared, unless --strategies says otherwise
+# Errors about the file, the model and the rules name settings. These are the same settings on this command line.
 OPTION_OF = {
     "pool.path": "--data",
     "pool.text_column": "--text-column",
@@ -39,7 +39,7 @@ SETTING = re.compile(rf"(?<![\w./-])({'|'.join(map(re.escape, OPTION_OF))})(?![\
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """What was asked for on the command line; see the options' help."""
+    """The command line's options, see their help."""
 
     data: Path
     text_column: str
@@ -66,13 +66,38 @@ class Request:
     jobs: int
     out: Path
 
+    @property
+    def rules(self) -> Rules:
+        """The loop's rules that all strategies share; what is no option has the default of ``Rules``."""
+        return Rules(
+            slice_size=self.slice_size,
+            min_examples_per_label=self.min_examples_per_label,
+            min_accept_examples=self.min_accept_examples,
+            certainty_threshold=self.threshold if self.threshold < 1.0 else None,
+            target_precision=self.target_precision,
+            confidence=self.confidence,
+            audit_rate=self.audit_rate,
+            train_on_model=self.train_on_model,
+        )
+
+    @property
+    def chosen_strategies(self) -> list[Strategy]:
+        """The strategies to compare; by default the service's own and ``random``.
+
+        Raises:
+            SettingsError: no strategy has one of the names.
+        """
+        if self.strategies is None:
+            return list(dict.fromkeys([Rules().strategy, RANDOM]))
+        return strategies_of(self.strategies)
+
 
 @contextmanager
 def options_named() -> Iterator[None]:
-    """Inside, an error names the command's options in place of settings.
+    """Name the command's options in place of settings in errors raised inside.
 
     Raises:
-        FatalError: of the same class as the error it comes from.
+        FatalError: the error that was raised inside, with its message changed.
     """
     try:
         yield
@@ -83,29 +108,18 @@ def options_named() -> Iterator[None]:
 
 @options_named()
 def run_simulation(request: Request, console: Console) -> bool:
-    """Simulate and tell; returns whether all runs are finished.
+    """Simulate, print and write the results; return whether all runs are finished.
 
     Raises:
-        FatalError: file, model or options are not to be used.
+        FatalError: the file, the model or the options cannot be used.
     """
-    if request.strategies is None:
-        names = list(dict.fromkeys([cast("Strategy", default("strategy")), RANDOM]))
-    else:
-        names = strategies_of(request.strategies)
     options = Options(
-        strategies=names,
+        strategies=request.chosen_strategies,
+        rules=request.rules,
         baseline=request.baseline,
         budget=request.budget,
         seeds=request.seeds,
         noise=request.noise,
-        slice_size=request.slice_size,
-        min_examples_per_label=request.min_examples_per_label,
-        certainty_threshold=request.threshold if request.threshold < 1.0 else None,
-        min_accept_examples=request.min_accept_examples,
-        target_precision=request.target_precision,
-        confidence=request.confidence,
-        audit_rate=request.audit_rate,
-        train_on_model=request.train_on_model,
     )
     data = read_labelled(
         request.data,
@@ -119,10 +133,10 @@ def run_simulation(request: Request, console: Console) -> bool:
     encoder = build_learner(request.model, "fp32", request.cache_dir, seed=0).encoder
     try:
         outcome = simulate(data, encoder, options, request.out, jobs=request.jobs)
-        conclude(console, outcome, request.out)
+        show_outcome(console, outcome, request.out)
     except OSError as error:
         raise SettingsError(
             f"cannot write into {request.out} ({error.strerror or error}): make room, or choose another folder by "
-            "--out; what is done is kept"
+            "--out; finished runs are kept"
         ) from None
     return outcome.finished == outcome.planned

@@ -1,4 +1,4 @@
-"""Learning curves as a picture."""
+"""The picture of the learning curves."""
 
 from __future__ import annotations
 
@@ -7,29 +7,31 @@ from pathlib import Path
 
 import numpy as np
 
-from argilla_loop.simulate.results import BY_VOTES, LEAST_RUNS, Curve, band, is_baseline
+from argilla_loop.simulate.results import BY_VOTES, MIN_RUNS, Curve, is_baseline, mean_curve
 
-# Okabe and Ito's colours, which the colour-blind can tell apart; the baseline is grey
+# Okabe and Ito's palette (2008), which colour-blind readers can tell apart, and brown; the baseline is grey.
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#8B4513", "#000000")
 BASELINE_COLOUR = "#666666"
-FROM = 0.12  # of the labels: what is below the curves from there on is not shown, as every curve starts at chance
+# The accuracy axis leaves out what lies before this share of the labels, as every curve starts at chance.
+# Chosen, not measured.
+AXIS_FROM = 0.12
 
 
 def percent(share: float) -> str:
-    """A share as an axis shows it: with a decimal where a tick is not at a whole percent."""
+    """Format a share for an axis: with a decimal where a tick is not at a whole percent."""
     return f"{100 * share:.3g}%"
 
 
 def draw_curves(path: Path, found: Mapping[str, Sequence[Curve]], *, title: str) -> None:
-    """Draw held-back accuracy by human labels: a line a strategy, the mean over seeds, and its 95 % interval.
+    """Draw held-back accuracy by human labels: for each strategy the mean over seeds and its 95 % interval.
 
     Args:
         path: PNG file to write.
         found: the runs by strategy.
-        title: of the picture.
+        title: title of the picture.
     """
     from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415 - extra demo; slow to import
-    from matplotlib.figure import Figure  # noqa: PLC0415 - the same
+    from matplotlib.figure import Figure  # noqa: PLC0415 - as above
 
     figure = Figure(figsize=(8.5, 5.2), dpi=120, layout="constrained")
     FigureCanvasAgg(figure)
@@ -37,16 +39,19 @@ def draw_curves(path: Path, found: Mapping[str, Sequence[Curve]], *, title: str)
     seeds = max(len(runs) for runs in found.values())
     bottom, top = 1.0, 0.0
     for number, (name, runs) in enumerate(found.items()):
-        means = band(runs)
+        means = mean_curve(runs)
         colour = BASELINE_COLOUR if is_baseline(name) else COLOURS[number % len(COLOURS)]
-        low, high = np.maximum(means.mean - means.half, 0.0), np.minimum(means.mean + means.half, 1.0)
+        low, high = (
+            np.maximum(means.mean - means.half_width, 0.0),
+            np.minimum(means.mean + means.half_width, 1.0),
+        )
         axes.fill_between(means.labels, low, high, color=colour, alpha=0.13, linewidth=0)
         axes.plot(
             means.labels, means.mean, color=colour, linewidth=1.8,
             linestyle="-" if not is_baseline(name) else "-." if name.endswith(BY_VOTES) else "--",
             label=f"{name} ({means.mean[-1]:.1%})",
         )  # fmt: skip
-        begun = means.labels >= FROM * means.labels[-1]
+        begun = means.labels >= AXIS_FROM * means.labels[-1]
         bottom = min(bottom, float(means.mean[begun].min()))
         top = max(top, float(np.nanmax([means.mean.max(), *high])))
     axes.set_title(title, loc="left")
@@ -58,6 +63,6 @@ def draw_curves(path: Path, found: Mapping[str, Sequence[Curve]], *, title: str)
     axes.grid(alpha=0.25)
     axes.spines[["top", "right"]].set_visible(False)
     over = "one seed" if seeds == 1 else f"mean of {seeds} seeds"
-    over += ", 95 % interval" if seeds >= LEAST_RUNS else ""
+    over += ", 95 % interval" if seeds >= MIN_RUNS else ""
     axes.legend(loc="best", framealpha=0.85, edgecolor="none", title=over)
     figure.savefig(path, format="png")

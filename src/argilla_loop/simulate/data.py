@@ -1,4 +1,4 @@
-"""A labelled file as a set to simulate on: a pool to be labelled, and texts held back to measure on."""
+"""Read a labelled file as a set to simulate on: a pool to label, and held-back texts to measure on."""
 
 from __future__ import annotations
 
@@ -19,13 +19,14 @@ from argilla_loop.policy.text_keys import keys_of
 from argilla_loop.pool.layout import Problem, read_rows
 from argilla_loop.pool.read import read
 from argilla_loop.settings import PoolSettings
+from argilla_loop.settings.files import text_digest
 
 log = structlog.get_logger(__name__)
 
-SPLIT_COLUMN = "split"  # used without being asked for, where it holds what it should
+SPLIT_COLUMN = "split"  # used by default where its values are the ones below
 TRAIN = ("train", "training")
-TEST = ("test", "validation", "valid", "dev")  # the first of these that is there
-MOST_LABELS = 1000  # a column with more different values is no label column
+TEST = ("test", "validation", "valid", "dev")  # the first of these that occurs
+MAX_LABELS = 1000  # a column with more values is taken for a wrong one; chosen, not measured
 
 
 class Labelled(NamedTuple):
@@ -38,12 +39,12 @@ class Labelled(NamedTuple):
 
 @dataclass(frozen=True)
 class LabelledSet:
-    """What a simulation works on. Texts are unique over both parts, so that none is learnt and measured on.
+    """The texts of a simulation. No text is in both parts, so none is learnt from and measured on.
 
     Attributes:
-        name: of the set, for tables and pictures.
-        pool: may be labelled.
-        held_back: only measures how good a model is.
+        name: name of the set, for tables and pictures.
+        pool: texts that may be labelled.
+        held_back: texts that only measure a model.
     """
 
     name: str
@@ -52,12 +53,12 @@ class LabelledSet:
 
     @cached_property
     def labels(self) -> tuple[str, ...]:
-        """The labels there are to choose from, sorted: those of the pool."""
+        """The labels to choose from: those of the pool, sorted."""
         return tuple(sorted({row.label for row in self.pool}))
 
     @cached_property
     def fingerprint(self) -> str:
-        """Changes when any text, label or part does."""
+        """A digest that changes when any text or label does, or the part that it is in."""
         digest = hashlib.sha256()
         for part in (self.pool, self.held_back):
             for row in part:
@@ -68,7 +69,7 @@ class LabelledSet:
 
 
 class SimulatedPool:
-    """``domain.Pool`` in memory, without a label."""
+    """``domain.Pool`` in memory, without labels; also a ``loop.PoolSource`` that never changes."""
 
     def __init__(self, rows: Sequence[Labelled], fingerprint: str) -> None:
         self.fingerprint = fingerprint
@@ -80,36 +81,36 @@ class SimulatedPool:
         return len(self._ids)
 
     def ids(self) -> list[str]:
-        """Ids of all records."""
+        """Return the ids of all records."""
         return self._ids
 
     def ids_at(self, positions: Sequence[int] | IndexArray) -> list[str]:
-        """Ids at ``positions``."""
+        """Return the ids at ``positions``."""
         return [self._ids[position] for position in positions]
 
     def keys(self) -> KeyArray:
-        """What each text is known by."""
+        """Return the key of each text."""
         return self._keys
 
     def texts(self, positions: Sequence[int] | IndexArray) -> list[str]:
-        """Texts at ``positions``."""
+        """Return the texts at ``positions``."""
         return [self._texts[position] for position in positions]
 
     def examples(self) -> list[Example]:
-        """None: what is known is known to the annotator only."""
+        """Return nothing: only the annotator knows labels."""
         return []
 
     def unlabelled(self, *, excluding: Collection[str] = ()) -> IndexArray:
-        """Ascending positions of the records whose id is not in ``excluding``."""
+        """Return the ascending positions of the records whose id is not in ``excluding``."""
         taken = set(excluding)
         return np.asarray([n for n, one in enumerate(self._ids) if one not in taken], dtype=np.int64)
 
     def revision(self) -> str:
-        """Never changes; this and ``current`` make it a ``loop.PoolSource``."""
+        """Return the fingerprint, as the pool never changes."""
         return self.fingerprint
 
     def current(self) -> SimulatedPool:
-        """The pool itself."""
+        """Return the pool itself."""
         return self
 
 
@@ -124,24 +125,25 @@ def read_labelled(  # one argument for each option of the command
     pool_size: int | None = None,
     seed: int = 0,
 ) -> LabelledSet:
-    """Read a labelled file and part it.
+    """Read a labelled file and divide it into pool and held-back texts.
 
-    Rows without a text or a label are left out; a text that is there twice is taken once, and one that is there
-    under two labels not at all, as nobody knows which is right.
+    Rows without a text or a label are left out. A text that occurs twice is taken once. A text that occurs with two
+    labels is left out, as its right label is not known.
 
     Args:
-        path: parquet, CSV, TSV, JSON, JSON lines; what a pool may be read from.
-        text_column: holds the texts.
-        label_column: holds the right labels.
-        split_column: says which row is in which part (``train`` is the pool, ``test`` is held back, or ``validation``
-            without it). ``None``: the column ``split`` if it is there and says so, else a share is held back.
+        path: parquet, CSV, TSV, JSON or JSON lines, as for a pool.
+        text_column: column of the texts.
+        label_column: column of the right labels.
+        split_column: column that says in which part a row is: ``train`` is the pool, ``test`` is held back, or
+            ``validation`` where there is no ``test``. ``None``: the column ``split`` if the file has one with these
+            values, otherwise a share is held back.
         held_back: that share, of each label.
-        most_held_back: the most texts to measure on, drawn from each label alike.
-        pool_size: the most texts that may be labelled, drawn from each label alike; ``None`` for all.
-        seed: for what is drawn.
+        most_held_back: the most texts to measure on; each label keeps its share.
+        pool_size: the most texts that may be labelled; each label keeps its share. ``None`` for all.
+        seed: seed of the draws.
 
     Raises:
-        PoolError: the file cannot be read, lacks a column, or has too little in it.
+        PoolError: the file cannot be read, lacks a column, or has too few texts or labels.
     """
     settings = PoolSettings.model_validate(
         {"path": path, "text_column": text_column, "label_column": label_column}
@@ -149,12 +151,12 @@ def read_labelled(  # one argument for each option of the command
     texts, labels = _columns(settings)
     splits = _splits(settings, split_column)
     rows, parts = _usable(texts, labels, splits)
-    if len(found := {row.label for row in rows}) > MOST_LABELS:
+    if len(found := {row.label for row in rows}) > MAX_LABELS:
         raise PoolError(f"{path} has {len(found)} labels: is {label_column!r} (--label-column) the one?")
     rng = np.random.default_rng(seed)
     if splits is None:
-        apart = _draw(rows, round(held_back * len(rows)), rng)
-        pool, back = [row for row in rows if row.id not in apart], [row for row in rows if row.id in apart]
+        drawn = _draw(rows, round(held_back * len(rows)), rng)
+        pool, back = [row for row in rows if row.id not in drawn], [row for row in rows if row.id in drawn]
     else:
         measured = next((name for name in TEST if name in parts), "")
         pool = [row for row, part in zip(rows, parts, strict=True) if part in TRAIN]
@@ -162,11 +164,11 @@ def read_labelled(  # one argument for each option of the command
     back = _at_most(back, most_held_back, rng)
     pool = _at_most(pool, pool_size, rng)
     known = {row.label for row in pool}
-    back = [row for row in back if row.label in known]  # what nobody can ever answer is no fair question
+    back = [row for row in back if row.label in known]  # nothing can learn a label that the pool lacks
     if len(known) < 2 or not back:  # noqa: PLR2004 - a classifier needs two
         raise PoolError(
             f"{path} gives {len(known)} labels in {len(pool)} texts to label and {len(back)} texts to measure on: "
-            "two labels and one text to measure on are the least; look at --label-column, "
+            "at least two labels and one text to measure on are needed; look at --label-column, "
             "--split-column, --held-back and --pool-size"
         )
     log.info(
@@ -188,21 +190,21 @@ def _columns(settings: PoolSettings) -> tuple[list[str | None], list[str | None]
 
 
 def _splits(settings: PoolSettings, column: str | None) -> list[str] | None:
-    """What the split column says of each row; ``None`` where there is none to go by."""
+    """Return the split column's value for each row; ``None`` where the file has no usable one."""
     try:
         _, values = _columns(settings.model_copy(update={"label_column": column or SPLIT_COLUMN}))
-    except PoolError as error:  # the file was read just now: it is the column that is not there
+    except PoolError as error:  # the file itself was read before: the column is missing
         if column is not None:
             raise PoolError(str(error).replace("pool.label_column", "--split-column")) from None
         return None
     splits = [(value or "").strip().casefold() for value in values]
-    there = set(splits)
-    if there.intersection(TRAIN) and there.intersection(TEST):
+    values_found = set(splits)
+    if values_found.intersection(TRAIN) and values_found.intersection(TEST):
         return splits
     if column is not None:
         raise PoolError(
-            f"column {column!r} does not say which rows are 'train' and which are 'test' (it says "
-            f"{', '.join(sorted(there)[:5])}): name another by --split-column, or leave it out to hold back a share"
+            f"column {column!r} does not say which rows are 'train' and which are 'test' (its values are "
+            f"{', '.join(sorted(values_found)[:5])}): name another with --split-column, or omit it to hold back a share"
         )
     return None
 
@@ -226,7 +228,7 @@ def _usable(
 
 
 def _id(text: str) -> str:
-    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()[:16]
+    return text_digest(text)[:16]
 
 
 def _at_most(rows: list[Labelled], most: int | None, rng: np.random.Generator) -> list[Labelled]:
@@ -237,7 +239,7 @@ def _at_most(rows: list[Labelled], most: int | None, rng: np.random.Generator) -
 
 
 def _draw(rows: Sequence[Labelled], count: int, rng: np.random.Generator) -> set[str]:
-    """Ids of ``count`` rows, of each label as large a share as it has in all (largest remainders)."""
+    """Return the ids of ``count`` rows; each label keeps its share (method of largest remainders)."""
     by_label: dict[str, list[str]] = {}
     for row in rows:
         by_label.setdefault(row.label, []).append(row.id)
@@ -254,5 +256,5 @@ def _sample(ids: Sequence[str], count: int, rng: np.random.Generator) -> Iterato
 
 
 def rare_labels(rows: Sequence[Labelled], minimum: int) -> list[str]:
-    """Labels with fewer than ``minimum`` texts: their cold start never ends."""
+    """Return the labels with fewer than ``minimum`` texts: with them the cold start never ends."""
     return sorted(label for label, n in Counter(row.label for row in rows).items() if n < minimum)

@@ -1,4 +1,4 @@
-"""One run: the loop itself over an in-memory dataset, somebody who answers, a row of measurements a turn."""
+"""One run: the service's loop over an in-memory dataset, an annotator, and a row of measurements for each turn."""
 
 from __future__ import annotations
 
@@ -35,17 +35,17 @@ from argilla_loop.loop.batch import SAMPLES
 from argilla_loop.loop.turn import Loop, Turn
 from argilla_loop.policy.plan import Finished, NextBatch
 from argilla_loop.policy.rules import Rules
-from argilla_loop.policy.validation.certainty import best
+from argilla_loop.policy.task import SINGLE_LABEL
 from argilla_loop.simulate.annotator import Annotator
 from argilla_loop.simulate.data import Labelled, LabelledSet, SimulatedPool
-from argilla_loop.simulate.known import PrecomputedVectors
+from argilla_loop.simulate.precomputed import PrecomputedVectors
 from argilla_loop.simulate.stock import StockLearner, StockModel
 
 TUTORIAL = "tutorial"
 BY_HAND = "tutorial-by-hand"
 Baseline = Literal["tutorial", "tutorial-by-hand"]
 BASELINES: tuple[Baseline, ...] = get_args(Baseline)
-START = 5  # examples a label before the tutorial trains
+START_EXAMPLES = 5  # examples of each label before the tutorial trains (Argilla's tutorial)
 PHASES = ("observe", "embed", "train", "score", "choose", "decide", "log")
 
 Row = dict[str, "str | int | float | bool | None"]
@@ -53,15 +53,15 @@ Row = dict[str, "str | int | float | bool | None"]
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What one run depends on, besides the set, the encoder and the code.
+    """What the figures of one run depend on, besides the set, the encoder and the code.
 
     Attributes:
-        name: the strategy's, or the baseline's.
-        seed: of pool order, errors, strategy and training.
-        rules: the loop's; ``rules.seed`` is ``seed``.
+        name: name of the strategy or of the baseline.
+        seed: seed of the pool's order, the errors, the strategy and the training.
+        rules: the loop's rules; ``rules.seed`` equals ``seed``.
         budget: human labels to spend.
         noise: share of wrong answers.
-        look_every: the most human labels between two looks, so that a long batch gives more than one row.
+        measure_every: the most human labels between two measurements, so that a long batch gives more than one row.
     """
 
     name: str
@@ -69,16 +69,20 @@ class Run:
     rules: Rules
     budget: int
     noise: float = 0.0
-    look_every: int = 10
+    measure_every: int = 10
 
     @property
     def is_baseline(self) -> bool:
-        """Whether this is the tutorial's loop."""
+        """Whether the run plays the tutorial's loop."""
         return self.name in BASELINES
 
 
 def tutorial_rules(seed: int, threshold: float = 0.9) -> Rules:
-    """The tutorial's own: next five in pool order; it learns from its own validations, and never counts examples."""
+    """Return the rules of Argilla's tutorial.
+
+    It asks for the next five texts in pool order, learns from the labels that it accepts itself, and has no minimum of
+    examples.
+    """
     return Rules(
         slice_size=5, accept_limit=0, min_examples_per_label=0, min_accept_examples=0, strategy="sequential",
         certainty_threshold=threshold, audit_rate=0.0, train_on_model=True, self_training_ratio=math.inf, seed=seed,
@@ -88,16 +92,19 @@ def tutorial_rules(seed: int, threshold: float = 0.9) -> Rules:
 def build_loop(
     run: Run, dataset: MemoryDataset, pool: SimulatedPool, learner: Learner, encoder: Encoder
 ) -> tuple[Loop, PoolSample]:
-    """The service's loop, and what its learner sees of the pool: the one place here that knows how it is made."""
+    """Build the service's loop, and the sample of the pool that its learner gets.
+
+    This is the only place in ``simulate`` where a loop is built.
+    """
     vectors = PrecomputedVectors(encoder, seed=run.rules.seed)
     vectors.follow(pool)
     rows = vectors.rows(vectors.prefix(SAMPLES[0]))
-    fingerprint = hashlib.blake2b(rows.tobytes(), digest_size=16).hexdigest()  # as the loop has it
+    fingerprint = hashlib.blake2b(rows.tobytes(), digest_size=16).hexdigest()  # as the loop computes it
     return Loop(dataset, pool, learner, vectors, run.rules), PoolSample(rows.astype(np.float32), fingerprint)
 
 
-def learner_of(run: Run, encoder: Encoder) -> Learner:
-    """The service's learner, or the tutorial's."""
+def default_learner(run: Run, encoder: Encoder) -> Learner:
+    """Return the service's learner, or the tutorial's for a baseline."""
     return StockLearner(encoder, seed=run.seed) if run.is_baseline else ClassyLearner(encoder, seed=run.seed)
 
 
@@ -106,9 +113,9 @@ def replay(
     data: LabelledSet,
     encoder: Encoder,
     *,
-    make_learner: Callable[[Run, Encoder], Learner] = learner_of,
+    make_learner: Callable[[Run, Encoder], Learner] = default_learner,
 ) -> Iterator[Row]:
-    """Play ``run``; yields a row after each turn, the last when the budget is spent or the pool is exhausted."""
+    """Play ``run`` and yield a row after each turn, until the budget is spent or the pool is exhausted."""
     rows = [data.pool[n] for n in np.random.default_rng(run.seed).permutation(len(data.pool))]
     gold = {row.id: row.label for row in rows}
     dataset = MemoryDataset(data.labels, name=data.name)
@@ -122,7 +129,7 @@ def replay(
         dataset.log([NewRecord(row.id, row.text, 0, Route.ASK) for row in start[: run.budget]])
     number = 0
     while True:
-        with hushed():
+        with quiet_logs():
             turn = loop.turn()
             row: Row = {
                 "strategy": run.name,
@@ -138,37 +145,38 @@ def replay(
         left = run.budget - annotator.given
         if left <= 0 or isinstance(turn.step, Finished):
             return
-        annotator.answer(min(run.look_every, left))
+        annotator.answer(min(run.measure_every, left))
         number += 1
 
 
 def in_order(rows: Sequence[Labelled], labels: int) -> list[Labelled]:
-    """The tutorial's start in pool order: the shortest beginning of ``rows`` with ``START`` of each label."""
+    """Return the tutorial's start in pool order: the shortest prefix with ``START_EXAMPLES`` of each label."""
     seen: Counter[str] = Counter()
     enough = 0
     for end, row in enumerate(rows, start=1):
         seen[row.label] += 1
-        enough += seen[row.label] == START
+        enough += seen[row.label] == START_EXAMPLES
         if enough == labels:
             return list(rows[:end])
     return list(rows)
 
 
 def first_of_each(rows: Sequence[Labelled]) -> list[Labelled]:
-    """The tutorial's start as if written by hand: the first ``START`` of each label, label by label in turn."""
+    """Return the tutorial's start as if written by hand: the first ``START_EXAMPLES`` of each label, in rounds."""
     seen: Counter[str] = Counter()
     found = []
     for row in rows:
-        if seen[row.label] < START:
+        if seen[row.label] < START_EXAMPLES:
             found.append((seen[row.label], row.label, row))
             seen[row.label] += 1
     return [row for _, _, row in sorted(found)]
 
 
 def accepted_so_far(records: Sequence[LoggedRecord], gold: Mapping[str, str]) -> Row:
-    """How much the service validated by itself, and how well.
+    """Count the records that the service accepted, and compare them with the gold labels.
 
-    Precision is the share of it that has the gold label; coverage is its share of all records that a model scored.
+    Precision is the share of the accepted records that have the gold label. Coverage is their share of all records that
+    a model scored.
     """
     accepted = [record for record in records if record.route is Route.ACCEPT]
     scored = sum(record.certainty is not None for record in records)
@@ -183,18 +191,18 @@ def accepted_so_far(records: Sequence[LoggedRecord], gold: Mapping[str, str]) ->
 
 
 class Judge:
-    """Measures on the held-back texts what has been learnt after a turn.
+    """Measures after a turn what has been learnt, on the held-back texts.
 
-    That is the turn's own model where it trained one. Else one is trained on the same examples, as there must be a
-    figure during a long cold start, too; and where that is impossible the most frequent label stands for all.
+    It measures the turn's own model where the turn trained one. Otherwise it trains a model on the same examples, so
+    that a long cold start has figures too. Where that is impossible, it measures the most frequent label.
 
-    A stock model is measured by its probabilities, which are all that it shows, and beside it by its votes, which it
-    keeps to itself: with few examples a label the two contradict each other.
+    A stock model is measured by its probabilities, which its ``pipe`` returns, and also by its votes (``predict``):
+    with few examples of each label the two contradict each other.
 
     Args:
         held_back: texts and labels.
-        learner: the loop's own.
-        sample: of the pool, for the learner.
+        learner: the loop's learner.
+        sample: the sample of the pool for the learner.
         threshold: the certainty threshold; ``None`` where nothing is accepted.
     """
 
@@ -206,7 +214,7 @@ class Judge:
         self._learner, self._sample, self._threshold = learner, sample, threshold
 
     def measure(self, turn: Turn, *, labels: int) -> Row:
-        """The columns of this turn; ``labels`` is how many there are to choose from."""
+        """Return the columns of this turn; ``labels`` is the number of labels to choose from."""
         started = time.perf_counter()
         examples = turn.seen.examples
         model, by = turn.model, "turn"
@@ -232,25 +240,27 @@ class Judge:
             return None
 
     def _scores(self, model: Model) -> Row:
-        columns, certainties = best(model.predict_proba(self._texts))
-        said = np.asarray(model.labels)[columns]
-        row = self._compare(said)
+        labels, _, certainties = SINGLE_LABEL.predict(model.predict_proba(self._texts), model.labels)
+        predicted = np.asarray(labels)
+        row = self._compare(predicted)
         if isinstance(model, StockModel):
             row["accuracy_votes"] = self._compare(model.votes(self._texts))["accuracy"]
         if self._threshold is not None:
             sure = certainties > self._threshold
             row["certain_coverage"] = float(sure.mean())
-            row["certain_precision"] = float((said == self._gold)[sure].mean()) if sure.any() else None
+            row["certain_precision"] = float((predicted == self._gold)[sure].mean()) if sure.any() else None
         return row
 
-    def _compare(self, said: np.ndarray[tuple[int], np.dtype[np.str_]]) -> Row:
-        macro = f1_score(self._gold, said, labels=np.unique(self._gold), average="macro", zero_division=0.0)
-        return {"accuracy": float((said == self._gold).mean()), "macro_f1": float(macro)}
+    def _compare(self, predicted: np.ndarray[tuple[int], np.dtype[np.str_]]) -> Row:
+        macro = f1_score(
+            self._gold, predicted, labels=np.unique(self._gold), average="macro", zero_division=0.0
+        )
+        return {"accuracy": float((predicted == self._gold).mean()), "macro_f1": float(macro)}
 
 
 @contextmanager
-def hushed() -> Iterator[None]:
-    """Log errors only, and no warnings: what is said of each of a thousand trainings tears the progress bar."""
+def quiet_logs() -> Iterator[None]:
+    """Log errors only, and show no warnings: the messages of a thousand trainings would break up the progress bar."""
     before = structlog.get_config()["wrapper_class"]
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     try:

@@ -1,4 +1,4 @@
-"""What the rows say: accuracy at so many labels, labels needed for so much accuracy. Pure."""
+"""Learning curves from rows: accuracy after a number of labels, and labels needed for an accuracy. Pure."""
 
 from __future__ import annotations
 
@@ -14,18 +14,19 @@ from sklearn.isotonic import IsotonicRegression
 
 from argilla_loop.simulate.replay import BASELINES, Row
 
-BY_VOTES = ", by votes"  # the same runs of the baseline, measured as its classifier does not show
+BY_VOTES = ", by votes"  # suffix for the baseline's runs, measured by the votes of its classifier
+# Numbers of labels that the table shows; chosen, not measured.
 BUDGETS = (10, 25, 50, 100, 200, 500, 1000, 2000, 5000)
-MOST_BUDGETS = 6
+MAX_BUDGETS = 6  # that fit the width of a terminal
 CONFIDENCE = 0.95
-LEAST_RUNS = 3  # an interval from two runs is so wide that it says nothing
+MIN_RUNS = 3  # with two runs Student's interval is 12.7 standard errors wide on each side
 
 DoubleArray = NDArray[np.float64]
 
 
 @dataclass(frozen=True)
 class Curve:
-    """One run's learning curve: a point for each number of human labels, ascending."""
+    """The learning curve of one run: ascending numbers of human labels, and the accuracy after each."""
 
     strategy: str
     seed: int
@@ -33,41 +34,47 @@ class Curve:
     accuracy: DoubleArray
 
     def at(self, labels: float) -> float | None:
-        """Accuracy after so many labels: the last one measured by then; ``None`` where the run did not get there."""
+        """Return the last accuracy measured by ``labels`` human labels; ``None`` where the run has none there."""
         if labels > self.labels[-1] or labels < self.labels[0]:
             return None
         return float(self.accuracy[np.searchsorted(self.labels, labels, side="right") - 1])
 
     def reaches(self, accuracy: float) -> float | None:
-        """The labels from which on the smoothed curve stays at or above ``accuracy``; ``None`` where it never is.
+        """Return the number of labels after which the smoothed curve has ``accuracy``; ``None`` where it never has.
 
-        Smoothed by isotonic regression, the curve that never falls and lies nearest to the points (least squares): what
-        more labels give cannot be lost again, and one lucky point is averaged with the unlucky ones after it.
+        The curve is smoothed by isotonic regression: the nearest curve (least squares) that never falls. So a single
+        high point is averaged with lower ones after it, and a later dip does not count.
         """
         smooth = IsotonicRegression().fit_transform(self.labels, self.accuracy)
-        there = np.flatnonzero(smooth >= accuracy - 1e-9)
-        return float(self.labels[there[0]]) if len(there) else None
+        reached = np.flatnonzero(smooth >= accuracy - 1e-9)  # less than a rounding error
+        return float(self.labels[reached[0]]) if len(reached) else None
 
 
 @dataclass(frozen=True, slots=True)
-class Band:
-    """Mean over runs at each number of labels, and half its confidence interval (Student's t; NaN below three runs)."""
+class MeanCurve:
+    """The mean over runs at each number of labels, with its confidence interval.
+
+    Attributes:
+        labels: numbers of human labels, ascending.
+        mean: mean accuracy over the runs.
+        half_width: half of the interval's width (Student's t); NaN with fewer than ``MIN_RUNS`` runs.
+    """
 
     labels: DoubleArray
     mean: DoubleArray
-    half: DoubleArray
+    half_width: DoubleArray
 
 
 @dataclass(frozen=True, slots=True)
-class Needed:
+class LabelsNeeded:
     """How many labels a strategy needs for the baseline's final accuracy.
 
     Attributes:
-        reached: how many of its runs get there.
-        runs: of all.
-        labels: mean over runs; one that does not get there counts with all labels that it was given, so that the mean
-            is then a lower bound.
-        share: of the labels that the baseline was given.
+        reached: number of its runs that reach the accuracy.
+        runs: number of all its runs.
+        labels: mean over runs. A run that does not reach the accuracy counts with all its labels, and the mean is then
+            a lower bound.
+        share: ``labels`` as a share of the labels that the baseline was given.
     """
 
     reached: int
@@ -77,12 +84,13 @@ class Needed:
 
 
 def curves(rows: Iterable[Row]) -> dict[str, list[Curve]]:
-    """The curves of all runs by strategy, the baseline's last; where a count has several rows the last one counts.
+    """Return the curves of all runs by strategy, the baseline's last.
 
-    Of a strategy that has finished runs only those are taken: half a run would shift every mean.
+    Where several rows have the same number of labels, the last one counts. Where a strategy has finished runs, its
+    unfinished ones are left out: half a run would shift every mean.
     """
     points: dict[tuple[str, int], dict[float, float]] = defaultdict(dict)
-    whole: set[tuple[str, int]] = set()
+    finished: set[tuple[str, int]] = set()
     for row in rows:
         seed, labels = int(row["seed"] or 0), float(row["human_labels"] or 0)
         shown = float(row["accuracy"] or 0)
@@ -93,11 +101,11 @@ def curves(rows: Iterable[Row]) -> dict[str, list[Curve]]:
         for strategy, accuracy in found.items():
             points[strategy, seed][labels] = accuracy
             if row["finished"]:
-                whole.add((strategy, seed))
-    begun = {strategy for strategy, _ in whole}
+                finished.add((strategy, seed))
+    with_finished = {strategy for strategy, _ in finished}
     runs: dict[str, list[Curve]] = defaultdict(list)
     for (strategy, seed), by_labels in points.items():
-        if strategy not in begun or (strategy, seed) in whole:
+        if strategy not in with_finished or (strategy, seed) in finished:
             counts = sorted(by_labels)
             values = np.asarray([by_labels[n] for n in counts])
             runs[strategy].append(Curve(strategy, seed, np.asarray(counts), values))
@@ -105,53 +113,56 @@ def curves(rows: Iterable[Row]) -> dict[str, list[Curve]]:
 
 
 def is_baseline(name: str) -> bool:
-    """Whether the runs of that name are the baseline's, in whichever way they are measured."""
+    """Whether the runs with this name are the baseline's, measured in either way."""
     return name.removesuffix(BY_VOTES) in BASELINES
 
 
 def baselines(found: Mapping[str, Sequence[Curve]]) -> dict[str, Sequence[Curve]]:
-    """The baseline's runs among those ``found``: as its classifier shows itself, and by its votes."""
+    """Return the baseline's runs among those ``found``: measured by probabilities, and by votes."""
     return {name: runs for name, runs in found.items() if is_baseline(name)}
 
 
-def band(runs: Sequence[Curve]) -> Band:
-    """The runs' mean curve, from where all have begun to where the first one ends."""
+def mean_curve(runs: Sequence[Curve]) -> MeanCurve:
+    """Return the mean of the runs, from where all have a point to where the first one ends."""
     first, last = max(run.labels[0] for run in runs), min(run.labels[-1] for run in runs)
     labels = np.unique(np.concatenate([run.labels for run in runs]))
     labels = labels[(labels >= first) & (labels <= last)]
     values = np.asarray([[run.at(n) for n in labels] for run in runs], dtype=np.float64)
-    return Band(labels, values.mean(axis=0), np.asarray([_half(column) for column in values.T]))
+    return MeanCurve(labels, values.mean(axis=0), np.asarray([_half_width(column) for column in values.T]))
 
 
-def _half(values: DoubleArray) -> float:
-    if len(values) < LEAST_RUNS:
+def _half_width(values: DoubleArray) -> float:
+    if len(values) < MIN_RUNS:
         return float("nan")
     quantile = student.ppf((1 + CONFIDENCE) / 2, len(values) - 1)
     return float(quantile * values.std(ddof=1) / np.sqrt(len(values)))
 
 
 def accuracy_at(runs: Sequence[Curve], labels: float) -> tuple[float, float] | None:
-    """Mean accuracy after so many labels and half its confidence interval, over the runs that got there, if any."""
+    """Return mean accuracy after ``labels`` labels, and half the width of its confidence interval.
+
+    Only runs that got there count; ``None`` where there are none.
+    """
     found = [value for run in runs if (value := run.at(labels)) is not None]
-    return (mean(found), _half(np.asarray(found))) if found else None
+    return (mean(found), _half_width(np.asarray(found))) if found else None
 
 
 def budgets_up_to(labels: float) -> list[int]:
-    """The label counts to show accuracy at: round ones below ``labels``, and itself."""
-    return [*[n for n in BUDGETS if n < labels][1 - MOST_BUDGETS :], int(labels)]
+    """Return the numbers of labels to show accuracy at: round ones below ``labels``, and ``labels``."""
+    return [*[n for n in BUDGETS if n < labels][1 - MAX_BUDGETS :], int(labels)]
 
 
 def final_accuracy(runs: Sequence[Curve]) -> float:
-    """Mean over runs of the last accuracy measured."""
+    """Return the mean over runs of the last accuracy measured."""
     return mean(float(run.accuracy[-1]) for run in runs)
 
 
-def labels_needed(runs: Sequence[Curve], baseline: Sequence[Curve]) -> Needed:
-    """Labels that ``runs`` need for the mean of the ``baseline``'s final accuracies."""
+def labels_needed(runs: Sequence[Curve], baseline: Sequence[Curve]) -> LabelsNeeded:
+    """Return the labels that ``runs`` need for the mean of the ``baseline``'s final accuracies."""
     accuracy = final_accuracy(baseline)
     reached = [run.reaches(accuracy) for run in runs]
     labels = mean(float(run.labels[-1]) if n is None else n for run, n in zip(runs, reached, strict=True))
     given = mean(float(run.labels[-1]) for run in baseline)
-    return Needed(
+    return LabelsNeeded(
         len([n for n in reached if n is not None]), len(runs), labels, labels / given if given else 0.0
     )

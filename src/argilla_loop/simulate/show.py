@@ -1,4 +1,4 @@
-"""What is left of a simulation: tables on the terminal and in files, and the picture."""
+"""The results of a simulation: tables on the terminal, rows in files, and the picture."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ from argilla_loop.simulate.curve import draw_curves
 from argilla_loop.simulate.replay import Row
 from argilla_loop.simulate.results import (
     BY_VOTES,
-    LEAST_RUNS,
+    MIN_RUNS,
     Curve,
-    Needed,
+    LabelsNeeded,
     accuracy_at,
     baselines,
     budgets_up_to,
@@ -40,17 +40,14 @@ SCHEMA = pa.schema(
         ("turn", pa.int64()),
         ("step", pa.string()),  # what the loop decided
         ("human_labels", pa.int64()),
-        ("model_labels", pa.int64()),  # validated by the service so far
+        ("model_labels", pa.int64()),  # accepted by the service so far
         ("accuracy", pa.float64()),  # on the held-back texts
         ("macro_f1", pa.float64()),
-        ("accuracy_votes", pa.float64()),  # of the stock classifier's votes, which it does not show
-        (
-            "measured",
-            pa.string(),
-        ),  # the turn's own model, one fitted to measure, the majority label, or chance
+        ("accuracy_votes", pa.float64()),  # of the stock classifier's votes; baseline only
+        ("measured", pa.string()),  # how: turn, fit, majority or chance
         ("accepted_right", pa.int64()),  # of model_labels
         ("accepted_precision", pa.float64()),
-        ("accepted_coverage", pa.float64()),  # model_labels of scored
+        ("accepted_coverage", pa.float64()),  # share of scored
         ("scored", pa.int64()),  # records logged with a suggestion so far
         ("certain_precision", pa.float64()),  # of the held-back texts above the threshold
         ("certain_coverage", pa.float64()),
@@ -65,7 +62,7 @@ SCHEMA = pa.schema(
         ("seconds_decide", pa.float64()),
         ("seconds_log", pa.float64()),
         ("seconds_measure", pa.float64()),
-        ("finished", pa.bool_()),  # whether the whole run is
+        ("finished", pa.bool_()),  # whether the run is
         ("budget", pa.int64()),
         ("noise", pa.float64()),
         ("slice_size", pa.int64()),
@@ -86,7 +83,7 @@ SCHEMA = pa.schema(
 
 
 def write_rows(folder: Path, rows: Sequence[Row]) -> list[Path]:
-    """Write ``turns.parquet`` and ``turns.csv``, a row a turn; returns their paths."""
+    """Write ``turns.parquet`` and ``turns.csv`` with a row for each turn; return their paths."""
     table = pa.Table.from_pylist(list(rows), SCHEMA)
     files = [folder / "turns.parquet", folder / "turns.csv"]
     pq.write_table(table, files[0])
@@ -94,35 +91,35 @@ def write_rows(folder: Path, rows: Sequence[Row]) -> list[Path]:
     return files
 
 
-def conclude(console: Console, outcome: Outcome, folder: Path) -> None:
-    """Print the tables; write rows and picture into ``folder`` and say where they are."""
+def show_outcome(console: Console, outcome: Outcome, folder: Path) -> None:
+    """Print the tables, write rows and picture into ``folder``, and print their paths."""
     if outcome.rows:
         found = curves(outcome.rows)
         first = outcome.rows[0]
-        about = (
+        title = (
             f"{first['set']}: {first['labels']} labels, {first['pool']} texts to label, "
             f"{first['held_back']} held back"
         )
         if first["noise"]:
-            about += f", {first['noise']:.0%} of the answers wrong"
-        console.print(tables(found, title=about))
+            title += f", {first['noise']:.0%} of the answers wrong"
+        console.print(tables(found, title=title))
         files = write_rows(folder, outcome.rows)
         if importlib.util.find_spec("matplotlib") is None:
-            _say(console, "no picture: pip install 'argilla-loop[demo]' for matplotlib")
+            _print(console, "no picture: pip install 'argilla-loop[demo]' for matplotlib")
         else:
             files.append(folder / "learning-curves.png")
-            draw_curves(files[-1], found, title=about)
-        _say(console, "written: " + ", ".join(map(str, files)))
+            draw_curves(files[-1], found, title=title)
+        _print(console, "written: " + ", ".join(map(str, files)))
     if outcome.finished < outcome.planned:
-        _say(
+        _print(
             console,
-            f"stopped with {outcome.finished} of {outcome.planned} runs finished; what is done is kept in {folder}, "
+            f"stopped with {outcome.finished} of {outcome.planned} runs finished; they are kept in {folder}, "
             "and the same command goes on with the rest",
         )
 
 
 def tables(found: Mapping[str, Sequence[Curve]], *, title: str) -> RenderableType:
-    """Accuracy by strategy and labels, and the labels needed for the baseline's final accuracy."""
+    """Return the tables: accuracy by strategy and labels, and labels needed for the baseline's final accuracy."""
     most = max(float(run.labels[-1]) for runs in found.values() for run in runs)
     columns = budgets_up_to(most)
     accuracy = Table(box=SIMPLE_HEAD, pad_edge=False)
@@ -138,7 +135,7 @@ def tables(found: Mapping[str, Sequence[Curve]], *, title: str) -> RenderableTyp
         accuracy.add_row(name, *cells)
     seeds = max(len(runs) for runs in found.values())
     over = "one seed" if seeds == 1 else f"mean of {seeds} seeds"
-    interval = " ± half its 95 % confidence interval" if seeds >= LEAST_RUNS else ""
+    interval = " ± half its 95 % confidence interval" if seeds >= MIN_RUNS else ""
     note = Text(f"{over}{interval}; best in bold", style="dim")
     shown: list[RenderableType] = [Text(title, style="italic"), accuracy, note]
     return Group(*shown, Text(), _needed(found)) if baselines(found) else Group(*shown)
@@ -153,7 +150,7 @@ def _accuracy(value: tuple[float, float] | None, best: float) -> Text:
 
 
 def _needed(found: Mapping[str, Sequence[Curve]]) -> RenderableType:
-    """A column for each way to measure the baseline, a row for each strategy."""
+    """Return a table with a column for each way to measure the baseline, and a row for each strategy."""
     goals = baselines(found)
     table = Table(box=SIMPLE_HEAD, pad_edge=False)
     table.add_column("labels needed for", no_wrap=True)
@@ -173,11 +170,11 @@ def _needed(found: Mapping[str, Sequence[Curve]]) -> RenderableType:
     return Group(table, Text(note, style="dim"))
 
 
-def _share(needed: Needed) -> str:
+def _share(needed: LabelsNeeded) -> str:
     if needed.reached == needed.runs:
         return f"{needed.labels:.0f} = {needed.share:.0%}"
     return f"≥ {needed.labels:.0f} = {needed.share:.0%} ({needed.reached} of {needed.runs} runs)"
 
 
-def _say(console: Console, text: str) -> None:
+def _print(console: Console, text: str) -> None:
     console.print(Text(text), soft_wrap=True)

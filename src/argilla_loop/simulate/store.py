@@ -1,4 +1,4 @@
-"""What is kept of runs on disk: a file a run, named by all that its figures depend on."""
+"""Runs on disk: one file for each run, named after everything that its figures depend on."""
 
 from __future__ import annotations
 
@@ -15,14 +15,15 @@ from pathlib import Path
 import argilla_loop
 from argilla_loop.domain import Encoder, Learner
 from argilla_loop.errors import SettingsError
+from argilla_loop.settings.files import text_digest
 from argilla_loop.simulate.data import LabelledSet
 from argilla_loop.simulate.replay import Row, Run, replay
 
 PACKAGES = ("argilla-loop", "classy-classification", "scikit-learn", "numpy")
-# what a run's figures depend on; a change anywhere else keeps what is done
+# The code that a run's figures depend on. A change anywhere else keeps the finished runs.
 CODE = (
     "loop", "domain.py", "policy", "learning", "argilla/memory.py",
-    "simulate/annotator.py", "simulate/data.py", "simulate/known.py", "simulate/replay.py", "simulate/stock.py",
+    "simulate/annotator.py", "simulate/data.py", "simulate/precomputed.py", "simulate/replay.py", "simulate/stock.py",
 )  # fmt: skip
 UNFINISHED = ".part.jsonl"
 LOCK = ".lock"
@@ -35,9 +36,10 @@ def play(
     encoder: Encoder,
     make_learner: Callable[[Run, Encoder], Learner],
 ) -> Iterator[int]:
-    """Play one run into ``file``; yields the human labels spent by each turn, and at the end those left over.
+    """Play one run into ``file``; yield the human labels spent in each turn, and at the end those left over.
 
-    The rows go to a file beside it that gets its name when the run is finished: what has the name is whole.
+    The rows are written to a temporary file beside it, which is renamed when the run is finished: a file with the final
+    name is always complete.
     """
     spent = 0
     part = file.with_suffix(UNFINISHED)
@@ -52,24 +54,26 @@ def play(
 
 
 @contextmanager
-def to_oneself(folder: Path) -> Iterator[None]:
-    """Keep other simulations out of ``folder``: two would write the same unfinished file. It ends with the process.
+def exclusive(folder: Path) -> Iterator[None]:
+    """Hold a lock on ``folder``, as two simulations would write the same unfinished file.
+
+    The lock ends with the block, and with the process at the latest.
 
     Raises:
-        SettingsError: another one works in it, or it cannot be written.
+        SettingsError: another simulation holds the lock, or ``folder`` cannot be written.
     """
     try:
         file = (folder / LOCK).open("a", encoding="utf-8")
     except OSError as error:
         raise SettingsError(
-            f"the folder {folder} cannot be written ({error.strerror}): choose another by --out"
+            f"the folder {folder} cannot be written ({error.strerror}): choose another with --out"
         ) from None
     with file:
         try:
             fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise SettingsError(
-                f"another simulation works in {folder}: wait until it is done, or choose another folder by --out"
+                f"another simulation works in {folder}: wait until it is done, or choose another folder with --out"
             ) from None
         except OSError:  # a file system without locks
             pass
@@ -77,14 +81,14 @@ def to_oneself(folder: Path) -> Iterator[None]:
 
 
 def run_file(folder: Path, run: Run, data: LabelledSet, encoder: Encoder) -> Path:
-    """The run's file in ``folder``; it exists once the run is finished."""
+    """Return the path of the run's file in ``folder``; the file exists once the run is finished."""
     parts = [asdict(run), data.fingerprint, encoder.fingerprint, _versions(), _code()]
-    key = hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:12]
+    key = text_digest(json.dumps(parts, sort_keys=True))[:12]
     return folder / f"{run.name}-{run.seed}-{key}.jsonl"
 
 
 def read_run(file: Path, common: Row) -> Iterator[Row]:
-    """The run's rows, each with what is ``common`` to all; also those of a run that is not finished."""
+    """Yield the run's rows, each with the columns ``common`` to all; also those of an unfinished run."""
     finished = file.exists()
     source = file if finished else file.with_suffix(UNFINISHED)
     if not source.exists():
@@ -92,13 +96,13 @@ def read_run(file: Path, common: Row) -> Iterator[Row]:
     for line in source.read_text(encoding="utf-8").splitlines():
         try:
             row = json.loads(line)
-        except json.JSONDecodeError:  # killed in the middle of a line
+        except json.JSONDecodeError:  # the process was killed in the middle of a line
             return
         yield {"set": common["set"], **row, "finished": finished, **common}
 
 
-def about(run: Run, data: LabelledSet, encoder: Encoder) -> Row:
-    """What is the same in all rows of a run."""
+def run_columns(run: Run, data: LabelledSet, encoder: Encoder) -> Row:
+    """Return the columns that are the same in all rows of a run."""
     rules = run.rules
     return {
         "set": data.name,
@@ -112,7 +116,7 @@ def about(run: Run, data: LabelledSet, encoder: Encoder) -> Row:
         "certainty_threshold": rules.certainty_threshold,
         "train_on": "human+model" if rules.train_on_model else "human",
         "encoder": encoder.fingerprint[:12],
-        **{f"version_{name.replace('-', '_')}": said for name, said in _versions().items()},
+        **{f"version_{name.replace('-', '_')}": number for name, number in _versions().items()},
         "code": _code(),
     }
 
@@ -124,7 +128,7 @@ def _versions() -> dict[str, str]:
 
 @cache
 def _code() -> str:
-    """Digest of the code that the figures depend on: runs of another version are not mixed in."""
+    """Return a digest of the code that the figures depend on, so that runs of two versions are not mixed."""
     root = Path(argilla_loop.__file__).parent
     digest = hashlib.sha256()
     for file in sorted(_sources(root)):

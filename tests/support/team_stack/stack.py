@@ -7,7 +7,7 @@ from pathlib import Path
 
 from argilla_embedded import Credentials, UserCredentials, load_credentials
 from argilla_embedded.credentials import generate_credentials, save_credentials
-from argilla_loop.errors import FatalError
+from argilla_embedded.errors import EmbeddedServerError
 from team_stack.index import Index
 from team_stack.kit import Kit, Say, run
 from team_stack.layout import HOST, Home, Ports
@@ -136,7 +136,7 @@ def _user_options(role: str, user: UserCredentials) -> list[str]:
 def _credentials(folder: Path) -> Credentials:
     try:
         return load_credentials(folder)
-    except FatalError:
+    except EmbeddedServerError:
         made = generate_credentials()
         save_credentials(folder, made)
         return made

@@ -1,9 +1,10 @@
-"""One writer: the lease on a working dataset, which lies in Argilla itself.
+"""The lease on a working dataset, which allows one service at a time to write; it is stored in Argilla itself.
 
-It is a metadata property that no record carries. Argilla lets only one of a name exist in a dataset, so making it is a
-compare-and-swap, and its id, which never comes back, tells one holding from the next. Its title says who holds it, and
-changes with every sign of life. No clock of another machine is ever read: whoever waits for the lease measures with its
-own how long that title has stood still (as in Gray & Cheriton, "Leases", SOSP 1989, with the clocks taken out).
+The lease is a metadata property that no record carries. Argilla allows only one property of a name in a dataset, so
+creating it is a compare-and-swap. Its id is never used again, so it identifies one holding of the lease. Its title says
+who holds it, and changes with every heartbeat. The clock of another machine is never read: a service that waits for the
+lease measures with its own clock how long the title has not changed (as in Gray & Cheriton, "Leases", SOSP 1989, but
+without synchronised clocks).
 """
 
 from __future__ import annotations
@@ -13,57 +14,28 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, NoReturn
 
 import structlog
 
-from argilla_loop.argilla.v2.connection import Connection, GoneError
-from argilla_loop.argilla.v2.schema import DatasetInfo
-from argilla_loop.errors import ArgillaLoopError, RetryableError
+from argilla_loop.argilla.protocol import HEARTBEATS, DatasetInfo, Writer
+from argilla_loop.argilla.v2.connection import Connection
+from argilla_loop.errors import ArgillaLoopError, GoneError, LeaseLostError, RetryableError
 
 log = structlog.get_logger(__name__)
 
 NAME = "argilla_loop_writer"
-SIGNS = 4  # of life, per time after which the lease is given up for lost
-
-
-class LeaseLostError(RetryableError):
-    """Another service writes to this dataset by now: nothing was written."""
-
-    cause = "lease_lost"
-
-
-@dataclass(frozen=True, slots=True)
-class Writer:
-    """Who holds the lease, as Argilla shows it."""
-
-    id: str
-    title: str
-    token: str
-    seconds: float  # without a sign of life, after which somebody else may take its place
-    seen_at: str  # the server's time of the last sign of life
-    user_id: str | None = None  # whose key the service has; None: an earlier version did not say
-    username: str | None = None
-
-    @property
-    def told(self) -> str:
-        """For people."""
-        return f"{self.title}, at {self.seen_at[:19].replace('T', ' ')} UTC; given up for lost after {self.seconds:g} s"
-
-    def other_user(self, user_id: str) -> str | None:
-        """Name of the user as whom it runs where that is not ``user_id``; ``None`` where it is, or is not known."""
-        return self.username if self.user_id not in (None, user_id) else None
+FOREIGN_SECONDS = 60.0  # assumed for a property of our name that holds no seconds; chosen, not measured
 
 
 def monotonic() -> float:
-    """Seconds that go on while the process, or the machine, is suspended, and that nobody can set."""
-    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # the first is Linux's
+    """Return seconds of a clock that runs on while the process or the machine is suspended, and that nobody can set."""
+    clock = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)  # the first exists on Linux only
     return time.clock_gettime(clock)
 
 
 def writer_of(connection: Connection, dataset_id: str) -> Writer | None:
-    """Who writes to a dataset; ``None`` where nobody does.
+    """Return the service that holds the lease on a dataset; ``None`` if there is none.
 
     Raises:
         GoneError: there is no such dataset.
@@ -87,16 +59,16 @@ def writer_of(connection: Connection, dataset_id: str) -> Writer | None:
     return None
 
 
-class Lease:
-    """The right to write to a dataset, while this process holds it.
+class ArgillaLease:
+    """``protocol.Lease`` as a metadata property of the dataset.
 
     Args:
         connection: of an admin or owner.
         info: the dataset.
-        holder: who we are, for people who read it.
-        token: of this service; one that starts again with its old token goes on at once.
-        seconds: without a sign of life from the holder, after which another takes its place.
-        clock: seconds; for tests.
+        holder: describes this service to people.
+        token: identifies this service; after a restart with the same token it continues at once.
+        seconds: time without a heartbeat after which another service may replace the holder.
+        clock: returns seconds; for tests.
     """
 
     def __init__(
@@ -113,21 +85,19 @@ class Lease:
         self._holder, self._token, self._seconds, self._clock = holder, token, seconds, clock
         self._user = f"{connection.user_id} {connection.username}"
         self._held: tuple[str, str] | None = None  # id and title as we wrote it last
-        self._sign_at = 0.0  # when we began to write that
-        self._signs = 0
-        self._other: tuple[str, str] | None = (
-            None  # id and title of another's, and since when they stand still
-        )
-        self._other_since = 0.0
-        self._lock = threading.RLock()  # a thread that gives signs of life, and the loop
+        self._beat_at = 0.0  # when we began to write that
+        self._beats = 0
+        self._other: tuple[str, str] | None = None  # id and title of another holder's lease
+        self._other_since = 0.0  # when these were first seen
+        self._lock = threading.RLock()  # the thread that sends heartbeats, and the loop
 
     @property
     def is_held(self) -> bool:
-        """Whether we held it when last we looked."""
+        """Whether we held it when we last asked Argilla."""
         return self._held is not None
 
     def hold(self) -> bool:
-        """Keep the lease or try to get it; cheap enough for every look. Returns whether we hold it.
+        """Keep the lease, or try to get it; return whether we hold it. It is cheap enough for every look.
 
         Raises:
             GoneError: the dataset is gone.
@@ -135,7 +105,7 @@ class Lease:
         """
         with self._lock:
             if self._held is not None:
-                if self._clock() - self._sign_at < self._seconds / SIGNS:
+                if self._clock() - self._beat_at < self._seconds / HEARTBEATS:
                     return True
                 try:
                     self._verify()
@@ -145,12 +115,12 @@ class Lease:
             return self._acquire()
 
     def confirm(self) -> None:
-        """Make sure that we may write, just before we do.
+        """Check that we may write; call it just before each write.
 
-        After it, the holder has most of its time left for the write: what was read before a pause is not believed.
+        Afterwards most of the lease's time is left for the write: a reply that took longer is asked for again.
 
         Raises:
-            LeaseLostError: we may not: another has taken over, or somebody has removed the lease.
+            LeaseLostError: another service has taken over, or somebody has removed the lease.
             RetryableError, FatalError: see ``connection.translated``.
         """
         with self._lock:
@@ -159,36 +129,36 @@ class Lease:
                     raise LeaseLostError(f"another service writes to dataset {self._info.name!r}")
                 asked = self._clock()
                 self._verify()
-                if self._clock() - asked < self._seconds / SIGNS:
+                if self._clock() - asked < self._seconds / HEARTBEATS:
                     return
 
     def release(self) -> None:
-        """Give it up, so that another need not wait; a lease that is not ours stays. Never raises."""
+        """Give the lease up, so that another service need not wait; a lease that is not ours stays. Never raises."""
         with self._lock:
             held, self._held = self._held, None
             if held is not None:
                 try:
                     self._connection.call("DELETE", f"/metadata-properties/{held[0]}", where="the lease")
-                except Exception as error:  # noqa: BLE001  called on the way out, where it must not hide what ended us
+                except Exception as error:  # noqa: BLE001  called at the end, where it must not hide the error that ended the service
                     why = str(error) if isinstance(error, ArgillaLoopError) else type(error).__name__
                     log.info("lease_not_released", why=why, free_in_seconds=self._seconds)
 
     def _verify(self) -> None:
-        """Still ours? Then give a sign of life if the last is old.
+        """Check that the lease is still ours, and send a heartbeat if the last one is old.
 
         Raises:
-            LeaseLostError: it is not.
+            LeaseLostError: it is not ours any more.
         """
         there = writer_of(self._connection, self._info.id)
         if there is None or (there.id, there.title) != self._held:
-            # a sign of life whose answer got lost reads as our next one
+            # a heartbeat whose reply was lost has our next title
             if there is None or there.id != (self._held or ("",))[0] or there.title != self._title():
                 self._lose(there)
             self._held = (there.id, there.title)
-        if self._clock() - self._sign_at >= self._seconds / SIGNS:
-            self._sign(there)
+        if self._clock() - self._beat_at >= self._seconds / HEARTBEATS:
+            self._beat(there)
 
-    def _sign(self, there: Writer) -> None:
+    def _beat(self, there: Writer) -> None:
         begun = self._clock()
         title = self._title()
         try:
@@ -197,12 +167,14 @@ class Lease:
             )
         except GoneError:
             self._lose(None)
-        self._held, self._sign_at = (there.id, title), begun
-        self._signs += 1
+        self._held, self._beat_at = (there.id, title), begun
+        self._beats += 1
 
     def _lose(self, to: Writer | None) -> NoReturn:
         self._held = None
-        if to is not None and to.token == self._token:  # a copy of us: from now on we are two
+        if (
+            to is not None and to.token == self._token
+        ):  # a copy of our cache folder: two services have this token
             self._token = secrets.token_hex(8)
         log.warning(
             "lease_lost", now_written_by=to.title if to else "nobody", then="writing nothing; standing by"
@@ -216,7 +188,7 @@ class Lease:
         if there is not None and there.token != self._token and not self._is_dead(there):
             return False
         if there is not None:
-            # of several that find it dead, or that share a token, only one can make it anew: that is what decides
+            # several services may find it dead, or share a token; only one of them can create it again
             with suppress(RetryableError):
                 self._connection.call("DELETE", f"/metadata-properties/{there.id}", where="a lease")
         held = self._make()
@@ -241,18 +213,18 @@ class Lease:
             )
         except GoneError:
             raise
-        except RetryableError:  # somebody was first, or it was made and the answer got lost
+        except RetryableError:  # another service was faster, or it was created and the reply was lost
             there = writer_of(self._connection, self._info.id)
             if there is None or there.token != self._token or there.title != title:
                 return False
             made = {"id": there.id}
-        self._held, self._sign_at, self._other = (str(made["id"]), title), begun, None
-        self._signs += 1
+        self._held, self._beat_at, self._other = (str(made["id"]), title), begun, None
+        self._beats += 1
         log.info("lease_held", writer=self._holder, seconds=self._seconds)
         return True
 
     def _is_dead(self, there: Writer) -> bool:
-        """Whether another's lease has stood still for as long as it says, by our own clock."""
+        """Whether another holder's lease has not changed for as long as it says, by our own clock."""
         now = self._clock()
         if self._other != (there.id, there.title):
             if self._other is None or self._other[0] != there.id:
@@ -268,7 +240,7 @@ class Lease:
         return now - self._other_since > there.seconds
 
     def _title(self) -> str:
-        return f"Written by argilla-loop on {self._holder} (sign of life {self._signs})"
+        return f"Written by argilla-loop on {self._holder} (sign of life {self._beats})"
 
 
 def _items(connection: Connection, path: str) -> list[dict[str, Any]]:
@@ -279,4 +251,4 @@ def _number(text: str) -> float:
     try:
         return max(float(text), 1.0)
     except ValueError:
-        return 60.0  # somebody else's property of our name
+        return FOREIGN_SECONDS

@@ -1,8 +1,8 @@
-"""Whether a reply is Argilla's own, or that of something in front of it: a proxy, an ingress, a login page.
+"""Whether a reply comes from Argilla, or from something in front of it: a proxy, an ingress, a login page.
 
-Argilla answers in JSON. A success is an object with an ``id``, ``items``, a ``total`` or a ``version``; a refusal is
-``{"detail": ...}`` or ``{"code": ..., "message": ...}`` (``argilla_server/errors``). Only what has that shape says
-anything about keys, datasets and records. What an intermediary says is no better than a connection that was reset.
+Argilla replies in JSON. A success is an object with an ``id``, ``items``, a ``total`` or a ``version``; a refusal is
+``{"detail": ...}`` or ``{"code": ..., "message": ...}`` (``argilla_server/errors``). Only a reply of that shape says
+anything about keys, datasets and records. Any other reply is treated like a connection that was reset.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ from urllib.parse import urlsplit
 import httpx
 
 CODE = "argilla.api.errors::"
-MARKS = frozenset({"id", "items", "total", "version"})  # one of them is in every object that we ask for
-MAX_SERVER = 40  # characters of the Server header that are quoted
+MARKS = frozenset({"id", "items", "total", "version"})  # every object that we ask for has one of them
+MAX_SERVER = 40  # characters of the Server header that are quoted; chosen, not measured
 _UNPROCESSABLE = HTTPStatus.UNPROCESSABLE_ENTITY
 _BEFORE_A_KEY = (HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN)
 _HINTS = {
@@ -30,17 +30,17 @@ _HINTS = {
 
 
 class Foreign(ValueError):  # noqa: N818  a finding, which ``connection`` turns into an error
-    """A success that is none: another's page, or JSON that is not what was asked."""
+    """A success that is not Argilla's: the page of something else, or JSON of another shape."""
 
 
 def is_refusal(status: int, body: str) -> bool:
-    """Whether an answer of this ``status`` with this ``body`` is a refusal by Argilla itself.
+    """Whether a reply with this status and body is a refusal by Argilla itself.
 
-    Stricter where more hangs on it: 401 and 403 end the service, and 404 makes it take its dataset for deleted.
+    It is stricter for 401 and 403, which end the service, and for 404, which means that the dataset was deleted.
     """
     said = _json(body)
     if not isinstance(said, dict) or said.keys() != {"detail"}:
-        # two of its errors are written otherwise
+        # two of its errors have another shape
         return isinstance(said, dict) and said.keys() == {"code", "message"} and status == _UNPROCESSABLE
     detail = said["detail"]
     if isinstance(detail, dict):
@@ -48,19 +48,19 @@ def is_refusal(status: int, body: str) -> bool:
     if isinstance(detail, list):  # FastAPI's own findings in a request
         return status == _UNPROCESSABLE
     if not isinstance(detail, str) or status in _BEFORE_A_KEY or _is_phrase(status, detail):
-        return False  # "Not Found" is what any FastAPI says of a path that it does not know
+        return False  # any FastAPI application says "Not Found" of an unknown path
     return status != HTTPStatus.NOT_FOUND or "not found" in detail.lower()
 
 
 def content_of(response: httpx.Response) -> dict[str, Any] | None:
-    """The object that a successful answer holds; ``None`` for a deletion's 204, which has none.
+    """Return the object in the body of a successful reply; ``None`` for the 204 of a deletion, which has no body.
 
     Raises:
-        Foreign: it is none of Argilla's.
-        ValueError: it calls itself JSON and is cut short.
+        Foreign: it is not a reply of Argilla.
+        ValueError: its content type is JSON and its body is cut short.
     """
     if response.status_code == HTTPStatus.NO_CONTENT:
-        if response.request.method != "DELETE":  # Argilla answers all else with an object
+        if response.request.method != "DELETE":  # Argilla replies to all other requests with an object
             raise Foreign
         return None
     try:
@@ -77,9 +77,9 @@ def content_of(response: httpx.Response) -> dict[str, Any] | None:
 
 
 def described(response: httpx.Response) -> str:
-    """Who answers, and the likely reason, in a few words without anything of the body.
+    """Describe in a few words who replied and the likely reason, without quoting the body.
 
-    Of an address that it redirects to only the host is told, as the rest may hold a ticket.
+    Only the host of an address in a redirect is shown, because the rest may hold a ticket.
     """
     kind = response.headers.get("Content-Type", "").partition(";")[0].strip() or "without a content type"
     by = response.headers.get("Server", "")[:MAX_SERVER]

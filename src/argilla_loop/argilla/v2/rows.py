@@ -1,29 +1,37 @@
-"""The rows of another Argilla dataset, as a pool: the records that people submitted are the first examples."""
+"""The records of another Argilla dataset as a pool; those that people have submitted are the first examples."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, Literal
 
-from argilla_loop.argilla.v2.connection import Connection, GoneError
-from argilla_loop.argilla.v2.dataset import PAGE
+from argilla_loop.argilla.v2.connection import Connection
 from argilla_loop.argilla.v2.markup import unescape_markup
+from argilla_loop.argilla.v2.reading import PAGE
 from argilla_loop.argilla.v2.schema import find_dataset, find_workspace
-from argilla_loop.argilla.v2.validation import service_user_of
+from argilla_loop.argilla.v2.service_user import service_user_of
 from argilla_loop.domain import Answer, LoggedRecord, Route
-from argilla_loop.errors import PoolError
-from argilla_loop.policy.answers import human_label
+from argilla_loop.errors import GoneError, PoolError
+from argilla_loop.policy.answers import AnswerRule, adjudicate
+
+_STATUSES: dict[str, Literal["submitted", "discarded"]] = {
+    "submitted": "submitted",
+    "discarded": "discarded",
+}
 
 
 class ArgillaRows:
-    """Reads ``(id, text, label or None)`` of each record; discarded ones are left out.
+    """``protocol.PoolRows`` over HTTP.
 
     Args:
-        connection: whose user must be owner, or admin in that workspace.
-        workspace: of the dataset.
+        connection: of an owner, or of an admin in that workspace.
+        workspace: name of the dataset's workspace.
         dataset: its name.
         text_field: the field that holds the text.
-        question: the label question; a dataset without it has no labels.
+        question: the label question; if the dataset has none of that name, all records are unlabelled.
+
+    Raises:
+        PoolError: there is no such dataset or field.
     """
 
     def __init__(
@@ -50,7 +58,7 @@ class ArgillaRows:
             )
 
     def __call__(self) -> Iterator[tuple[str, str, str | None]]:
-        """The rows, in the order they were logged."""
+        """Yield id, text and label of each record, in the order in which records were added."""
         offset = 0
         while True:
             params = {"offset": offset, "limit": PAGE, "include": ["responses"]}
@@ -60,7 +68,7 @@ class ArgillaRows:
             for item in page:
                 answers = tuple(self._answer(response) for response in item.get("responses") or ())
                 record = _record(item, answers)
-                label = human_label(record, service_user_id="")
+                label = adjudicate(record, AnswerRule(service_user_id="")).label
                 if label is None and any(a.status == "discarded" for a in answers):
                     continue
                 text = item["fields"].get(self._field)
@@ -70,7 +78,7 @@ class ArgillaRows:
                 return
 
     def revision(self) -> str:
-        """Moves with every answer and every record that is added or deleted.
+        """Return a value that changes with every answer, and with every record that is added or deleted.
 
         Raises:
             PoolError: the dataset was deleted.
@@ -90,21 +98,16 @@ class ArgillaRows:
     def _answer(self, response: dict[str, object]) -> Answer:
         values = response.get("values")
         value = values.get(self._question, {}).get("value") if isinstance(values, dict) else None
-        status = str(response["status"])
         return Answer(
             user_id=str(response["user_id"]),
-            status="submitted"
-            if status == "submitted"
-            else "discarded"
-            if status == "discarded"
-            else "draft",
+            status=_STATUSES.get(str(response["status"]), "draft"),
             label=value if isinstance(value, str) else None,
             updated_at=str(response["updated_at"]),
         )
 
 
 def _record(item: dict[str, Any], answers: tuple[Answer, ...]) -> LoggedRecord:
-    """A record without its text; what another service validated is known as that, and is no person's label."""
+    """Return a record without its text; a label that another service accepted is not a label of a person."""
     metadata = item.get("metadata") or {}
     accepted = metadata.get("route") == Route.ACCEPT.value
     prediction = metadata.get("prediction") if accepted else None

@@ -1,22 +1,29 @@
-"""The shape of the working dataset: made when missing, completed when half made, verified when there."""
+"""The schema of the working dataset: created if missing, completed if half made, checked if it exists."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import structlog
 
-from argilla_loop.argilla.v2.connection import Connection, RejectedError
+from argilla_loop.argilla.protocol import DatasetInfo
+from argilla_loop.argilla.v2.connection import Connection
 from argilla_loop.argilla.v2.working import datasets_in, ensure_marked, find_working, mark_of
-from argilla_loop.errors import CredentialsError, RetryableError, SchemaError, SettingsError
+from argilla_loop.errors import (
+    CredentialsError,
+    GoneError,
+    RejectedError,
+    RetryableError,
+    SchemaError,
+    SettingsError,
+)
 
 log = structlog.get_logger(__name__)
 
 FIELD = "text"
 QUESTION = "label"
-# name -> (settings, whether annotators see it: an audit is blind, so all that would give it away is hidden)
+# name -> (settings, whether annotators see it): audits are blind, so everything that would reveal them is hidden
 METADATA: dict[str, tuple[dict[str, Any], bool]] = {
     "idx": ({"type": "integer"}, True),
     "certainty": ({"type": "float", "min": 0.0, "max": 1.0}, True),
@@ -49,28 +56,16 @@ DEFAULT_GUIDELINES = (
     "labels, it tells how things stand."
 )
 
-# What Argilla takes in a label question (by default, the number: ARGILLA_LABEL_SELECTION_OPTIONS_MAX_ITEMS).
+# Argilla's limits for a label question; the first is its default (ARGILLA_LABEL_SELECTION_OPTIONS_MAX_ITEMS).
 MAX_LABELS = 500
 MAX_LABEL_LENGTH = 200
 
 
-@dataclass(frozen=True, slots=True)
-class DatasetInfo:
-    """What is known about the working dataset besides its records."""
-
-    id: str
-    name: str
-    workspace: str
-    question_id: str
-    labels: tuple[str, ...]
-    min_submitted: int
-
-
 def find_workspace(connection: Connection, name: str) -> str:
-    """Id of workspace ``name``.
+    """Return the id of workspace ``name``.
 
     Raises:
-        CredentialsError: it does not exist, or the key's user is not in it.
+        CredentialsError: the workspace does not exist, or the key's user is not in it.
     """
     mine = connection.call("GET", "/me/workspaces", where="the list of workspaces")["items"]
     for workspace in mine:
@@ -84,24 +79,41 @@ def find_workspace(connection: Connection, name: str) -> str:
 
 
 def find_dataset(connection: Connection, workspace_id: str, name: str) -> dict[str, Any] | None:
-    """The dataset called ``name`` in that workspace, as the API describes it."""
+    """Return the dataset called ``name`` in a workspace, as the API describes it; ``None`` if there is none."""
     found = datasets_in(connection, workspace_id)
     return next((dataset for dataset in found if dataset["name"] == name), None)
 
 
 def labels_of(connection: Connection, dataset: dict[str, Any]) -> tuple[str, ...]:
-    """The labels of an existing dataset's question, empty where it has none of that name."""
+    """Return the labels of an existing dataset's question; empty if it has no question of that name."""
     question = next((q for q in _parts(connection, dataset, "questions") if q["name"] == QUESTION), None)
     return _options(question) if question else ()
 
 
-def refuse_labels(labels: Sequence[str]) -> None:
-    """See that a dataset can be made with these labels, before anything is made.
+def question_id_of(connection: Connection, dataset_id: str) -> str:
+    """Return the id of a dataset's label question; it never changes, so it is asked for once per connection.
 
     Raises:
-        SettingsError: they are too few, too many, or one is too long for Argilla.
+        GoneError: there is no such dataset or question.
+        RetryableError, FatalError: see ``connection.translated``.
     """
-    if len(labels) < 2:  # noqa: PLR2004  a choice takes two
+    if dataset_id not in connection.question_ids:
+        for question in _parts(connection, {"id": dataset_id}, "questions"):
+            if question["name"] == QUESTION:
+                connection.question_ids[dataset_id] = str(question["id"])
+                break
+        else:
+            raise GoneError("Argilla knows nothing of the label question")
+    return connection.question_ids[dataset_id]
+
+
+def refuse_labels(labels: Sequence[str]) -> None:
+    """Check that a dataset can be created with these labels, before anything is created.
+
+    Raises:
+        SettingsError: there are too few or too many, or one is too long for Argilla.
+    """
+    if len(labels) < 2:  # noqa: PLR2004  a choice needs two
         raise SettingsError(
             "no labels are known: set labels, or pool.label_column, so that the dataset can be created"
         )
@@ -127,17 +139,17 @@ def ensure_dataset(
     min_submitted: int = 1,
     remembered: str | None = None,
 ) -> DatasetInfo:
-    """Find the working dataset or create it; finish one that a killed process left as a draft.
+    """Find the working dataset or create it; complete a draft that a killed process left.
 
-    One that was renamed in Argilla is found by our mark or by its id, see ``working``; this is said.
-    Nothing is ever deleted, emptied or renamed. Metadata properties that an existing dataset lacks are added, as that
-    takes nothing away from anyone; any other difference is refused.
+    A dataset that was renamed in Argilla is found by our mark or by its id, see ``working``; a warning is logged.
+    Nothing is ever deleted, emptied or renamed. Metadata properties that an existing dataset lacks are added, because
+    that takes nothing away from anyone; any other difference is refused.
 
     Raises:
-        SettingsError: it is to be made, and Argilla would not take these labels.
+        SettingsError: the dataset is missing, and Argilla would not accept these labels.
         SchemaError: it exists with another field, question, label or metadata type than needed.
-        CredentialsError: no such workspace, or not allowed.
-        RetryableError: another service makes it at the same moment.
+        CredentialsError: there is no such workspace, or the user lacks the permission.
+        RetryableError: another service creates it at the same moment.
     """
     if connection.role == "annotator":
         raise CredentialsError(
@@ -171,12 +183,11 @@ def ensure_dataset(
     try:
         if draft:
             _complete_draft(connection, dataset, labels)
-        info = verify_dataset(
-            connection, dataset, workspace=workspace, labels=labels
-        )  # before anything is for good
+        # checked first, because publishing cannot be undone
+        info = verify_dataset(connection, dataset, workspace=workspace, labels=labels)
         ensure_marked(connection, dataset, name)
         added = _add_missing_metadata(connection, dataset)
-        if added and not draft:  # a dataset that we make ourselves has them, of course
+        if added and not draft:  # nothing to report about a dataset that we have just created
             log.info("metadata_properties_added", dataset=name, properties=added)
         if draft:
             connection.call("PUT", f"/datasets/{dataset['id']}/publish", where="publishing the dataset")
@@ -199,9 +210,9 @@ def _complete_draft(connection: Connection, dataset: dict[str, Any], labels: Seq
     if not _parts(connection, dataset, "questions"):
         options = [{"value": label, "text": label} for label in labels]
         question = {"name": QUESTION, "title": "Label", "required": True}
-        # all of them visible: a label behind "more" is chosen less often
+        # all of them visible, because annotators choose a label behind "more" less often; chosen, not measured
         settings = {"type": "label_selection", "options": options, "visible_options": max(3, len(options))}
-        if len(options) < 3:  # noqa: PLR2004  the server refuses visible_options below three
+        if len(options) < 3:  # noqa: PLR2004  Argilla refuses fewer than three visible options
             del settings["visible_options"]
         connection.call(
             "POST", f"{path}/questions", where="the label question", json={**question, "settings": settings}
@@ -209,7 +220,7 @@ def _complete_draft(connection: Connection, dataset: dict[str, Any], labels: Seq
 
 
 def _add_missing_metadata(connection: Connection, dataset: dict[str, Any]) -> list[str]:
-    """Add the properties that are missing; their names."""
+    """Add the properties that are missing; return their names."""
     there = {prop["name"] for prop in _parts(connection, dataset, "metadata-properties")}
     missing = [name for name in METADATA if name not in there]
     for name in missing:
@@ -229,7 +240,7 @@ def _add_missing_metadata(connection: Connection, dataset: dict[str, Any]) -> li
 
 
 def differences(connection: Connection, dataset: dict[str, Any], labels: Sequence[str]) -> list[str]:
-    """In what ways a published ``dataset`` is not one that can be worked on; empty where it is."""
+    """Return what keeps the service from working on a published ``dataset``; empty if nothing does."""
     wrong: list[str] = []
     fields = {f["name"]: f["settings"]["type"] for f in _parts(connection, dataset, "fields")}
     questions = {q["name"]: q for q in _parts(connection, dataset, "questions")}
@@ -272,10 +283,10 @@ def differences(connection: Connection, dataset: dict[str, Any], labels: Sequenc
 def verify_dataset(
     connection: Connection, dataset: dict[str, Any], *, workspace: str, labels: Sequence[str]
 ) -> DatasetInfo:
-    """What is known about ``dataset``, which is only looked at.
+    """Return the properties of ``dataset``; nothing is changed.
 
     Raises:
-        SchemaError: it cannot be worked on; says in what it differs.
+        SchemaError: the service cannot work on it; the message lists every difference.
     """
     if wrong := differences(connection, dataset, labels):
         raise SchemaError(
@@ -283,19 +294,19 @@ def verify_dataset(
             "Set dataset to another name (it will be created) or make the settings match"
         )
     question = next(q for q in _parts(connection, dataset, "questions") if q["name"] == QUESTION)
+    connection.question_ids[str(dataset["id"])] = str(question["id"])
     distribution = dataset.get("distribution") or {}
     return DatasetInfo(
         id=str(dataset["id"]),
         name=dataset["name"],
         workspace=workspace,
-        question_id=str(question["id"]),
         labels=_options(question),
         min_submitted=int(distribution.get("min_submitted") or 1),
     )
 
 
 def _narrower(there: dict[str, Any], needed: dict[str, Any]) -> str:
-    """Which bound or choice of a metadata property keeps values out that we write; empty where none does."""
+    """Return which limit of a metadata property excludes values that we write; empty if none does."""
     if there.get("values"):
         return "only certain values"
     least, most = there.get("min"), there.get("max")

@@ -1,8 +1,7 @@
-"""Whose services have validated records of a dataset, and what those users are called."""
+"""The users whose services accepted records of a dataset, and the names of users."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from contextlib import suppress
 
 from argilla_loop.argilla.v2.connection import Connection
@@ -10,11 +9,11 @@ from argilla_loop.argilla.v2.schema import find_workspace
 from argilla_loop.errors import ArgillaLoopError, CredentialsError
 
 
-def validated_by_user(connection: Connection, dataset_id: str) -> dict[str, int]:
-    """How many records each user's service has validated, by user id.
+def accepted_by_user(connection: Connection, dataset_id: str) -> dict[str, int]:
+    """Return how many records the service of each user has accepted, by user id.
 
-    From Argilla's index, so that it costs two requests, however many records there are. What earlier versions validated
-    is left out, as they named nobody.
+    The counts come from Argilla's index, so they cost two requests however many records there are. Records that early
+    versions accepted are left out, because those versions did not store the user.
 
     Raises:
         GoneError: there is no such dataset.
@@ -30,19 +29,10 @@ def validated_by_user(connection: Connection, dataset_id: str) -> dict[str, int]
     return {}
 
 
-def in_words(connection: Connection, workspace: str, counts: Mapping[str, int]) -> str:
-    """``counts`` by user id, for people: ``120 by 'anna', 3 by 'ben'``; ids where Argilla does not tell names."""
-    names = _names(connection, workspace) if counts else {}
-    told = sorted(
-        ((count, names.get(user, user)) for user, count in counts.items()), key=lambda one: (-one[0], one[1])
-    )
-    return ", ".join(f"{count:,} by {name!r}" for count, name in told)
-
-
-def _names(connection: Connection, workspace: str) -> dict[str, str]:
-    """Usernames by id, as far as our user may know them: all for an owner, the workspace's for an admin."""
+def usernames(connection: Connection, workspace: str) -> dict[str, str]:
+    """Return names by user id: of all users for an owner, of the workspace's for an admin; empty if Argilla is away."""
     found: list[dict[str, str]] = []
-    with suppress(ArgillaLoopError):  # a name is a courtesy
+    with suppress(ArgillaLoopError):  # messages then show ids, which is no reason to fail
         try:
             found = connection.call("GET", "/users", where="the list of users")["items"]
         except CredentialsError:

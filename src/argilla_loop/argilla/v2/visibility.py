@@ -1,61 +1,62 @@
-"""Which metadata annotators see: an audit is blind only while what would give it away is hidden from them."""
+"""Which metadata annotators see: an audit is blind only while everything that would give it away is hidden."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection
 from contextlib import suppress
-from dataclasses import dataclass
 
-from argilla_loop.argilla.v2.connection import Connection, GoneError
+from argilla_loop.argilla.protocol import Exposed
+from argilla_loop.argilla.v2.connection import Connection
 from argilla_loop.argilla.v2.schema import METADATA
+from argilla_loop.errors import GoneError
 
-# that one of them is seen takes the blindness from audits; the others are hidden for the sake of tidiness
-TELLING = frozenset({"route", "prediction", "threshold", "held_back"})
-
-
-@dataclass(frozen=True, slots=True)
-class Exposed:
-    """A metadata property of ours that annotators see, and should not."""
-
-    id: str
-    name: str
-    since: str  # ISO 8601, the server's time: it was changed last then, so it has been visible since then at least
-
-    @property
-    def tells(self) -> bool:
-        """Whether it tells annotators what an audit must not."""
-        return self.name in TELLING
+# an audit is not blind if one of these is visible; the others are hidden only to keep the UI tidy
+REVEALING = frozenset({"route", "prediction", "threshold", "held_back"})
 
 
-def exposed_in(connection: Connection, dataset_id: str) -> list[Exposed]:
-    """The properties of ours that somebody has made visible to annotators.
+class ArgillaVisibility:
+    """``protocol.Visibility`` of one dataset.
 
-    Raises:
-        GoneError: there is no such dataset.
-        RetryableError, FatalError: see ``connection.translated``.
+    Args:
+        connection: of an admin or owner.
+        dataset_id: the dataset.
+        before_write: called right before each write; if it raises, nothing is written.
     """
-    path = f"/me/datasets/{dataset_id}/metadata-properties"
-    return [
-        Exposed(str(item["id"]), item["name"], str(item["updated_at"]))
-        for item in connection.call("GET", path, where="the dataset's metadata properties")["items"]
-        if item["visible_for_annotators"] and not METADATA.get(item["name"], ({}, True))[1]
-    ]
 
+    def __init__(
+        self, connection: Connection, dataset_id: str, *, before_write: Callable[[], object] = lambda: None
+    ) -> None:
+        self._connection, self._before_write = connection, before_write
+        self._path = f"/me/datasets/{dataset_id}/metadata-properties"
 
-def hide(
-    connection: Connection, exposed: Iterable[Exposed], *, before_write: Callable[[], object] = lambda: None
-) -> None:
-    """Hide them from annotators again; one row in the database each, no job.
+    def exposed(self) -> list[Exposed]:
+        """Return our properties that somebody has made visible to annotators.
 
-    Raises:
-        RetryableError, FatalError: see ``connection.translated``; some may be hidden by then.
-    """
-    for one in exposed:
-        before_write()
-        with suppress(GoneError):  # deleted meanwhile: then nobody but admins sees it
-            connection.call(
-                "PATCH",
-                f"/metadata-properties/{one.id}",
-                where=f"metadata property {one.name!r}",
-                json={"visible_for_annotators": False},
-            )
+        A property was visible since its last change at the latest, which is the time that Argilla keeps.
+
+        Raises:
+            GoneError: there is no such dataset.
+            RetryableError, FatalError: see ``connection.translated``.
+        """
+        found = self._connection.call("GET", self._path, where="the dataset's metadata properties")["items"]
+        return [
+            Exposed(str(item["id"]), item["name"], str(item["updated_at"]), reveals=item["name"] in REVEALING)
+            for item in found
+            if item["visible_for_annotators"] and not METADATA.get(item["name"], ({}, True))[1]
+        ]
+
+    def hide(self, exposed: Collection[Exposed]) -> None:
+        """Hide properties from annotators again; each is one row in the database, and no job.
+
+        Raises:
+            RetryableError, FatalError: see ``connection.translated``; some may be hidden already.
+        """
+        for one in exposed:
+            self._before_write()
+            with suppress(GoneError):  # deleted meanwhile, so that only admins see its values
+                self._connection.call(
+                    "PATCH",
+                    f"/metadata-properties/{one.id}",
+                    where=f"metadata property {one.name!r}",
+                    json={"visible_for_annotators": False},
+                )

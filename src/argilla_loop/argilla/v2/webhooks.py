@@ -1,8 +1,4 @@
-"""Our webhook at Argilla: registered, found again, switched, removed; and whether what arrives there is Argilla's.
-
-An event is a hint to look now and nothing more: it may come late, twice, out of order or never, and what it says of a
-record may be stale. So only two things are read of it: whether it is genuine, and whether it is about our dataset.
-"""
+"""Our webhook at Argilla: registered, found again, switched and removed; and the check that an event is genuine."""
 
 from __future__ import annotations
 
@@ -10,49 +6,35 @@ import json
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
-from enum import Enum
 from typing import Any
 
-import httpx
 from standardwebhooks.webhooks import EmptyWebhookSecretError, Webhook, WebhookVerificationError
 
-from argilla_loop.argilla.v2.connection import Connection, GoneError
-from argilla_loop.errors import CredentialsError
+from argilla_loop.argilla.protocol import Registration, Verdict
+from argilla_loop.argilla.v2.connection import Connection
+from argilla_loop.errors import CredentialsError, GoneError
 
 EVENTS = ("response.created", "response.updated", "response.deleted")
 SIGNED = frozenset(
     {"webhook-id", "webhook-timestamp", "webhook-signature"}
 )  # headers of standardwebhooks.com
-PAUSED = " (paused until it runs again)"  # behind the description
-OWNER = "owner"  # the only role that Argilla lets manage webhooks
-KEPT_IDS = (
-    10_000  # ids of past events, to know a replayed one by; the signature ends after five minutes anyway
-)
-
-
-@dataclass(frozen=True)
-class Registration:
-    """One webhook as Argilla holds it."""
-
-    id: str
-    url: str
-    events: tuple[str, ...]
-    enabled: bool
-    secret: str = field(repr=False)
-    paused: bool = False  # disabled by a service that ended, for the next one to enable; by nobody else
+PAUSED = " (paused until it runs again)"  # appended to the description
+OWNER = "owner"  # the only role that may manage webhooks in Argilla
+# Ids of past events that are kept to recognise a replayed one; signatures expire after five minutes anyway. Chosen, not
+# measured.
+KEPT_IDS = 10_000
 
 
 def description_of(workspace: str, dataset: str) -> str:
-    """What our webhook of a dataset is described as in Argilla, which is how it is found again."""
+    """Return the description of our webhook of a dataset in Argilla, by which it is found again."""
     return f"argilla-loop: wakes the service of {workspace}/{dataset}"
 
 
 def registered(connection: Connection, description: str) -> list[Registration]:
-    """The webhooks of this description, paused or not, the oldest first.
+    """Return the webhooks with this description, paused or not, the oldest first.
 
     Raises:
-        CredentialsError: only an owner may ask.
+        CredentialsError: the user is not an owner.
         RetryableError, FatalError: see ``connection.translated``.
     """
     items: Sequence[Mapping[str, Any]] = _call(connection, "GET", "/webhooks")["items"]
@@ -61,19 +43,16 @@ def registered(connection: Connection, description: str) -> list[Registration]:
 
 
 def ensure_registered(connection: Connection, url: str, description: str) -> Registration:
-    """Our webhook at ``url``: the one that is there, put right where somebody changed its events, or a new one.
-
-    One that was disabled stays so: somebody wanted it; one that was paused is enabled. Of several, which two services
-    that start at once can make, the oldest stays.
+    """Return our webhook at ``url``, see ``webhook.Webhooks.ensure``.
 
     Args:
         connection: of an owner.
-        url: where events are sent, written as pydantic writes it.
+        url: where events are sent, as pydantic formats it.
         description: see ``description_of``.
 
     Raises:
-        CredentialsError: only an owner may.
-        RetryableError, FatalError: see ``connection.translated``; a server takes ten webhooks at most.
+        CredentialsError: the user is not an owner.
+        RetryableError, FatalError: see ``connection.translated``; a server allows ten webhooks at most.
     """
     ours = [one for one in registered(connection, description) if one.url == url]
     for extra in ours[1:]:
@@ -92,22 +71,12 @@ def ensure_registered(connection: Connection, url: str, description: str) -> Reg
 
 
 def pause(connection: Connection, description: str, ours: Registration, *, alone: bool) -> bool:
-    """Disable our webhook until the next start, so that Argilla keeps nothing for a service that has ended.
+    """Disable our webhook until the next start, see ``webhook.Webhooks.pause``.
 
-    Its description says so, which is how it differs from one that an operator disabled.
-
-    Args:
-        connection: of an owner.
-        description: see ``description_of``.
-        ours: the one we received by.
-        alone: whether nobody else can be receiving by it. Otherwise it is left where no other of the dataset is
-            enabled: a service that writes may be behind the same address.
-
-    Returns:
-        Whether it was paused; one that is disabled or gone is left as it is.
+    Its description then says so, which distinguishes it from one that an operator disabled.
 
     Raises:
-        CredentialsError: only an owner may.
+        CredentialsError: the user is not an owner.
         RetryableError, FatalError: see ``connection.translated``.
     """
     there = registered(connection, description)
@@ -121,7 +90,7 @@ def pause(connection: Connection, description: str, ours: Registration, *, alone
 
 
 def remove(connection: Connection, description: str) -> int:
-    """Delete the webhooks of this description, at whatever address; returns how many there were."""
+    """Delete the webhooks with this description, at whatever address; return how many there were."""
     ours = registered(connection, description)
     for one in ours:
         _delete(connection, one)
@@ -129,10 +98,7 @@ def remove(connection: Connection, description: str) -> int:
 
 
 def switch(connection: Connection, description: str, *, enabled: bool) -> int:
-    """Enable or disable the webhooks of this description, at whatever address; returns how many there are.
-
-    A paused one is not paused any more: what an operator says holds until an operator says otherwise.
-    """
+    """Enable or disable the webhooks with this description, at whatever address; return how many there are."""
     ours = registered(connection, description)
     changed = {"enabled": enabled, "description": description}
     for one in ours:
@@ -144,7 +110,7 @@ def _delete(connection: Connection, one: Registration) -> None:
     try:
         _call(connection, "DELETE", f"/webhooks/{one.id}")
     except GoneError:
-        return  # somebody else was first
+        return  # somebody else was faster
 
 
 def _call(connection: Connection, method: str, path: str, **kwargs: Any) -> Any:
@@ -160,36 +126,45 @@ def _registration(item: Mapping[str, Any]) -> Registration:
     return Registration(item["id"], item["url"], tuple(item["events"]), enabled, item["secret"], paused)
 
 
-class Verdict(str, Enum):
-    """What became of a request to the webhook's address."""
-
-    WAKES = "wakes"
-    OTHER_DATASET = "other_dataset"
-    OTHER_EVENT = "other_event"  # such as Argilla's ping
-    REPLAYED = "replayed"
-    FORGED = "forged"  # or signed with a secret that is no longer ours, or longer than five minutes ago
-    TOO_BIG = "too_big"
-    MALFORMED = "malformed"
-
-    @property
-    def status(self) -> httpx.codes:
-        """The HTTP status that answers it; what is genuine is 200 whatever it is about, else Argilla sends it again."""
-        return _STATUS.get(self, httpx.codes.OK)
-
-
-_STATUS = {
-    Verdict.FORGED: httpx.codes.UNAUTHORIZED,
-    Verdict.TOO_BIG: httpx.codes.REQUEST_ENTITY_TOO_LARGE,
-    Verdict.MALFORMED: httpx.codes.BAD_REQUEST,
-}
-
-
-class Judge:
-    """Tells genuine events of one dataset from all else; may be asked by several threads.
+class ArgillaWebhooks:
+    """``webhook.Webhooks`` of one dataset.
 
     Args:
-        secret: of the webhook, base64.
-        dataset_id: the dataset's.
+        connection: of an owner; for any other user every method raises ``CredentialsError``.
+        workspace: name of the dataset's workspace.
+        name: the dataset's name in the settings.
+    """
+
+    def __init__(self, connection: Connection, workspace: str, name: str) -> None:
+        self._connection, self._description = connection, description_of(workspace, name)
+
+    def ensure(self, url: str) -> Registration:
+        """Return our webhook at ``url``; repair or create it."""
+        return ensure_registered(self._connection, url, self._description)
+
+    def judge(self, registration: Registration, dataset_id: str) -> SignatureJudge:
+        """Return what judges the requests to a webhook."""
+        return SignatureJudge(registration.secret, dataset_id)
+
+    def pause(self, ours: Registration, *, alone: bool) -> bool:
+        """Disable our webhook until the next start; return whether it was disabled."""
+        return pause(self._connection, self._description, ours, alone=alone)
+
+    def remove(self) -> int:
+        """Delete the webhooks; return how many there were."""
+        return remove(self._connection, self._description)
+
+    def switch(self, *, enabled: bool) -> int:
+        """Enable or disable the webhooks; return how many there are."""
+        return switch(self._connection, self._description, enabled=enabled)
+
+
+class SignatureJudge:
+    """``webhook.Judge`` by the signature that Argilla sends; may be called by several threads.
+
+    Args:
+        secret: the webhook's secret, base64.
+        dataset_id: the dataset.
     """
 
     def __init__(self, secret: str, dataset_id: str) -> None:
@@ -198,14 +173,14 @@ class Judge:
         self._lock = threading.Lock()
 
     def verdict(self, headers: Iterable[tuple[str, str]], body: bytes) -> Verdict:
-        """Judge one request by its signature, then by its content.
+        """Judge one request by its signature, then by its content; never raises.
 
-        The signature is that of standardwebhooks.com: HMAC-SHA256 over id, time and body, no older than five minutes.
-        Each of its three headers is there once: of two, one could be verified and the other be looked up.
+        The signature follows standardwebhooks.com: HMAC-SHA256 over id, time and body, no older than five minutes. Each
+        of its three headers must occur once: of two, one could be verified and the other be looked up.
 
         Args:
-            headers: all of them, by name in any case and value, repeated ones as often as they came.
-            body: as it came.
+            headers: names in any case and values, repeated headers as often as they came.
+            body: the bytes as they came.
         """
         signed = [(name.lower(), value) for name, value in headers if name.lower() in SIGNED]
         once = dict(signed)
@@ -213,7 +188,7 @@ class Judge:
             return Verdict.FORGED
         try:
             Webhook(self._key).verify(body, once, json_parse=False)
-        except (WebhookVerificationError, EmptyWebhookSecretError, ValueError):  # broken base64, no UTF-8
+        except (WebhookVerificationError, EmptyWebhookSecretError, ValueError):  # broken base64, not UTF-8
             return Verdict.FORGED
         if self._was_seen(once["webhook-id"]):
             return Verdict.REPLAYED

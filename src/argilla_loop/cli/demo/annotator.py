@@ -1,47 +1,47 @@
-"""A person at the Argilla UI, simulated: answers what waits for the annotator, through the same API as the UI."""
+"""A simulated annotator, who answers the pending records through the same API as Argilla's UI."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Mapping
-from typing import Any
+from functools import partial
 
 import structlog
 
-from argilla_loop.argilla.v2.connection import Connection, connect
-from argilla_loop.argilla.v2.schema import QUESTION, find_dataset, find_workspace
+from argilla_loop.argilla.protocol import AnnotatorQueue
 from argilla_loop.errors import RetryableError
+from argilla_loop.service.wiring import annotator_queue
 
 log = structlog.get_logger(__name__)
 
-LOOK_EVERY_SECONDS = 0.2
-THINK_SECONDS = 0.05  # for each text; nobody reads that fast, but a demo should end
-PAGE = 50
+POLL_SECONDS = 0.2  # between two looks at the queue. Chosen, not measured.
+THINK_SECONDS = 0.05  # for each text; much faster than a person, so that the demo is short
 
 
 class SimulatedAnnotator:
-    """Answers the annotator's queue from the gold labels, batch by batch, in a thread of its own.
+    """Answers the annotator's queue from the gold labels, batch by batch, in a thread.
 
-    It sees what any annotator sees: the records that are pending for it. What the service has validated by itself
-    never comes before it.
+    It sees what any annotator sees: the records that are pending for its user, without the records that the service
+    accepted.
 
     Args:
-        url: the server.
-        api_key: the annotator's own key.
-        workspace: the working dataset's workspace.
-        dataset: its name; it need not exist yet.
-        gold: the right label by record id.
-        batches: how many batches to answer; those after them are left to people.
+        url: address of the server.
+        api_key: the annotator's API key.
+        workspace: workspace of the working dataset.
+        dataset: name of the working dataset, which need not exist yet.
+        gold: the correct label by record id.
+        batches: number of batches to answer; later batches are left for people.
     """
 
     def __init__(
         self, url: str, api_key: str, *, workspace: str, dataset: str, gold: Mapping[str, str], batches: int
     ) -> None:
-        self.reactions: dict[int, float] = {}  # batch -> seconds from the last submit to its first sight
+        self.reactions: dict[
+            int, float
+        ] = {}  # batch -> seconds from the last submitted answer until the batch appeared
         self.error: Exception | None = None
-        self._url, self._api_key = url, api_key
-        self._workspace, self._dataset = workspace, dataset
+        self._open = partial(annotator_queue, url, api_key, workspace=workspace, dataset=dataset)
         self._gold, self._batches = gold, batches
         self._seen: set[int] = set()
         self._last_submit: float | None = None
@@ -49,64 +49,34 @@ class SimulatedAnnotator:
         self._thread = threading.Thread(target=self._run, name="annotator", daemon=True)
 
     def start(self) -> None:
-        """Begin to answer; returns at once."""
+        """Start the thread and return at once."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Put the pen down, after the answer in hand."""
+        """Stop after the current answer."""
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join(10.0)
 
     def _run(self) -> None:
         try:
-            connection = connect(self._url, self._api_key)
-            dataset_id: str | None = None
-            while not self._stopping.wait(LOOK_EVERY_SECONDS):
+            waiting = self._open()
+            while not self._stopping.wait(POLL_SECONDS):
                 try:
-                    dataset_id = dataset_id or self._find(connection)
-                    if dataset_id is not None:
-                        self._answer_all(connection, dataset_id)
+                    self._answer_all(waiting)
                 except RetryableError as error:
                     log.warning("annotator_waits", reason=str(error))
-        except Exception as error:  # noqa: BLE001  handed to the main thread, which raises it
+        except Exception as error:  # noqa: BLE001  the main thread raises it
             self.error = error
 
-    def _find(self, connection: Connection) -> str | None:
-        found = find_dataset(connection, find_workspace(connection, self._workspace), self._dataset)
-        return str(found["id"]) if found is not None and found["status"] == "ready" else None
-
-    def _answer_all(self, connection: Connection, dataset_id: str) -> None:
-        for record in self._pending(connection, dataset_id):
-            batch = int(record["metadata"]["idx"])
+    def _answer_all(self, waiting: AnnotatorQueue) -> None:
+        for record in waiting.pending():
+            batch = record.batch
             if batch not in self._seen:
                 self._seen.add(batch)
                 if self._last_submit is not None:
                     self.reactions[batch] = time.monotonic() - self._last_submit
             if batch >= self._batches or self._stopping.wait(THINK_SECONDS):
                 return
-            connection.call(
-                "POST",
-                f"/records/{record['id']}/responses",
-                where="an answer",
-                json={
-                    "status": "submitted",
-                    "values": {QUESTION: {"value": self._gold[record["external_id"]]}},
-                },
-            )
+            waiting.submit(record, self._gold[record.id])
             self._last_submit = time.monotonic()
-
-    def _pending(self, connection: Connection, dataset_id: str) -> list[dict[str, Any]]:
-        """The queue as the UI asks for it: completed by nobody, answered neither by this user."""
-        pending = [
-            {"type": "terms", "scope": {"entity": entity, "property": "status"}, "values": ["pending"]}
-            for entity in ("response", "record")
-        ]
-        answer = connection.call(
-            "POST",
-            f"/me/datasets/{dataset_id}/records/search",
-            where="the annotator's queue",
-            params={"limit": PAGE},
-            json={"filters": {"type": "and", "and": pending}},
-        )
-        return [item["record"] for item in answer["items"]]

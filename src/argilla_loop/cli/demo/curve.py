@@ -1,4 +1,4 @@
-"""The learning curve as a picture."""
+"""The plot of the learning curve."""
 
 from __future__ import annotations
 
@@ -8,20 +8,20 @@ from pathlib import Path
 
 from argilla_loop.simulate.curve import percent
 
-Z95 = 1.959964  # of the normal distribution: 95 % lie within
+Z95 = 1.959964  # quantile of the normal distribution for a two-sided 95 % interval
 
 
 def draw_curve(path: Path, points: Sequence[tuple[int, float]], *, held_back: int, topics: int) -> None:
-    """Draw held-back accuracy by human labels, with the 95 % interval that so many held-back texts allow.
+    """Plot the accuracy on the held-back texts by number of human labels, with its 95 % interval.
 
     Args:
         path: PNG file to write.
-        points: human labels and accuracy (0..1) of each model, in order.
-        held_back: texts that accuracy was measured on.
-        topics: labels to choose from, for the title.
+        points: number of human labels and accuracy (0 to 1) of each model, in order.
+        held_back: number of texts on which the accuracy was measured.
+        topics: number of labels, for the title.
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  extra demo; slow to import
-    from matplotlib.figure import Figure  # noqa: PLC0415  the same
+    from matplotlib.backends.backend_agg import FigureCanvasAgg  # noqa: PLC0415  in the extra demo only, and slow to import
+    from matplotlib.figure import Figure  # noqa: PLC0415  as above
 
     labels, accuracies = [n for n, _ in points], [share for _, share in points]
     bounds = [wilson(share, held_back) for share in accuracies]
@@ -52,7 +52,7 @@ def draw_curve(path: Path, points: Sequence[tuple[int, float]], *, held_back: in
 
 
 def wilson(share: float, n: int) -> tuple[float, float]:
-    """95 % interval of a share of ``n`` observations (Wilson 1927)."""
+    """Return the 95 % Wilson score interval of a share of ``n`` observations (Wilson 1927)."""
     centre = (share + Z95**2 / (2 * n)) / (1 + Z95**2 / n)
     half = Z95 / (1 + Z95**2 / n) * sqrt(share * (1 - share) / n + Z95**2 / (4 * n * n))
     return centre - half, centre + half

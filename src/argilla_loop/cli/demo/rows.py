@@ -1,4 +1,4 @@
-"""What the demo shows of each loop: a row a batch, the same on a terminal and in a log."""
+"""The rows of the demo's table, one for each batch, for a terminal and for a log."""
 
 from __future__ import annotations
 
@@ -9,19 +9,19 @@ from statistics import median
 
 @dataclass(slots=True)
 class Row:
-    """One batch. What people made of it is known when it is done."""
+    """One batch. The fields about its answers are set when it is done."""
 
     batch: int
-    human: int  # labels by people when it was logged: what its model had learnt from
-    model: int  # labels by the service, those of this batch included
+    human: int  # human labels when the batch was logged, from which its model was trained
+    model: int  # labels by the service, including those of this batch
     asked: int
     accepted: int
-    accepted_right: int  # of the accepted, how many have the gold label
-    accuracy: float | None  # on the held-back texts, of the model that suggested it; None without a model
-    seconds: dict[str, float] = field(default_factory=dict)  # of the turn, by phase
-    answered: int = 0  # labelled by people where something was suggested
-    agreed: int = 0  # of those, how many have the suggested label
-    reaction: float | None = None  # seconds from the last submit before it to its sight
+    accepted_right: int  # accepted records that have the gold label
+    accuracy: float | None  # of this batch's model on the held-back texts; None without a model
+    seconds: dict[str, float] = field(default_factory=dict)  # duration of the turn, by phase
+    answered: int = 0  # records with a suggestion that people answered
+    agreed: int = 0  # of these, those with the suggested label
+    reaction: float | None = None  # seconds from the last submitted answer until the batch appeared
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,37 +57,38 @@ COLUMNS: tuple[Column, ...] = (
 )
 
 _PHASES = {"train s", "score s", "log s"}
-NARROW: tuple[Column, ...] = (  # for 80 columns: the turn's seconds as one
+NARROW: tuple[Column, ...] = (  # for 80 columns: one column for the duration of the turn
     *(column for column in COLUMNS[:-1] if column.title not in _PHASES),
     Column("turn s", 6, _phase("train", "score", "choose", "log")),
     COLUMNS[-1],
 )
 
 LEGEND = (
-    "human, model: labels so far, by people and by the service; asked, accepted: of this batch; agreement: of people "
-    "with the suggestions they saw; precision: of what was accepted, against the gold labels; accuracy: of this "
-    "batch's model on the held-back texts; reaction: seconds from the last submit to this batch in the queue."
+    "human, model: labels so far by people and by the service; asked, accepted: records of this batch; agreement: "
+    "share of suggestions that people kept; precision: share of accepted records with the gold label; accuracy: of "
+    "this batch's model on the held-back texts; reaction: seconds from the last submitted answer until this batch "
+    "is queued."
 )
 
 
 def share(part: int, whole: int) -> str:
-    """``part`` of ``whole`` in percent; a dash where there is nothing."""
+    """Return ``part`` of ``whole`` in percent, or a dash if ``whole`` is 0."""
     return f"{part / whole:.0%}" if whole else "-"
 
 
 def header() -> str:
-    """The titles as one line."""
+    """Return the titles as one line."""
     return "  ".join(column.title.rjust(column.width) for column in COLUMNS)
 
 
 def line(row: Row) -> str:
-    """``row`` as one line."""
+    """Return ``row`` as one line."""
     return "  ".join(column.cell(row).rjust(column.width) for column in COLUMNS)
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """The run as a whole."""
+    """The totals of a run."""
 
     loops: int
     human: int
@@ -102,7 +103,7 @@ class Summary:
     reaction: float | None  # median
 
     def rows(self) -> list[tuple[str, str]]:
-        """Names and values, to be printed."""
+        """Return names and values to print."""
         total = self.human + self.model
         by_model = f"{self.model} ({share(self.model, total)})"
         accuracy = "-"
@@ -122,13 +123,13 @@ class Summary:
 
 
 def summarise(rows: Sequence[Row], *, human: int, accuracy: float | None, held_back: int) -> Summary:
-    """Add up ``rows``.
+    """Return the totals of ``rows``.
 
     Args:
         rows: the finished batches.
-        human: labels by people at the end.
-        accuracy: of the last model, which learnt from all of them.
-        held_back: how many texts accuracy is measured on.
+        human: number of human labels at the end.
+        accuracy: accuracy of the last model, which was trained on all of them.
+        held_back: number of texts on which the accuracy is measured.
     """
     reactions = [row.reaction for row in rows if row.reaction is not None]
     return Summary(

@@ -1,4 +1,4 @@
-"""The demo from start to end: server, texts, service, annotator, table, curve."""
+"""Run the demo from start to end: server, texts, service, annotator, table and curve."""
 
 from __future__ import annotations
 
@@ -14,7 +14,6 @@ from typing import Literal
 from rich.console import Console
 
 from argilla_embedded import EmbeddedServer
-from argilla_loop.argilla.v2.connection import connect
 from argilla_loop.cli.demo import refuse_without_extra
 from argilla_loop.cli.demo.annotator import SimulatedAnnotator
 from argilla_loop.cli.demo.prepare import embed_held_back, new_folder, settings_of
@@ -23,13 +22,14 @@ from argilla_loop.cli.demo.show import Display
 from argilla_loop.cli.demo.texts import choose, read_articles
 from argilla_loop.errors import SettingsError
 from argilla_loop.observability.logs import configure_logs
+from argilla_loop.service.wiring import backend_at
 
-SIMULATED_LOOPS = 25
+SIMULATED_LOOPS = 25  # batches; enough to see the curve flatten. Chosen, not measured.
 
 
 @dataclass(frozen=True, slots=True)
 class Options:
-    """What can be chosen about a demo; see ``argilla-loop demo --help``."""
+    """The options of the demo; see ``argilla-loop demo --help``."""
 
     annotator: Literal["simulated", "me"]
     loops: int | None  # None: until the pool is exhausted, or Ctrl-C
@@ -42,11 +42,12 @@ class Options:
 
 
 def run_demo(options: Options, console: Console) -> None:
-    """Run the demo; returns when it is over, with everything that it started ended.
+    """Run the demo. When it returns or raises, everything that it started has ended.
 
     Raises:
-        FatalError: something that it needs is missing, or the server or the service failed.
-        KeyboardInterrupt: Ctrl-C or SIGTERM before it was over; everything is ended by then, too.
+        FatalError: a package is missing, or the service failed.
+        EmbeddedServerError: the server failed.
+        KeyboardInterrupt: Ctrl-C or SIGTERM before the end of the demo.
     """
     refuse_without_extra()
     corpus = choose(read_articles(), texts=options.texts, held_back=options.held_back, seed=options.seed)
@@ -55,21 +56,21 @@ def run_demo(options: Options, console: Console) -> None:
         options.out.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise SettingsError(
-            f"cannot make the folder {options.out} ({error.strerror}): choose another by --out"
+            f"cannot create the folder {options.out} ({error.strerror}): choose another with --out"
         ) from None
     with _sigterm_as_ctrl_c(), Display(console) as display, ExitStack() as stack:
         display.say(f"starting an embedded Argilla (the real server, with its web UI) in {home} ...")
         server = EmbeddedServer(home, port=options.port)
-        stack.callback(server.stop)  # even where Ctrl-C comes while it starts
+        stack.callback(server.stop)  # before the start, which Ctrl-C may interrupt
         server.start()
         who = server.credentials
         display.say(f"Argilla is ready at {server.url}")
         display.say(f"  log in as {who.annotator.username} with password {who.annotator.password}")
         display.say(f"  the owner's login and all API keys: {home / 'credentials.json'}")
 
-        connection = connect(server.url, who.loop.api_key)
-        folder = new_folder(options.out, connection, who.workspace)
-        stack.callback(_say_what_is_kept, display, server, folder)
+        backend = backend_at(server.url, who.loop.api_key)
+        folder = new_folder(options.out, backend, who.workspace)
+        stack.callback(_show_what_is_kept, display, server, folder)
         settings = settings_of(
             folder, server, corpus, cache_dir=options.out.absolute() / "cache", seed=options.seed
         )
@@ -88,31 +89,33 @@ def run_demo(options: Options, console: Console) -> None:
                 server.url, who.annotator.api_key, workspace=who.workspace, dataset=settings.dataset,
                 gold=corpus.gold, batches=options.loops or len(corpus.pool),
             )  # fmt: skip
-            display.say("a simulated annotator answers from the gold labels; watch it in the browser")
+            display.say("a simulated annotator answers from the gold labels; you can watch it in the browser")
         else:
-            display.say(f"log in and label in dataset {settings.dataset!r}; Ctrl-C ends")
+            display.say(f"log in and label in dataset {settings.dataset!r}; press Ctrl-C to stop")
         display.say(f"the service's log: {log_file.name}")
-        session = Session(settings, corpus, connection=connection, annotator=annotator, display=display)
+        session = Session(settings, corpus, backend=backend, annotator=annotator, display=display)
         stack.callback(session.stop)
         try:
             session.run(loops=options.loops)
         except KeyboardInterrupt:
-            if options.loops is not None:  # else there is no other way to end it
+            if options.loops is not None:  # without a limit, Ctrl-C is the regular end
                 raise
         finally:
             display.close()
             session.conclude(console, folder)
         if options.keep:
-            display.say(f"server and service stay up (--keep): go on labelling at {server.url}; Ctrl-C ends")
+            display.say(
+                f"server and service stay up (--keep): continue labelling at {server.url}; press Ctrl-C to stop"
+            )
             with contextlib.suppress(KeyboardInterrupt):
                 session.stay_up()
 
 
-def _say_what_is_kept(display: Display, server: EmbeddedServer, folder: Path) -> None:
+def _show_what_is_kept(display: Display, server: EmbeddedServer, folder: Path) -> None:
     port = server.url.rpartition(":")[2]
-    display.say(f"everything is kept in {server.home.parent}; to look at it again in the UI:")
+    display.say(f"everything is kept in {server.home.parent}; to open the UI again:")
     display.say(f"  argilla-loop server --home {server.home} --port {port}")
-    display.say("and beside it, to read how far it is, or to go on labelling:")
+    display.say("with the server running, to show the status or to continue labelling:")
     display.say(f"  argilla-loop status -c {folder / 'settings.toml'}")
     display.say(f"  argilla-loop run -c {folder / 'settings.toml'}")
 

@@ -1,4 +1,4 @@
-"""The service and an annotator at work, and what is seen of it."""
+"""Run the service and an annotator, and collect the rows and the learning curve."""
 
 from __future__ import annotations
 
@@ -11,9 +11,8 @@ from pathlib import Path
 from rich.console import Console
 from rich.text import Text
 
-from argilla_loop.argilla.v2.connection import Connection
-from argilla_loop.argilla.v2.dataset import ArgillaDataset
-from argilla_loop.argilla.v2.query import IN_BATCH
+from argilla_loop.argilla.protocol import Backend, WorkingDataset
+from argilla_loop.argilla.query import in_batch
 from argilla_loop.cli.demo.annotator import SimulatedAnnotator
 from argilla_loop.cli.demo.curve import draw_curve
 from argilla_loop.cli.demo.rows import Row, summarise
@@ -21,6 +20,7 @@ from argilla_loop.cli.demo.show import Display, summary_table
 from argilla_loop.cli.demo.texts import Corpus
 from argilla_loop.domain import Model, Origin, Route
 from argilla_loop.loop.turn import Turn
+from argilla_loop.policy.answers import AnswerRule, adjudicate
 from argilla_loop.policy.plan import Finished
 from argilla_loop.policy.progress import progress
 from argilla_loop.service.service import Service
@@ -28,19 +28,19 @@ from argilla_loop.service.wiring import dataset_of, existing_dataset
 from argilla_loop.settings import Settings
 
 STOP_SECONDS = (
-    10.0  # that a turn may go on when all is to end; what it has not logged is done again next time
+    10.0  # to wait for a turn at the end; a later run repeats an unfinished one. Chosen, not measured.
 )
 
 
 class Session:
-    """One run: a row a batch, and a point of the learning curve a model.
+    """One run: a row for each batch, and a point of the learning curve for each model.
 
     Args:
-        settings: the service's.
-        corpus: for the gold labels and the held-back texts, neither of which the service sees.
-        connection: to read from Argilla what people made of a batch.
-        annotator: who labels; ``None`` for a person in the browser.
-        display: where rows are shown.
+        settings: settings of the service.
+        corpus: source of the gold labels and the held-back texts, which the service does not see.
+        backend: to read the answers of a batch from Argilla.
+        annotator: the simulated annotator; ``None`` if a person labels in the browser.
+        display: shows the rows.
     """
 
     def __init__(
@@ -48,45 +48,45 @@ class Session:
         settings: Settings,
         corpus: Corpus,
         *,
-        connection: Connection,
+        backend: Backend,
         annotator: SimulatedAnnotator | None,
         display: Display,
     ) -> None:
         self._settings, self._corpus, self._annotator = settings, corpus, annotator
-        self._connection, self._display = connection, display
+        self._backend, self._display = backend, display
         self._gold = corpus.gold
         self._turns: queue.Queue[Turn | BaseException] = queue.Queue()
         self._service = Service(settings, on_turn=self._turns.put)
         self._worker = threading.Thread(target=self._serve, name="service", daemon=True)
-        self._dataset: ArgillaDataset | None = None
-        self._rows: list[Row] = []  # of batches that are done
-        self._open: Row | None = None  # of the batch before the annotators
+        self._dataset: WorkingDataset | None = None
+        self._rows: list[Row] = []  # batches that are done
+        self._open: Row | None = None  # the current batch
         self._points: list[tuple[int, float]] = []
         self._human = self._accepted = 0
 
     def run(self, *, loops: int | None) -> None:
-        """Start service and annotator; return when so many batches are done, or the pool is exhausted.
+        """Start service and annotator, and return when ``loops`` batches are done or the pool is exhausted.
 
         Raises:
-            FatalError: what ended the service or the annotator.
+            FatalError: the service or the annotator failed.
         """
         if self._annotator is not None:
             self._annotator.start()
         self._worker.start()
         while loops is None or len(self._rows) < loops:
             turn = self._next_turn()
-            self._take_in(turn)
+            self._process(turn)
             if isinstance(turn.step, Finished):
                 self._display.say("the pool is exhausted: every text is labelled")
                 return
 
     def stay_up(self) -> None:
-        """Return only by an error or Ctrl-C."""
+        """Keep running until an error or Ctrl-C."""
         while True:
             self._next_turn()
 
     def stop(self) -> None:
-        """End annotator and service."""
+        """Stop annotator and service."""
         if self._annotator is not None:
             self._annotator.stop()
         self._service.stop()
@@ -94,7 +94,7 @@ class Session:
             self._worker.join(STOP_SECONDS)
 
     def conclude(self, console: Console, folder: Path) -> None:
-        """Print the summary and draw the curve of what there is."""
+        """Print the summary and plot the curve of the finished batches."""
         if self._annotator is not None:
             self._annotator.stop()
         if not self._rows:
@@ -112,21 +112,21 @@ class Session:
     def _serve(self) -> None:
         try:
             self._service.run()
-        except BaseException as error:  # noqa: BLE001  handed to the main thread, which raises it
+        except BaseException as error:  # noqa: BLE001  the main thread raises it
             self._turns.put(error)
 
     def _next_turn(self) -> Turn:
         while True:
             if self._annotator is not None and self._annotator.error is not None:
                 raise self._annotator.error
-            with contextlib.suppress(queue.Empty):  # short waits, so that Ctrl-C is heard
-                said = self._turns.get(timeout=0.2)
-                if isinstance(said, BaseException):
-                    raise said
-                return said
+            with contextlib.suppress(queue.Empty):  # short waits, so that Ctrl-C is handled
+                item = self._turns.get(timeout=0.2)
+                if isinstance(item, BaseException):
+                    raise item
+                return item
 
-    def _take_in(self, turn: Turn) -> None:
-        """Close the row of the batch before, which is done, and open that of the new one."""
+    def _process(self, turn: Turn) -> None:
+        """Finish the row of the previous batch and start the row of the new one."""
         if not turn.records and not isinstance(turn.step, Finished):
             return
         origins = Counter(example.origin for example in turn.seen.examples)
@@ -156,14 +156,13 @@ class Session:
         )
 
     def _close(self, row: Row) -> None:
-        """Read from Argilla what people made of the batch."""
+        """Read the answers to the batch from Argilla and show its row."""
         dataset = self._dataset = self._dataset or dataset_of(
-            self._settings, self._connection, existing_dataset(self._settings, self._connection)
+            self._settings, self._backend, existing_dataset(self._settings, self._backend)
         )
-        records = dataset.search(IN_BATCH.bind({"idx": row.batch}))
-        (batch,) = progress(
-            records, min_submitted=dataset.info.min_submitted, service_user_id=dataset.service_user_id
-        ).batches
+        records = dataset.search(in_batch(row.batch))
+        rule = AnswerRule(dataset.service_user_id, min_submitted=dataset.info.min_submitted)
+        (batch,) = progress([adjudicate(record, rule) for record in records]).batches
         row.answered, row.agreed = batch.answered, batch.agreed
         if self._annotator is not None:
             row.reaction = self._annotator.reactions.get(row.batch)

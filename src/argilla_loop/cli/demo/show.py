@@ -1,4 +1,4 @@
-"""The demo's table: live on a terminal, elsewhere a line a loop as it is finished."""
+"""The demo's table: live on a terminal, and one line for each finished batch elsewhere."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from typing_extensions import Self
 from argilla_loop.cli.demo.rows import COLUMNS, LEGEND, NARROW, Row, Summary, header, line
 
 WIDE = len(header()) + 1
-ROOM_FOR_REST = 8  # lines of the terminal that are not rows: titles, borders, what is said below
+ROOM_FOR_REST = 8  # lines of the terminal for titles, borders and messages
 
 
 class Display:
-    """Shows rows as they come; to be used as a context manager."""
+    """Shows rows as they arrive. Use it as a context manager."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -33,11 +33,11 @@ class Display:
         self.close()
 
     def say(self, text: str) -> None:
-        """Print a line as it is, above the table where there is one."""
+        """Print a line, above the table if there is one."""
         self._console.print(Text(text), soft_wrap=True)
 
     def opened(self, row: Row) -> None:
-        """Tell of a batch that waits for answers; without a terminal only what is finished is told."""
+        """Show a batch that waits for answers, on a terminal only."""
         accepted = f", {row.accepted} accepted" if row.accepted else ""
         self._waiting = f"batch {row.batch}: {row.asked} texts wait for answers{accepted}"
         if self._live is not None:
@@ -54,16 +54,15 @@ class Display:
                 self.say(header())
             self.say(line(row))
             return
-        if (
-            self._live is None and row.accuracy is not None
-        ):  # before that the encoder may show a bar of its own
+        # The encoder may show its own progress bar until the first model exists.
+        if self._live is None and row.accuracy is not None:
             self._live = Live(console=self._console, auto_refresh=False, transient=True)
             self._live.start()
         if self._live is not None:
             self._refresh(self._live)
 
     def close(self) -> None:
-        """End the live table, leaving the whole of it on the terminal."""
+        """Stop the live table and print the complete table."""
         if self._live is None:
             return
         self._live.stop()
@@ -86,7 +85,7 @@ class Display:
 
 
 def summary_table(summary: Summary) -> RenderableType:
-    """The summary, to be printed."""
+    """Return the summary as a table to print."""
     table = Table(title="argilla-loop demo", show_header=False, title_justify="left")
     for name, value in summary.rows():
         table.add_row(name, value)

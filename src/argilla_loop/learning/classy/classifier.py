@@ -1,6 +1,6 @@
-"""``ClassyClassifier`` with guards: what the stock class gets wrong silently is put right here, or said aloud.
+"""``ClassyClassifier`` with guards: what the stock class gets wrong silently is corrected here, or raises an error.
 
-Importing this module costs a second or two: import it where a classifier is first needed.
+Importing this module takes a second or two: import it where a classifier is first needed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 import structlog
@@ -18,20 +18,25 @@ from sklearn import preprocessing
 from threadpoolctl import ThreadpoolController
 
 from argilla_loop.domain import Encoder, FloatArray
-from argilla_loop.errors import TrainingError
+from argilla_loop.errors import TrainingError, collapse_whitespace
 from argilla_loop.learning.classy.stock import ClassyClassifier
-from argilla_loop.learning.heads.choose import Head, Training, choose_head
+from argilla_loop.learning.heads.choose import choose_head
 from argilla_loop.learning.heads.graph import PoolGraph
+from argilla_loop.learning.heads.head import Head, Kind
+from argilla_loop.learning.heads.scorers import Training
 from argilla_loop.learning.heads.svm import PairwiseSvc
 
 log = structlog.get_logger(__name__)
 
-MINIMUM_LABELS = 2
-LEAST_LETTERS = 2  # in a name that says something
-# From so many texts on, embedding shows its progress, which also tells a watchdog that work goes on.
-MANY_TEXTS = 256
-# Ours are ``head`` ("auto", one of ``heads.choose.Kind``, or "svm") and ``self_training_weight``: what an example
-# weighs that the model made (people's weigh 1; the SVM weighs all alike). The others are the stock class's.
+MIN_LABELS = 2
+# Letters of a label's name that carries a meaning; fewer are a code. Chosen, not measured.
+MIN_LETTERS = 2
+# Above so many texts, embedding shows its progress, which also keeps a watchdog from ending the process. Chosen, not
+# measured, as ``embeddings.cache.CHUNK``.
+PROGRESS_MIN_TEXTS = 256
+# Two keys are added here, the others and their values are the stock class's. ``head`` is "auto", one of
+# ``heads.head.Kind``, or "svm". ``self_training_weight`` is the weight of an example that the model made, where
+# people's weigh 1 (benchmarks/trust.md has figures for 0.3 and 1); the SVM ignores it.
 DEFAULT_CONFIG: dict[str, Any] = {
     "head": "auto",
     "C": [1, 5],
@@ -44,12 +49,12 @@ DEFAULT_CONFIG: dict[str, Any] = {
 
 @dataclass(frozen=True, slots=True)
 class Context:
-    """What a training may know beyond its texts.
+    """What is known beyond the texts of a training.
 
     Attributes:
         graph: of the pool.
-        model_made: texts whose label is the model's own: they train, but are no evidence for anything.
-        previous: name of the head of the model before.
+        model_made: texts whose label is the model's own: they train, but are not evidence.
+        previous: name of the previous model's head.
     """
 
     graph: PoolGraph | None = None
@@ -59,7 +64,7 @@ class Context:
 
 @dataclass(frozen=True, slots=True)
 class _Trained:
-    """All that a training changes, so that it changes at once or not at all."""
+    """Everything that a training changes, so that it changes at once or not at all."""
 
     data: dict[str, list[str]]
     encoder: Encoder
@@ -72,17 +77,17 @@ class _Trained:
 
 
 class GuardedClassyClassifier(ClassyClassifier):  # type: ignore[misc]  # the package ships no types
-    """A ``ClassyClassifier`` whose embeddings come from a given encoder and whose every training is whole.
+    """A ``ClassyClassifier`` that embeds with a given encoder, and whose trainings succeed or change nothing.
 
-    To callers it is one: ``__call__``, ``pipe``, ``set_training_data``, ``set_config``, ``label_list``. The guards
-    are listed in ``docs/learner.md``, each with its test.
+    It has the interface of the stock class: ``__call__``, ``pipe``, ``set_training_data``, ``set_config``,
+    ``label_list``. The guards are listed in ``docs/learner.md``, each with its test.
 
     Args:
-        data: texts by label; empty labels and texts under two labels are left out and logged.
+        data: texts by label; labels without texts, and texts with two labels, are left out and logged.
         encoder: any ``domain.Encoder``; texts are embedded through it, the stock ``model`` name is not used.
         config: as the stock class takes it (lists of SVC parameters, ``max_cross_validation_folds``, ``seed``), and
             ``head``.
-        context: what else training may know.
+        context: what else is known.
 
     Raises:
         TrainingError: fewer than two labels have enough texts.
@@ -98,7 +103,7 @@ class GuardedClassyClassifier(ClassyClassifier):  # type: ignore[misc]  # the pa
         config: Mapping[str, Any] | None = None,
         context: Context | None = None,
     ) -> None:
-        # The stock constructor loads a torch model; its steps are taken here, in its order, without that.
+        # The stock constructor loads a torch model. These are its other steps, in its order.
         self.multi_label = False
         self.verbose = False
         self.model = encoder.fingerprint
@@ -107,7 +112,7 @@ class GuardedClassyClassifier(ClassyClassifier):  # type: ignore[misc]  # the pa
         self._train(data, encoder, {**DEFAULT_CONFIG, **(config or {})})
 
     def set_training_data(self, data: Mapping[str, Sequence[str]] | None = None) -> None:
-        """Train anew on ``data`` (or on what is there); a failure leaves the classifier as it was.
+        """Train again on ``data``, or on the present texts; a failure leaves the classifier as it was.
 
         Raises:
             TrainingError: no data, or fewer than two labels have enough texts.
@@ -117,15 +122,15 @@ class GuardedClassyClassifier(ClassyClassifier):  # type: ignore[misc]  # the pa
         self._train(self.data if data is None else data, self.encoder, self.config)
 
     def set_config(self, config: Mapping[str, Any] | None = None) -> None:
-        """Take over ``config`` for this and every later training; the seed stays unless given."""
+        """Use ``config`` for this and every later training; the seed stays unless given."""
         self._train(self.data, self.encoder, {**self.config, **(config or {})})
 
     def set_classification_model(self, config: Mapping[str, Any] | None = None) -> None:
-        """Fit anew on the same texts, the stock class's name for it."""
+        """Fit again on the same texts; the stock class's name for ``set_config``."""
         self.set_config(config)
 
     def set_embedding_model(self, model: Encoder, device: str = "cpu") -> None:
-        """Embed with another encoder from now on, and train anew with it; ``device`` must stay ``cpu``."""
+        """Embed with another encoder from now on, and train again with it; ``device`` must be ``cpu``."""
         if device != "cpu":
             raise ValueError(
                 f"device {device!r} is not supported: the encoder decides where it runs; leave it out"
@@ -134,20 +139,20 @@ class GuardedClassyClassifier(ClassyClassifier):  # type: ignore[misc]  # the pa
         self.model = model.fingerprint
 
     def get_embeddings(self, docs: Iterable[Any]) -> FloatArray:
-        """Embeddings of texts (or spacy documents), shape (n, d)."""
+        """Return embeddings of texts (or spaCy documents), shape (n, d)."""
         vectors: FloatArray = self.encoder.encode(_texts(docs))
         return vectors
 
     def __call__(self, text: str) -> dict[str, float]:
-        """Probabilities of one text by label."""
+        """Return the probability of each label for one text."""
         return self.pipe([text])[0]
 
     def pipe(self, text: Iterable[str]) -> list[dict[str, float]]:
-        """Probabilities by label for each of several texts; none for none."""
+        """Return the probability of each label for each of several texts."""
         return [dict(zip(self.label_list, row, strict=True)) for row in self.probabilities(text).tolist()]
 
     def probabilities(self, texts: Iterable[str]) -> FloatArray:
-        """Probabilities, shape (n, labels), columns as ``label_list``, rows summing to 1.
+        """Return probabilities, shape (n, labels), columns as ``label_list``, rows summing to 1.
 
         Raises:
             TypeError: something is not a text, or one bare text was given.
@@ -156,25 +161,25 @@ class GuardedClassyClassifier(ClassyClassifier):  # type: ignore[misc]  # the pa
         wanted = _texts(texts)
         if not wanted:
             return np.empty((0, len(self.label_list)), dtype=np.float32)
-        vectors = self.encoder.encode(wanted, progress=len(wanted) > MANY_TEXTS)
+        vectors = self.encoder.encode(wanted, progress=len(wanted) > PROGRESS_MIN_TEXTS)
         with _threads().limit(limits=1, user_api="blas"):
             return np.asarray(self.clf.predict_proba(vectors), dtype=np.float32)
 
     def score(self, vectors: FloatArray) -> FloatArray:
-        """Probabilities of embeddings (n, d), as of ``probabilities`` but for the last bits: for whole pools."""
+        """Return probabilities of embeddings (n, d): those of ``probabilities`` except for the last bits."""
         if isinstance(self.clf, Head):
             return self.clf.score(vectors)
         return np.asarray(self.clf.predict_proba(vectors), dtype=np.float32)
 
     def _train(self, data: Mapping[str, Sequence[str]], encoder: Encoder, config: dict[str, Any]) -> None:
         smallest = 2 if config["head"] == "svm" else 1  # pair margins are cross-validated label by label
-        usable = _usable(data, smallest)
+        usable = _select_usable(data, smallest)
         labels = sorted(usable)
         texts = [text for label in labels for text in usable[label]]
         encode_labels = preprocessing.LabelEncoder()
         numbers = encode_labels.fit_transform([label for label in labels for _ in usable[label]])
-        vectors = encoder.encode(texts, progress=len(texts) > MANY_TEXTS)
-        # On busy cores, BLAS threads that wait for one another make a fit a hundred times slower.
+        vectors = encoder.encode(texts, progress=len(texts) > PROGRESS_MIN_TEXTS)
+        # On busy cores, BLAS threads wait for one another: a fit then takes a hundred times as long.
         with _threads().limit(limits=1, user_api="blas"):
             head: Head | PairwiseSvc
             if config["head"] == "svm":
@@ -187,12 +192,12 @@ class GuardedClassyClassifier(ClassyClassifier):  # type: ignore[misc]  # the pa
                         labels=numbers,
                         trusted=trusted,
                         weights=np.where(trusted, 1.0, config["self_training_weight"]).astype(np.float32),
-                        names=_names(labels, encoder),
+                        names=_embed_names(labels, encoder),
                         graph=self._context.graph,
                     ),
                     seed=int(config["seed"]),
                     previous=self._context.previous,
-                    **({} if config["head"] == "auto" else {"kinds": (config["head"],)}),
+                    kinds=get_args(Kind) if config["head"] == "auto" else (config["head"],),
                 )
         trained = _Trained(
             data=usable,
@@ -204,26 +209,26 @@ class GuardedClassyClassifier(ClassyClassifier):  # type: ignore[misc]  # the pa
             X=vectors,
             clf=head,
         )
-        # Nothing above touched the classifier; nothing below can fail.
+        # Nothing above changed the classifier, and nothing below can fail.
         self.__dict__.update({name: getattr(trained, name) for name in trained.__slots__})
-        self.svm = getattr(head, "svc", None)  # the stock class's attribute, where the head is one
+        self.svm = getattr(head, "svc", None)  # the stock class's attribute, if the head is an SVM
 
 
-def _names(labels: Sequence[str], encoder: Encoder) -> FloatArray | None:
-    """Embeddings of the labels' names; None where a name is only a code ("1", "B") that says nothing."""
-    words = [words_of(label) for label in labels]
-    if any(sum(character.isalpha() for character in name) < LEAST_LETTERS for name in words):
+def _embed_names(labels: Sequence[str], encoder: Encoder) -> FloatArray | None:
+    """Return embeddings of the labels' names; None if any name is only a code ("1", "B")."""
+    words = [label_words(label) for label in labels]
+    if any(sum(character.isalpha() for character in name) < MIN_LETTERS for name in words):
         return None
     return encoder.encode(words)
 
 
-def words_of(label: str) -> str:
-    """A label's name as words: ``card_arrival`` and ``CardArrival`` are "card arrival"."""
-    return " ".join(re.sub(r"(?<=[a-z])(?=[A-Z])|[_\W]+", " ", label).lower().split())
+def label_words(label: str) -> str:
+    """Return a label's name as words: ``card_arrival`` and ``CardArrival`` are "card arrival"."""
+    return collapse_whitespace(re.sub(r"(?<=[a-z])(?=[A-Z])|[_\W]+", " ", label).lower())
 
 
-def _usable(data: Mapping[str, Sequence[str]], smallest: int) -> dict[str, list[str]]:
-    """Texts by label as training takes them: each once, sorted, without contradictions and too small labels."""
+def _select_usable(data: Mapping[str, Sequence[str]], minimum: int) -> dict[str, list[str]]:
+    """Return texts by label, each once and sorted; leave out texts with two labels, and labels with too few texts."""
     labels_of: dict[str, set[str]] = defaultdict(set)
     for label, texts in data.items():
         for text in _texts(texts):
@@ -236,19 +241,19 @@ def _usable(data: Mapping[str, Sequence[str]], smallest: int) -> dict[str, list[
         if len(labels_of[text]) == 1:
             usable[next(iter(labels_of[text]))].append(text)
     counts = {label: len(texts) for label, texts in usable.items()}
-    small = {label: count for label, count in counts.items() if count < smallest}
-    if len(counts) - len(small) < MINIMUM_LABELS:
+    small = {label: count for label, count in counts.items() if count < minimum}
+    if len(counts) - len(small) < MIN_LABELS:
         raise TrainingError(
-            f"training needs {MINIMUM_LABELS} labels with {smallest} usable texts each, but there are "
+            f"training needs {MIN_LABELS} labels with {minimum} usable texts each, but there are "
             f"{counts or 'none'}; validate more"
         )
     if small:
-        log.warning("small_labels_left_out", labels=small, minimum=smallest)
+        log.warning("small_labels_left_out", labels=small, minimum=minimum)
     return {label: texts for label, texts in usable.items() if label not in small}
 
 
 def _texts(docs: Iterable[Any]) -> list[str]:
-    """Check that ``docs`` are several texts, none of them empty; spacy documents count as their text."""
+    """Return ``docs`` as a list of texts; raise an error if it is a single text, or if one is empty or not a text."""
     if isinstance(docs, (str, bytes)):
         raise TypeError("expected several texts, got one; put it in a list")
     texts = [getattr(doc, "text", doc) for doc in docs]
@@ -262,5 +267,5 @@ def _texts(docs: Iterable[Any]) -> list[str]:
 
 @cache
 def _threads() -> ThreadpoolController:
-    """Looking for the loaded BLAS libraries takes milliseconds: done once, after scikit-learn is loaded."""
+    """Return the controller of BLAS threads, made once: finding the loaded libraries takes milliseconds."""
     return ThreadpoolController()

@@ -1,4 +1,4 @@
-"""The stock ``ClassyClassifier``, without the seconds and megabytes (torch, spaCy) that it does not need for us."""
+"""The stock ``ClassyClassifier``, imported without torch and spaCy, which take seconds and are not needed here."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
 
-# classy_classification imports these at its top and needs them late: to load a torch model, to know a spaCy document.
-_PUT_OFF = ("spacy", "spacy.language", "spacy.tokens", "sentence_transformers")
+# classy_classification imports these at once, and uses them only to load a torch model or to recognise spaCy documents.
+_DEFERRED = ("spacy", "spacy.language", "spacy.tokens", "sentence_transformers")
 
 
-class _LoadedWhenCalled:
-    """Stands in for ``SentenceTransformer``: making one imports the real one."""
+class _LazySentenceTransformer:
+    """A substitute for ``SentenceTransformer``: making an instance imports the real class."""
 
     def __new__(cls, *arguments: Any, **options: Any) -> Any:
         return importlib.import_module("sentence_transformers").SentenceTransformer(*arguments, **options)
 
 
-class _KnownWhenLoaded(type):
-    """A class whose instances are those of spaCy's class of that name; none while spaCy is not imported."""
+class _LazySpacyClass(type):
+    """A class with the instances of spaCy's class of the same name; none while spaCy is not imported."""
 
     def __instancecheck__(cls, instance: object) -> bool:
         tokens = sys.modules.get("spacy.tokens")
@@ -31,7 +31,7 @@ class _KnownWhenLoaded(type):
 
 
 class _Language:
-    """Only registers the package's spaCy component, which nobody here uses."""
+    """A substitute for spaCy's ``Language``, with which the package registers a component that is not used here."""
 
     @staticmethod
     def factory(*_: Any, **__: Any) -> Any:
@@ -39,30 +39,30 @@ class _Language:
 
 
 @contextmanager
-def _put_off() -> Iterator[None]:
-    if any(name in sys.modules for name in (*_PUT_OFF, "classy_classification")):
-        yield  # somebody has paid already
+def _deferred_imports() -> Iterator[None]:
+    if any(name in sys.modules for name in (*_DEFERRED, "classy_classification")):
+        yield  # already imported
         return
-    stand_ins = {name: types.ModuleType(name) for name in _PUT_OFF}
+    stand_ins = {name: types.ModuleType(name) for name in _DEFERRED}
     vars(stand_ins["spacy"]).update(__version__="", util=None)
     vars(stand_ins["spacy.language"]).update(Language=_Language)
     vars(stand_ins["spacy.tokens"]).update(
-        Doc=_KnownWhenLoaded("Doc", (), {}), Span=_KnownWhenLoaded("Span", (), {})
+        Doc=_LazySpacyClass("Doc", (), {}), Span=_LazySpacyClass("Span", (), {})
     )
-    vars(stand_ins["sentence_transformers"]).update(SentenceTransformer=_LoadedWhenCalled)
+    vars(stand_ins["sentence_transformers"]).update(SentenceTransformer=_LazySentenceTransformer)
     sys.modules.update(stand_ins)
     try:
         yield
     finally:
-        for name in _PUT_OFF:
+        for name in _DEFERRED:
             sys.modules.pop(name, None)
 
 
 _show_warning = warnings.showwarning
-with _put_off():
+with _deferred_imports():
     from classy_classification import ClassyClassifier
 if warnings.showwarning is not _show_warning:
-    # The package sends every warning of the process to logging when imported; that is not its business.
+    # The package redirects every warning of the process to logging when it is imported: undo that.
     logging.captureWarnings(capture=False)
 
 __all__ = ["ClassyClassifier"]

@@ -1,1 +1,1 @@
-"""Embeddings at rest: a cache by text, and those of the pool by position."""
+"""Stored embeddings: a cache by text, and the embeddings of a pool by position."""

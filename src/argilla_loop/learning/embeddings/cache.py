@@ -1,12 +1,12 @@
-"""Embeddings kept on disk by text and encoder, so that a retrain embeds only what is new.
+"""A cache of embeddings on disk, by text and encoder, so that a retrain embeds only what is new.
 
-One SQLite file for each encoder: a kill at any moment loses at most the chunk in hand, and processes may share it.
-It is a cache: anything wrong with it costs time, never the service, and it may be deleted at any moment.
+There is one SQLite file for each encoder. A kill at any moment loses at most one chunk, and several processes may share
+the file. Whatever is wrong with it costs time and never stops the service; it may be deleted at any moment.
+``benchmarks/embeddings-store.md`` compares it with one store for everything.
 """
 
 from __future__ import annotations
 
-import hashlib
 import sqlite3
 import threading
 import zlib
@@ -19,50 +19,63 @@ import structlog
 
 from argilla_loop.domain import Encoder, FloatArray
 from argilla_loop.observability.progress import progress as shown_progress
+from argilla_loop.policy.text_keys import digest
 from argilla_loop.settings.files import make_private_folder
 
 log = structlog.get_logger(__name__)
 
-# Looked up, embedded and stored together: what an interruption can lose, and the time between two signs of progress.
+# Texts looked up, embedded and stored together: what an interruption can lose, and how often progress is reported.
+# Chosen, not measured.
 CHUNK = 256
+# How long to wait for another process that writes to the file. Chosen, not measured.
 LOCK_TIMEOUT_SECONDS = 30.0
 CHECKSUM_BYTES = 4
-# Embeddings kept in memory where the disk takes none: some 150 MB of 384 numbers each.
-MEMORY_ROWS = 100_000
+# Embeddings kept in memory if the disk takes none: some 150 MB at 384 numbers each. Chosen, not measured.
+MAX_MEMORY_ROWS = 100_000
 SCHEMA = (
     "CREATE TABLE IF NOT EXISTS embeddings (text_hash BLOB PRIMARY KEY, vector BLOB NOT NULL) WITHOUT ROWID"
 )
 
 
 class CachedEncoder:
-    """Puts an on-disk cache before an encoder; implements ``domain.Encoder`` itself.
+    """An encoder with a cache on disk; implements ``domain.Encoder``.
 
-    Safe to call from several threads. Where ``folder`` cannot be written it works in memory, with a warning.
+    Safe to call from several threads. If ``folder`` cannot be written, the cache stays in memory, with a warning.
 
     Args:
         encoder: embeds what is not in the cache.
         folder: made if missing; holds ``embeddings-<fingerprint>.sqlite3``.
+        chunk: texts looked up, embedded and stored together.
+        lock_timeout: seconds to wait for another process that writes to the file.
     """
 
-    def __init__(self, encoder: Encoder, folder: Path) -> None:
+    def __init__(
+        self,
+        encoder: Encoder,
+        folder: Path,
+        *,
+        chunk: int = CHUNK,
+        lock_timeout: float = LOCK_TIMEOUT_SECONDS,
+    ) -> None:
         self.encoder = encoder
         self.folder = folder
+        self._chunk, self._lock_timeout = chunk, lock_timeout
         self._lock = threading.Lock()
         self._memory: dict[bytes, FloatArray] = {}  # what the disk did not take
         self._warned = False
 
     @property
     def fingerprint(self) -> str:
-        """The wrapped encoder's."""
+        """The fingerprint of the wrapped encoder."""
         return self.encoder.fingerprint
 
     @property
     def path(self) -> Path:
-        """The cache file: one for each fingerprint, so embeddings of two encoders never mix."""
+        """The cache file; there is one for each fingerprint, so embeddings of two encoders never mix."""
         return self.folder / f"embeddings-{self.fingerprint}.sqlite3"
 
     def encode(self, texts: Sequence[str], *, progress: bool = False) -> FloatArray:
-        """Embed ``texts``, taking what is known from the cache: float32 of shape (n, d), in the given order.
+        """Embed ``texts``, as far as they are not in the cache: float32 of shape (n, d), in the given order.
 
         Each chunk is stored as soon as it is embedded, so an interruption keeps what is done.
         """
@@ -70,17 +83,17 @@ class CachedEncoder:
             return self.encoder.encode([])
         vectors: FloatArray | None = None
         with self._lock, _progress(progress, len(texts)) as advance:
-            for start in range(0, len(texts), CHUNK):
-                chunk = self._chunk(texts[start : start + CHUNK])
+            for start in range(0, len(texts), self._chunk):
+                chunk = self._encode_chunk(texts[start : start + self._chunk])
                 if vectors is None:
                     vectors = np.empty((len(texts), chunk.shape[1]), dtype=np.float32)
                 vectors[start : start + len(chunk)] = chunk
                 advance(len(chunk))
-        assert vectors is not None  # noqa: S101 - texts is not empty here; tells the type checker so
+        assert vectors is not None  # noqa: S101 - texts is not empty here, which the type checker cannot see
         return vectors
 
-    def _chunk(self, texts: Sequence[str]) -> FloatArray:
-        keys = [_key(text) for text in texts]
+    def _encode_chunk(self, texts: Sequence[str]) -> FloatArray:
+        keys = [digest(text) for text in texts]
         known = self._read(keys)
         missing = {key: text for key, text in zip(keys, texts, strict=True) if key not in known}
         if missing:
@@ -91,7 +104,7 @@ class CachedEncoder:
 
     def _read(self, keys: Sequence[bytes]) -> dict[bytes, FloatArray]:
         found = {key: self._memory[key] for key in keys if key in self._memory}
-        with self._tolerance(), self._connection() as connection:
+        with self._disk_errors_logged(), self._connection() as connection:
             marks = ",".join("?" * len(keys))
             rows = connection.execute(
                 f"SELECT text_hash, vector FROM embeddings WHERE text_hash IN ({marks})",  # noqa: S608 - only ?s
@@ -103,7 +116,7 @@ class CachedEncoder:
 
     def _write(self, vectors: dict[bytes, FloatArray]) -> None:
         stored = False
-        with self._tolerance(), self._connection() as connection:
+        with self._disk_errors_logged(), self._connection() as connection:
             with connection:  # one transaction
                 connection.executemany(
                     "INSERT OR REPLACE INTO embeddings VALUES (?, ?)",
@@ -112,27 +125,24 @@ class CachedEncoder:
             stored = True
         if stored:
             self._warned = False
-        elif len(self._memory) < MEMORY_ROWS:
+        elif len(self._memory) < MAX_MEMORY_ROWS:
             self._memory |= vectors
 
     @contextmanager
     def _connection(self) -> Iterator[sqlite3.Connection]:
-        """A connection for one use: nothing is held open while people annotate, and the file may go meanwhile."""
+        """Yield a connection for one use: the file is not held open while people annotate, so it may be deleted."""
         make_private_folder(self.folder)
-        with closing(sqlite3.connect(self.path, timeout=LOCK_TIMEOUT_SECONDS)) as connection:
+        with closing(sqlite3.connect(self.path, timeout=self._lock_timeout)) as connection:
             connection.execute("PRAGMA synchronous = NORMAL")
             connection.execute(SCHEMA)
             yield connection
 
     @contextmanager
-    def _tolerance(self) -> Iterator[None]:
-        """What fails on the disk is told about and done without."""
+    def _disk_errors_logged(self) -> Iterator[None]:
+        """Log an error of the disk or the database, and go on without the disk."""
         try:
             yield
-        except (
-            OSError,
-            sqlite3.OperationalError,
-        ) as error:  # not to be written, full, or locked for too long
+        except (OSError, sqlite3.OperationalError) as error:  # read-only, full, or locked for too long
             self._warn(error)
         except sqlite3.DatabaseError as error:  # not a database, or a malformed one
             log.warning("embedding_cache_discarded", path=str(self.path), reason=str(error))
@@ -143,7 +153,7 @@ class CachedEncoder:
                 self._warn(refused)
 
     def _warn(self, error: Exception) -> None:
-        """Say once that embeddings stay in memory, until the disk takes them again."""
+        """Log, once until the disk takes rows again, that embeddings stay in memory."""
         if not self._warned:
             self._warned = True
             log.warning("embedding_cache_in_memory", path=str(self.path), reason=str(error))
@@ -158,17 +168,13 @@ def _progress(shown: bool, total: int) -> Iterator[Callable[[int], None]]:  # no
         yield advance
 
 
-def _key(text: str) -> bytes:
-    return hashlib.blake2b(text.encode("utf-8", "surrogatepass"), digest_size=16).digest()
-
-
 def _pack(vector: FloatArray) -> bytes:
     content = np.ascontiguousarray(vector, dtype="<f4").tobytes()
     return content + zlib.crc32(content).to_bytes(CHECKSUM_BYTES, "little")
 
 
 def _unpack(blob: bytes) -> FloatArray | None:
-    """The vector, or None where its checksum is wrong: SQLite itself does not notice a flipped bit."""
+    """Return the vector, or None if its checksum is wrong: SQLite itself does not notice a flipped bit."""
     content, checksum = blob[:-CHECKSUM_BYTES], blob[-CHECKSUM_BYTES:]
     if zlib.crc32(content).to_bytes(CHECKSUM_BYTES, "little") != checksum:
         return None

@@ -1,1 +1,1 @@
-"""Sentence-embedding models: where weights come from, and how texts become vectors."""
+"""Sentence encoders: finding a model's weights, and turning texts into vectors."""

@@ -1,8 +1,7 @@
-"""Sentence embeddings on onnxruntime: the same text gives the same bytes, whatever it is encoded with."""
+"""Sentence embeddings on onnxruntime: a text has the same bytes alone and in any batch."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import threading
 from collections.abc import Iterator, Sequence
@@ -13,35 +12,35 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argilla_loop.domain import FloatArray
-from argilla_loop.errors import ModelError
+from argilla_loop.errors import ModelError, collapse_whitespace
+from argilla_loop.learning.encoders.batches import plan_batches
 from argilla_loop.learning.encoders.export import INPUTS
 from argilla_loop.learning.encoders.weights import ModelFiles
 from argilla_loop.observability.progress import progress as shown_progress
-from argilla_loop.settings.files import digest_of
+from argilla_loop.settings.files import files_digest, text_digest
 
-BATCH = 32
-# Long texts go in smaller batches: as fast, in half the memory (what a batch needs grows with its tokens, and more).
-BATCH_TOKENS = 512
-# Dynamic quantisation takes its ranges from the whole batch; alone, a text's vector depends on the text only.
-BATCH_INT8 = 1
-# Tokenised at a time, so that a million texts are never a million token lists.
+# Texts tokenised at a time, so that a million texts are never a million token lists. Chosen, not measured.
 CHUNK = 4096
+# Lower limit of a vector's length before it is divided by it. Chosen, not measured.
+MIN_LENGTH = np.float32(1e-12)
+# Characters of another library's error that a message quotes. Chosen, not measured.
+MAX_REASON = 200
 
 
 class OnnxEncoder:
     """A sentence-transformers model on onnxruntime; implements ``domain.Encoder``.
 
-    Texts of equal token length share a batch, so there is no padding: this is as fast as padding
-    length-sorted batches, and no vector depends on its batch-mates. With int8 each text goes alone.
+    Texts of equal token length share a batch, so there is no padding: this is as fast as padding length-sorted batches,
+    and no vector depends on the other texts of its batch. With int8 each text is a batch of its own.
 
     Args:
         files: the model, see ``weights.resolve_model``.
-        threads: batches in work at a time; 0 means one for every core this process may use.
+        threads: batches embedded at a time; 0 means one for every core that this process may use.
     """
 
     def __init__(self, files: ModelFiles, *, threads: int = 0) -> None:
         self.files = files
-        self._threads = threads or _cores()
+        self._threads = threads or _core_count()
         self._lock = threading.Lock()
         self._session: Any = None
         self._tokenizer: Any = None
@@ -49,15 +48,15 @@ class OnnxEncoder:
 
     @property
     def fingerprint(self) -> str:
-        """Thirty-two hex digits over weights, tokenizer, pooling, truncation and precision."""
+        """A digest of weights, tokenizer, pooling, truncation and precision, 32 hexadecimal digits."""
         if self._fingerprint is None:
             files = self.files
             try:
-                content = digest_of(*files.weight_files, files.tokenizer)
+                content = files_digest(*files.weight_files, files.tokenizer)
             except OSError as error:
                 raise ModelError(f"model {files.name!r}: cannot read its files: {error}") from error
             settings = f"{files.pooling} {files.max_length} {files.precision} {files.lower_case}"
-            self._fingerprint = hashlib.sha256(f"{content} {settings}".encode()).hexdigest()[:32]
+            self._fingerprint = text_digest(f"{content} {settings}")[:32]
         return self._fingerprint
 
     @property
@@ -70,7 +69,7 @@ class OnnxEncoder:
         """Embed ``texts``: float32 of shape (n, dimension), rows of unit length, in the given order.
 
         Args:
-            texts: any strings; longer than the model takes is cut.
+            texts: any strings; a text longer than the model takes is cut.
             progress: show a bar, or log every few seconds.
 
         Raises:
@@ -79,57 +78,51 @@ class OnnxEncoder:
         self._load()
         vectors = np.empty((len(texts), self._dimension), dtype=np.float32)
         if not progress:
-            for rows, embedded in self._embedded(texts):
+            for rows, embedded in self._embed_all(texts):
                 vectors[rows] = embedded
             return vectors
         with shown_progress("embedding_texts", len(texts)) as advance:
-            for rows, embedded in self._embedded(texts):
+            for rows, embedded in self._embed_all(texts):
                 vectors[rows] = embedded
                 advance(len(rows))
         return vectors
 
-    def _embedded(self, texts: Sequence[str]) -> Iterator[tuple[list[int], FloatArray]]:
-        """Yield (rows, their embeddings), several batches in work at a time."""
+    def _embed_all(self, texts: Sequence[str]) -> Iterator[tuple[list[int], FloatArray]]:
+        """Yield rows and their embeddings; several batches are embedded at a time."""
         with ThreadPoolExecutor(self._threads, thread_name_prefix="encoder") as workers:
             for start in range(0, len(texts), CHUNK):
                 batches = self._batches(texts[start : start + CHUNK])
-                # An interruption here cancels the batches that have not begun.
+                # An interruption here cancels the batches that have not started.
                 for (rows, _), vectors in zip(
                     batches, workers.map(self._embed, (ids for _, ids in batches)), strict=True
                 ):
                     yield [start + row for row in rows], vectors
 
     def _batches(self, texts: Sequence[str]) -> list[tuple[list[int], NDArray[np.int64]]]:
-        """Positions and token ids of texts of equal token length, a batch of them together."""
-        most = BATCH if self.files.precision == "fp32" else BATCH_INT8
-        wanted = [text.lower() for text in texts] if self.files.lower_case else texts
-        encodings = self._tokenizer.encode_batch([_encodable(text) for text in wanted])
-        by_length: dict[int, list[int]] = {}
-        for row, encoding in enumerate(encodings):
-            by_length.setdefault(len(encoding.ids), []).append(row)
+        """Return batches as rows and their token ids."""
+        texts = [text.lower() for text in texts] if self.files.lower_case else texts
+        encodings = self._tokenizer.encode_batch([_replace_surrogates(text) for text in texts])
+        tokens = [encoding.ids for encoding in encodings]
         return [
-            (batch, np.array([encodings[row].ids for row in batch], dtype=np.int64))
-            # the longest first, so that workers end together
-            for tokens, rows in sorted(by_length.items(), reverse=True)
-            for size in [max(1, min(most, BATCH_TOKENS // max(1, tokens)))]
-            for batch in (rows[first : first + size] for first in range(0, len(rows), size))
+            (rows, np.array([tokens[row] for row in rows], dtype=np.int64))
+            for rows in plan_batches([len(ids) for ids in tokens], self.files.precision)
         ]
 
     def _embed(self, ids: NDArray[np.int64]) -> FloatArray:
-        """Run the network on token ids of shape (n, tokens) and pool; nothing is padded, so no mask is needed."""
+        """Run the network on token ids of shape (n, tokens) and pool; nothing is padded, so the mask is all ones."""
         feed = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
         try:
             hidden = self._session.run([self._output], {name: feed[name] for name in self._inputs})[0]
         except Exception as error:  # onnxruntime raises many kinds, none of them public
             raise ModelError(
-                f"model {self.files.name!r}: onnxruntime cannot run it: {_one_line(error)}"
+                f"model {self.files.name!r}: onnxruntime cannot run it: {collapse_whitespace(error)[:MAX_REASON]}"
             ) from error
         pooled = hidden.mean(axis=1) if self.files.pooling == "mean" else hidden[:, 0]
-        length = np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), np.float32(1e-12))
+        length = np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), MIN_LENGTH)
         return np.asarray(pooled / length, dtype=np.float32)
 
     def _load(self) -> None:
-        """Create tokenizer and session when first needed: half a second that a start need not wait for."""
+        """Create tokenizer and session when first needed, which takes half a second."""
         with self._lock:
             if self._session is None:
                 self._tokenizer = self._load_tokenizer()
@@ -141,8 +134,9 @@ class OnnxEncoder:
         try:
             tokenizer = Tokenizer.from_file(str(self.files.tokenizer))
         except Exception as error:  # tokenizers raises plain Exception
+            reason = collapse_whitespace(error)[:MAX_REASON]
             raise ModelError(
-                f"model {self.files.name!r}: cannot read {self.files.tokenizer}: {_one_line(error)}"
+                f"model {self.files.name!r}: cannot read {self.files.tokenizer}: {reason}"
             ) from error
         # A tokenizer.json may carry fixed padding and truncation to 128: half the speed, and texts cut short.
         tokenizer.no_padding()
@@ -153,11 +147,12 @@ class OnnxEncoder:
         import onnxruntime  # noqa: PLC0415 - loaded when first needed
 
         options = onnxruntime.SessionOptions()
-        # One thread a batch, several batches at a time: faster than several threads on one batch.
+        # One thread for each batch, and several batches at a time, is faster than several threads for one batch
+        # (docs/embeddings.md).
         options.intra_op_num_threads = 1
         options.log_severity_level = 3
         try:
-            # Read, as onnxruntime would map it: a file that is cut short under a mapping ends the process.
+            # onnxruntime would map the file; if somebody cuts a mapped file short, the process ends.
             for data in self.files.weight_files[1:]:
                 content = data.read_bytes()
                 options.add_external_initializers_from_files_in_memory([data.name], [content], [len(content)])
@@ -166,7 +161,7 @@ class OnnxEncoder:
             )
         except Exception as error:  # onnxruntime raises many kinds, none of them public
             raise ModelError(
-                f"model {self.files.name!r}: {self.files.onnx} is broken ({_one_line(error)}); "
+                f"model {self.files.name!r}: {self.files.onnx} is broken ({collapse_whitespace(error)[:MAX_REASON]}); "
                 "delete it and fetch or export it again"
             ) from error
         self._inputs = [one.name for one in session.get_inputs()]
@@ -182,14 +177,10 @@ class OnnxEncoder:
         return session
 
 
-def _encodable(text: str) -> str:
-    """Lone surrogates, which no tokenizer takes, become question marks."""
+def _replace_surrogates(text: str) -> str:
+    """Return ``text`` with question marks for lone surrogates, which no tokenizer takes."""
     return text if text.isascii() else text.encode("utf-8", "replace").decode("utf-8")
 
 
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
-
-
-def _cores() -> int:
+def _core_count() -> int:
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

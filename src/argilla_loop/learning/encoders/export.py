@@ -1,4 +1,4 @@
-"""Making ONNX files, once, into the cache: from safetensors, and from fp32 to int8."""
+"""Convert models, once, into the cache: safetensors to ONNX, and fp32 to int8."""
 
 from __future__ import annotations
 
@@ -12,18 +12,23 @@ from typing import Any
 
 import structlog
 
-from argilla_loop.errors import ModelError
-from argilla_loop.settings.files import atomic_write, digest_of
+from argilla_loop.errors import ModelError, collapse_whitespace
+from argilla_loop.settings.files import atomic_write, files_digest
 
 log = structlog.get_logger(__name__)
 
+# The version of ONNX's operators to export. Chosen, not measured.
 OPSET = 17
+# Hexadecimal digits of a digest in a file's name: 96 bits. Chosen, not measured.
+DIGEST_DIGITS = 24
+# Characters of another library's error that a message quotes. Chosen, not measured.
+MAX_REASON = 200
 INPUTS = ("input_ids", "attention_mask", "token_type_ids")
 OUTPUT = "last_hidden_state"
 
 
 def export_onnx(transformer: Path, *, name: str, cache_dir: Path) -> Path:
-    """Export the safetensors weights in ``transformer`` to a fp32 ONNX file in ``cache_dir``, if not yet there.
+    """Export the safetensors weights in ``transformer`` to an fp32 ONNX file in ``cache_dir``, unless it exists.
 
     Takes about ten seconds, most of them importing torch. Pickled weights (``*.bin``) are never loaded.
 
@@ -39,23 +44,23 @@ def export_onnx(transformer: Path, *, name: str, cache_dir: Path) -> Path:
     config = transformer / "config.json"
     if not config.is_file():
         raise ModelError(f"model {name!r}: {config} is missing; is this a sentence-transformers model?")
-    target = cache_dir / "models" / f"{digest_of(config, *weights)[:24]}-fp32.onnx"
-    _make_once(target, name, "export to ONNX", lambda path: _export(transformer, path))
+    target = cache_dir / "models" / f"{files_digest(config, *weights)[:DIGEST_DIGITS]}-fp32.onnx"
+    _convert_once(target, name, "export to ONNX", lambda path: _export(transformer, path))
     return target
 
 
 def quantise(onnx: Path, *, name: str, cache_dir: Path) -> Path:
-    """Quantise ``onnx`` to int8 (dynamic, per channel) into ``cache_dir``, if not yet there.
+    """Quantise ``onnx`` to int8 (dynamic, per channel) into ``cache_dir``, unless it exists.
 
     Raises:
         ModelError: a broken file, or the package ``onnx`` is missing.
     """
-    target = cache_dir / "models" / f"{digest_of(onnx)[:24]}-int8.onnx"
-    _make_once(target, name, "quantise to int8", lambda path: _quantise(onnx, path))
+    target = cache_dir / "models" / f"{files_digest(onnx)[:DIGEST_DIGITS]}-int8.onnx"
+    _convert_once(target, name, "quantise to int8", lambda path: _quantise(onnx, path))
     return target
 
 
-def _make_once(target: Path, name: str, what: str, make: Callable[[Path], None]) -> None:
+def _convert_once(target: Path, name: str, what: str, make: Callable[[Path], None]) -> None:
     if target.is_file():
         return
     if importlib.util.find_spec("onnx") is None:
@@ -73,7 +78,7 @@ def _make_once(target: Path, name: str, what: str, make: Callable[[Path], None])
             raise ModelError(
                 f"model {name!r}: cannot {what}: no space left in {target.parent}; free some, or set another cache_dir"
             ) from error
-        reason = " ".join(str(error).split())[:200]
+        reason = collapse_whitespace(error)[:MAX_REASON]
         raise ModelError(
             f"model {name!r}: cannot {what} ({type(error).__name__}: {reason}); "
             f"is the file whole, and {target.parent} writable?"
@@ -87,7 +92,7 @@ def _export(transformer: Path, target: Path) -> None:
     from transformers.utils import logging as transformers_logging  # noqa: PLC0415 - the same
 
     verbosity = transformers_logging.get_verbosity()
-    # It warns that heads which no sentence encoder uses, such as BERT's pooler, are missing.
+    # It warns about missing heads that no sentence encoder uses, such as BERT's pooler.
     transformers_logging.set_verbosity_error()
     try:
         model = AutoModel.from_pretrained(
@@ -95,11 +100,11 @@ def _export(transformer: Path, target: Path) -> None:
         ).eval()
     finally:
         transformers_logging.set_verbosity(verbosity)
-    # Models of BERT's kind know token types; RoBERTa's and DistilBERT's are happier without.
+    # Models like BERT take token types; models like RoBERTa and DistilBERT do not.
     names = INPUTS if getattr(model.config, "type_vocab_size", 0) > 1 else INPUTS[:2]
 
     class Hidden(torch.nn.Module):
-        """The model with positional inputs and one output, as the tracer wants it."""
+        """The model with positional inputs and one output, as the tracer needs it."""
 
         def __init__(self) -> None:
             super().__init__()
@@ -112,7 +117,7 @@ def _export(transformer: Path, target: Path) -> None:
     example = {"input_ids": ids, "attention_mask": ids, "token_type_ids": torch.zeros_like(ids)}
     axes = {0: "batch", 1: "tokens"}
     with warnings.catch_warnings():
-        # The tracer behind dynamo=False is announced as legacy; the new one wants onnxscript.
+        # Torch warns that the tracer behind dynamo=False is legacy; the new one needs the package onnxscript.
         warnings.simplefilter("ignore")
         torch.onnx.export(
             Hidden(),

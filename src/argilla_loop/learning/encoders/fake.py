@@ -1,4 +1,4 @@
-"""A tiny deterministic encoder: stands in for real weights in tests and dry runs, and keeps the same promises."""
+"""A small deterministic encoder that replaces real weights in tests and dry runs, under the same contract."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from argilla_loop.domain import FloatArray
+from argilla_loop.settings.files import text_digest
 
 WORD = re.compile(r"\w+")
 
@@ -21,15 +22,15 @@ class HashingEncoder:
 
     def __init__(self, dimension: int = 64) -> None:
         self.dimension = dimension
-        self.encoded = 0  # texts seen so far: lets a test show what was embedded and what came from a cache
+        self.encoded = 0  # texts embedded so far: a test sees what came from a cache
 
     @property
     def fingerprint(self) -> str:
-        """Changes with the dimension."""
-        return hashlib.sha256(f"hashing-{self.dimension}".encode()).hexdigest()[:32]
+        """A digest of the dimension."""
+        return text_digest(f"hashing-{self.dimension}")[:32]
 
     def encode(self, texts: Sequence[str], *, progress: bool = False) -> FloatArray:
-        """Embed ``texts``: float32 of shape (n, dimension), rows of unit length; ``progress`` changes nothing."""
+        """Embed ``texts``: float32 of shape (n, dimension), rows of unit length; ``progress`` has no effect."""
         del progress
         vectors = np.zeros((len(texts), self.dimension), dtype=np.float32)
         for row, text in enumerate(texts):
@@ -37,7 +38,7 @@ class HashingEncoder:
                 digest = hashlib.blake2b(word.encode("utf-8", "surrogatepass"), digest_size=8).digest()
                 column = int.from_bytes(digest[:4], "little") % (self.dimension - 1)
                 vectors[row, column] += 1.0 if digest[4] & 1 else -1.0
-        # The last dimension is a constant, so that words which cancel out still leave a vector to normalise.
+        # The last dimension is constant, so that there is a vector to normalise even if all words cancel out.
         vectors[:, -1] = 0.1
         self.encoded += len(texts)
         return np.asarray(vectors / np.linalg.norm(vectors, axis=1, keepdims=True), dtype=np.float32)

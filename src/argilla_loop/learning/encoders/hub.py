@@ -1,4 +1,4 @@
-"""Models by name from the Hugging Face hub, what is already downloaded first."""
+"""Models by name from the Hugging Face hub; a model in its local cache is preferred."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ log = structlog.get_logger(__name__)
 
 CONFIGS = ["*.json", "1_Pooling/*.json", "*_Transformer/*.json"]
 ONNX = ["onnx/model.onnx", "onnx/model.onnx_data"]
-# Never *.bin: those are pickles, which run code when loaded.
+# Not *.bin: those are pickles, which run code when they are loaded.
 SAFETENSORS = ["*.safetensors", "*_Transformer/*.safetensors"]
 
 
 def hub_folder(repository: str, *, hint: str | None = None) -> Path:
-    """Download ``repository`` (or take it from the hub's local cache) and return its folder.
+    """Return the folder of ``repository``, from the hub's local cache or downloaded.
 
     Only what an encoder needs is fetched: configuration, tokenizer, and the ONNX file, or else safetensors.
     A model that is complete in the cache is used without asking the network.
@@ -27,16 +27,16 @@ def hub_folder(repository: str, *, hint: str | None = None) -> Path:
         hint: an installable package with the same weights, named in the error.
 
     Raises:
-        ModelError: neither cached nor to be had from the hub.
+        ModelError: neither cached nor available from the hub.
     """
-    # Half a second, and only for models by name.
+    # The import takes half a second, which only models by name spend.
     from huggingface_hub import snapshot_download  # noqa: PLC0415
     from huggingface_hub.errors import HFValidationError, LocalEntryNotFoundError  # noqa: PLC0415 - the same
 
     try:
-        # which commit is left to the operator: model_fingerprint pins the files themselves
+        # no commit is pinned here: the setting model_fingerprint pins the files themselves
         cached = Path(snapshot_download(repository, local_files_only=True))
-        if _complete(cached):
+        if _is_complete(cached):
             return cached
     except LocalEntryNotFoundError:
         pass
@@ -53,10 +53,10 @@ def hub_folder(repository: str, *, hint: str | None = None) -> Path:
     except OSError as error:  # the hub's errors and requests' are all OSErrors
         package = f", install the package {hint.replace('_', '-')}" if hint else ""
         raise ModelError(
-            f"model {repository!r}: not on this machine and not to be had from the hub "
+            f"model {repository!r}: not on this machine and not available from the hub "
             f"({type(error).__name__}); give a folder{package}, or connect to the hub once"
         ) from error
-    if not _complete(folder):
+    if not _is_complete(folder):
         raise ModelError(
             f"model {repository!r}: the hub has no ONNX or safetensors sentence-transformers model of that name "
             "(pickled weights are never loaded); choose another"
@@ -64,8 +64,8 @@ def hub_folder(repository: str, *, hint: str | None = None) -> Path:
     return folder
 
 
-def _complete(folder: Path) -> bool:
-    """Whether an encoder could be built from ``folder``."""
+def _is_complete(folder: Path) -> bool:
+    """Return whether an encoder can be built from ``folder``."""
     has_weights = (folder / ONNX[0]).is_file() or any(
         match for pattern in SAFETENSORS for match in folder.glob(pattern)
     )

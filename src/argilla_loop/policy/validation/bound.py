@@ -1,4 +1,4 @@
-"""How right must something be that was right so many times out of so many: exact binomial bounds."""
+"""Exact (Clopper-Pearson) confidence bounds for a proportion."""
 
 from __future__ import annotations
 
@@ -8,10 +8,9 @@ from scipy.special import betaincinv
 
 
 def lower_bound(right: int, checked: int, error: float) -> float:
-    """Lower bound of a share that was ``right`` in ``checked`` independent draws; 0 without any.
+    """Return the one-sided lower bound of a share that was ``right`` in ``checked`` independent draws; 0 without draws.
 
-    The exact one-sided bound of Clopper and Pearson (1934): whatever the true share, the bound lies above it with a
-    probability of at most ``error``.
+    The bound of Clopper and Pearson (1934): it exceeds the true share with a probability of at most ``error``.
 
     Raises:
         ValueError: more right than checked, or an ``error`` that is not between 0 and 1.
@@ -21,22 +20,22 @@ def lower_bound(right: int, checked: int, error: float) -> float:
 
 
 def upper_bound(right: int, checked: int, error: float) -> float:
-    """Upper bound, as ``lower_bound``; 1 without any draws."""
+    """Return the one-sided upper bound, like ``lower_bound``; 1 without draws."""
     _check(right, checked, error)
     return float(betaincinv(right + 1, checked - right, 1 - error)) if right < checked else 1.0
 
 
 @cache
 def checks_needed(precision: float, error: float, wrong: int = 0) -> int:
-    """The fewest checks, ``wrong`` of them not right, whose lower bound reaches ``precision``.
+    """Return the smallest number of checks, ``wrong`` of them wrong, whose lower bound reaches ``precision``.
 
-    95% at an error of 5% takes 59, 93 or 124 checks with 0, 1 or 2 wrong ones.
+    A precision of 95% at an error of 5% takes 59, 93 or 124 checks with 0, 1 or 2 wrong ones.
     """
     most = wrong + 1
     while lower_bound(most - wrong, most, error) < precision:
         most *= 2
     least = most // 2
-    while most - least > 1:  # the bound grows with every further right one
+    while most - least > 1:  # the bound grows with every further right check
         middle = (least + most) // 2
         enough = middle > wrong and lower_bound(middle - wrong, middle, error) >= precision
         least, most = (least, middle) if enough else (middle, most)

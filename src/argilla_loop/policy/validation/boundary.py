@@ -1,4 +1,4 @@
-"""At which level to test when one looks again and again: exact, by counting every course that the looks can take."""
+"""The level of a test that is repeated: exact, by enumerating all outcomes of the interim analyses."""
 
 from __future__ import annotations
 
@@ -12,9 +12,10 @@ from scipy.stats import binom
 
 from argilla_loop.policy.validation.bound import checks_needed
 
-GROWTH = 1.15  # from one look to the next: more looks cost level, fewer cost time
-LOOKS = 24  # the last at twenty-five times the first
-STEPS = 30  # of the bisection
+# Factor from one interim analysis to the next: more of them cost level, fewer cost time. Chosen, not measured.
+GROWTH = 1.15
+LOOKS = 24  # interim analyses; the last has 25 times as many checks as the first
+STEPS = 30  # of the bisection: the level is then exact to nine digits
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,8 +23,8 @@ class Boundary:
     """When a precision is granted.
 
     Attributes:
-        interim_analyses: how many checks there are at each look, ascending; there is none after the last.
-        level: of the lower bound that has to reach the precision at a look.
+        interim_analyses: number of checks at each interim analysis, ascending; there is none after the last.
+        level: error of the lower bound that has to reach the precision at an interim analysis.
     """
 
     interim_analyses: tuple[int, ...]
@@ -32,7 +33,7 @@ class Boundary:
 
 @cache
 def boundary(precision: float, error: float) -> Boundary:
-    """The looks, and the largest level at which all of them together err with a probability of at most ``error``.
+    """Return the interim analyses, and the largest level at which all of them together err with at most ``error``.
 
     This is a group-sequential test with a constant nominal level (Pocock 1977; Jennison and Turnbull 2000, with
     binomial data in chapter 12). The error is the exact probability that a share of ``precision`` passes at any look;
@@ -48,20 +49,20 @@ def boundary(precision: float, error: float) -> Boundary:
 
 
 def passes(precision: float, interim_analyses: tuple[int, ...], level: float) -> float:
-    """Exact probability that checks which are right with ``precision`` each pass at one of ``interim_analyses``."""
+    """Return the exact probability that checks, each right with ``precision``, pass at one of ``interim_analyses``."""
     needed = list(
         takewhile(
             lambda n: n <= interim_analyses[-1], (checks_needed(precision, level, wrong) for wrong in count())
         )
     )
-    # what is left at each number of wrong ones; with more than that nothing passes any more
+    # probability of each number of wrong checks without having passed; with more wrong checks nothing passes any more
     left: NDArray[np.float64] = np.zeros(len(needed) + 1)
     left[0] = 1.0
     passed, before = 0.0, 0
     for look in interim_analyses:
         further = binom.pmf(np.arange(len(left)), look - before, 1 - precision)
         left = np.convolve(left, further)[: len(left)]
-        allowed = sum(n <= look for n in needed)  # so many numbers of wrong ones pass, beginning with none
+        allowed = sum(n <= look for n in needed)  # the numbers of wrong checks that pass are 0 .. allowed - 1
         passed += float(left[:allowed].sum())
         left[:allowed] = 0.0
         before = look

@@ -1,4 +1,4 @@
-"""How certain a model is of a record, and above which certainty records may be accepted."""
+"""Above which certainty records may be accepted, label by label."""
 
 from __future__ import annotations
 
@@ -8,24 +8,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from argilla_loop.domain import FloatArray, IndexArray
+from argilla_loop.domain import IndexArray
 from argilla_loop.policy.validation.promise import AcceptanceDecision
 
-
-def best(probabilities: FloatArray) -> tuple[IndexArray, NDArray[np.float64]]:
-    """Column of the most probable label of each row, and its probability, the certainty.
-
-    Args:
-        probabilities: shape (n, k).
-
-    Returns:
-        Columns (n,) and certainties (n,); the leftmost column where labels tie.
-    """
-    columns = probabilities.argmax(axis=1).astype(np.int64)
-    return columns, probabilities[np.arange(len(probabilities)), columns].astype(np.float64)
-
-
-LEAST_ABOVE = 0.05  # share of the texts above a threshold that is worth checking
+LEAST_ABOVE = 0.05  # share of the pool that must lie above a threshold to audit there; chosen, not measured
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,19 +19,19 @@ class Levels:
     """Above which certainty a record is acceptable, by label, and whether accepting it has been granted.
 
     Attributes:
-        above: shape (k,); infinite where nothing of that label is acceptable.
-        granted: shape (k,); where not, acceptable records may only be audited.
+        above: shape (k,); infinite for a label of which nothing is acceptable.
+        granted: shape (k,); whether records may be accepted, or only audited.
     """
 
     above: NDArray[np.float64]
     granted: NDArray[np.bool_]
 
     def acceptable(self, columns: IndexArray, certainties: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which records may be accepted, or audited in their place."""
+        """Return which records may be accepted, or audited instead."""
         return self.granted[columns] & (certainties > self.above[columns])
 
     def audit_eligible(self, columns: IndexArray, certainties: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Which records may be audited, so that one day others like them are accepted."""
+        """Return which records may be audited to gather evidence for accepting."""
         return ~self.granted[columns] & (certainties > self.above[columns])
 
 
@@ -56,13 +42,13 @@ def levels(
     closed: Container[str] = (),
     audit_threshold: float = 1.0,
 ) -> Levels:
-    """The levels for ``labels``, in their order.
+    """Return the levels for ``labels``, in their order.
 
     Args:
         labels: of the model.
-        decisions: by label; a label without one is not accepted, nor checked.
-        closed: labels that are neither, as people have labelled too few of them.
-        audit_threshold: above which to look where nothing is granted.
+        decisions: by label; a label without one is neither accepted nor audited.
+        closed: labels that are neither accepted nor audited because they have too few human examples.
+        audit_threshold: certainty above which to audit while nothing is granted.
     """
     above = np.full(len(labels), np.inf)
     granted = np.zeros(len(labels), dtype=np.bool_)
@@ -76,9 +62,9 @@ def levels(
 
 
 def mean_above(certainties: NDArray[np.float64], thresholds: Sequence[float]) -> dict[float, float]:
-    """Mean of the ``certainties`` above each threshold: what the model takes its precision for.
+    """Return the mean of the ``certainties`` above each threshold, which is the model's estimate of its own precision.
 
-    Thresholds that hardly anything lies above are left out: nothing is gained by checking there.
+    Thresholds with hardly any texts above them are left out, because auditing there gains nothing.
     """
     above = {threshold: certainties[certainties > threshold] for threshold in thresholds}
     least = LEAST_ABOVE * len(certainties)

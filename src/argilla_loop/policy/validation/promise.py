@@ -1,19 +1,20 @@
-"""What may be validated without people: a threshold that checked records speak for, or nothing.
+"""Which certainty threshold the audit results allow for accepting, if any.
 
-A *check* is a record whose label the model would have given by itself, and that people answered without seeing it.
-From checks alone, in the order they were made, follows which threshold is granted. It is a function of them: nothing
-is remembered, and a changed answer changes what follows from it.
+An *audit result* (or *check*) is the answer of people to a record that the service could have accepted, given without
+seeing the model's prediction. The threshold that is granted is a pure function of the checks in the order in which the
+records were logged. No state is kept, so a changed answer changes the decision.
 
-The promise: with probability ``confidence``, at all times, accepted records are right at least as often as
-``precision`` says, as long as those to come are like those that were checked. Three things could break it, and are
-paid for:
+The promise: with probability ``confidence``, at all times, the share of accepted records that are right is at least
+``precision``, as long as future records are like those that were checked. Three things could break the promise, and
+each is accounted for:
 
-- *many looks*: the exact lower bound (Clopper and Pearson 1934) of the checks is held against the precision at some
-  numbers of checks only, and at a level that keeps all these looks together within the error (``boundary``);
-- *many thresholds*: one is tested at a time, the one that checks are drawn above. When it moves, checks begin anew,
-  and of the error that is left ``ALPHA_SPENDING_FRACTION`` is spent on the new one (alpha spending, Lan and DeMets
-  1983);
-- *many labels*, where each is granted by itself: the error is divided by their number (Bonferroni).
+- *repeated analyses*: the exact lower bound (Clopper and Pearson 1934) of the checks is compared with the precision at
+  certain numbers of checks only, at a level that keeps all these interim analyses together within the error
+  (``boundary``);
+- *many thresholds*: one threshold is tested at a time, the one above which audits are drawn. When it moves, counting
+  starts again, and of the error that is left ``ALPHA_SPENDING_FRACTION`` is spent on the new one (alpha spending, Lan
+  and DeMets 1983);
+- *many labels*, if each label has its own decision: the error is divided by their number (Bonferroni).
 """
 
 from __future__ import annotations
@@ -21,31 +22,35 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from argilla_loop.policy.task import SINGLE_LABEL, Task
 from argilla_loop.policy.validation.bound import lower_bound, upper_bound
 from argilla_loop.policy.validation.boundary import boundary
 
-# Thresholds to choose from: coarse, as each needs dozens of checks of its own.
+# Thresholds to choose from: few, because each needs dozens of checks of its own. Chosen, not measured.
 THRESHOLDS = (0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
-# Of the error that is left, what the next threshold gets; the first one nearly always is the last.
+# Share of the remaining error that the next threshold gets; the first threshold is nearly always the last one. Chosen,
+# not measured.
 ALPHA_SPENDING_FRACTION = 0.8
-# Of the errors that are allowed, what the model may take itself to make where checks are drawn: closer to the target it
-# takes hundreds of them to tell. The second is where a threshold is left again.
+# Share of the allowed errors that the model may expect of itself above a threshold for audits to begin there: closer to
+# the target it takes hundreds of checks to decide. The second is the share at which a threshold is left. Both chosen,
+# not measured.
 AIM, LEFT_AT = 0.25, 0.6
-# Latest checks that are looked at by themselves, so that a shift shows before it is averaged away.
+# Sizes of the windows of latest checks that are tested separately, so that a shift is not averaged away; see
+# docs/trust.md.
 RECENT = (20, 40, 80)
-# A threshold that is so many times as far from being granted as one without any check is given up.
+# A threshold is futile once it needs this many times as many further checks as one without any. Chosen, not measured.
 FUTILITY_FACTOR = 2.0
 
 
 @dataclass(frozen=True, slots=True)
 class AuditResult:
-    """One answer of people to a record that was acceptable, or held back.
+    """The answer of people to an audited or held-back record.
 
     Attributes:
-        label: what the model said.
-        certainty: of the model that said it, before it saw the answer.
-        right: whether people said the same; a discard is not.
-        above: records were drawn for checking from those above this threshold, and all of these alike; 0: from all.
+        label: the model's prediction.
+        certainty: of the model, before it saw the answer.
+        right: whether people gave the same label; a discard is not the same.
+        above: the record was drawn at random from those above this certainty; 0: from all records.
     """
 
     label: str
@@ -56,12 +61,11 @@ class AuditResult:
 
 @dataclass(frozen=True, slots=True)
 class AcceptanceCriterion:
-    """What is demanded before anything is accepted.
+    """What must hold before anything is accepted.
 
     Attributes:
         thresholds: to choose from, ascending.
-        precision: share of accepted records that must be right, 0 to 1; None: nothing is demanded, and the lowest
-            threshold is always granted.
+        precision: share of accepted records that must be right, 0 to 1; ``None`` always grants the lowest threshold.
         confidence: probability with which the promise holds, 0 to 1.
     """
 
@@ -72,16 +76,16 @@ class AcceptanceCriterion:
 
 @dataclass(frozen=True, slots=True)
 class AcceptanceDecision:
-    """What the checks say.
+    """What the checks allow.
 
     Attributes:
-        threshold: certainty above which records may be accepted; None: none may.
-        checked: checks that count for that threshold, or for the one that is tested.
-        right: of these.
-        lower: lower bound of the precision, at the confidence demanded, from these checks alone.
-        missing: checks to come that it takes at least, all of them right, until a threshold is granted; 0 where one is.
-        stopped: whether a threshold had been granted, and a check since took it back.
-        futile: whether checks should rather be drawn above a stricter threshold.
+        threshold: certainty above which records may be accepted; ``None`` if none may.
+        checked: number of checks that count for that threshold, or for the one that is tested.
+        right: how many of them are right.
+        lower: lower bound of the precision from these checks, at the required confidence.
+        missing: least number of further right checks until a threshold is granted; 0 if one is.
+        stopped: whether a threshold was granted and a later check revoked that.
+        futile: whether audits should rather be drawn above a stricter threshold.
     """
 
     threshold: float | None
@@ -96,12 +100,12 @@ class AcceptanceDecision:
 def decide(
     checks: Sequence[AuditResult], criterion: AcceptanceCriterion, *, shares: int = 1
 ) -> AcceptanceDecision:
-    """Look at ``checks``, in the order they were made.
+    """Decide from ``checks``, in the order in which the records were logged.
 
     Args:
         checks: of one label, or of all.
-        criterion: what is demanded.
-        shares: among how many verdicts the error is divided.
+        criterion: what must hold.
+        shares: number of decisions that share the error.
     """
     error = (1 - criterion.confidence) / shares
     if criterion.precision is None:
@@ -126,13 +130,20 @@ def decide(
 
 
 def decide_by_label(
-    checks: Sequence[AuditResult], criterion: AcceptanceCriterion, labels: Sequence[str], *, each: bool
+    checks: Sequence[AuditResult],
+    criterion: AcceptanceCriterion,
+    labels: Sequence[str],
+    *,
+    each: bool,
+    task: Task = SINGLE_LABEL,
 ) -> Mapping[str, AcceptanceDecision]:
-    """The verdict for every label: the same one for all, or to ``each`` its own."""
+    """Return the decision for every label: the same one for all, or for ``each`` its own."""
     if not each:
         return dict.fromkeys(labels, decide(checks, criterion))
     return {
-        label: decide([check for check in checks if check.label == label], criterion, shares=len(labels))
+        label: decide(
+            [check for check in checks if label in task.names(check.label)], criterion, shares=len(labels)
+        )
         for label in labels
     }
 
@@ -144,17 +155,17 @@ def audit_threshold(
     before: float | None,
     futile: bool = False,
 ) -> float:
-    """The threshold above which to draw records for checking while none is granted.
+    """Return the threshold above which to draw audits while none is granted.
 
-    The lowest one above which the model takes itself to be hardly ever wrong. It may be wrong about itself, but then
-    the checks will say so. It stays where it was ``before`` as long as that nearly holds, as checks begin anew when it
-    moves.
+    It is the lowest threshold above which the model expects to be hardly ever wrong. The model may be wrong about
+    itself, but then the checks show it. The threshold stays where it was ``before`` as long as that nearly holds,
+    because counting starts again when it moves.
 
     Args:
-        mean_above: for each threshold the mean certainty of the pool's texts above it; those that have few left out.
-        criterion: what is demanded.
-        before: where checks were drawn last.
-        futile: whether these checks speak against it: then it becomes stricter.
+        mean_above: for each threshold the mean certainty of the pool's texts above it; see ``mean_above``.
+        criterion: what must hold.
+        before: the threshold above which audits were drawn last.
+        futile: whether their results speak against it, so that it becomes stricter.
     """
     if criterion.precision is None or len(criterion.thresholds) == 1:
         return criterion.thresholds[0]
@@ -169,7 +180,7 @@ def audit_threshold(
 
 
 def _tested(checks: Sequence[AuditResult], criterion: AcceptanceCriterion) -> list[tuple[float, int]]:
-    """The thresholds that checks were drawn above, as they came, and the place of the first check of each."""
+    """Return the thresholds above which audits were drawn, in order, and the index of the first check of each."""
     if len(criterion.thresholds) == 1:
         return [(criterion.thresholds[0], 0)]
     first: dict[float, int] = {}
@@ -180,7 +191,7 @@ def _tested(checks: Sequence[AuditResult], criterion: AcceptanceCriterion) -> li
 
 
 def _alpha_share(criterion: AcceptanceCriterion, number: int) -> float:
-    """Share of the error that belongs to threshold ``number`` in the order they are tested."""
+    """Return the share of the error for threshold ``number`` in the order of testing."""
     return (
         1.0
         if len(criterion.thresholds) == 1
@@ -189,9 +200,9 @@ def _alpha_share(criterion: AcceptanceCriterion, number: int) -> float:
 
 
 def _test(right: Sequence[bool], threshold: float, precision: float, error: float) -> AcceptanceDecision:
-    """Go through the checks of one threshold as they came: granted at looks, taken back by any wrong check.
+    """Test one threshold: it is granted at interim analyses, and stopped by any wrong check.
 
-    While the latest checks alone speak against it nothing is granted either, whatever all of them together say.
+    While a window of the latest checks speaks against it nothing is granted either.
     """
     limits = boundary(precision, error)
     interim_analyses = set(limits.interim_analyses)
@@ -214,9 +225,9 @@ def _test(right: Sequence[bool], threshold: float, precision: float, error: floa
 
 
 def _recovery(right: Sequence[bool], precision: float, error: float) -> int:
-    """How many right checks it takes until none of the latest ``RECENT`` speak against ``precision``; 0 where none do.
+    """Return how many right checks it takes until no window of ``RECENT`` checks speaks against ``precision``.
 
-    They speak against it where their upper bound lies below it. This only ever stops, so no error is spent on it.
+    A window speaks against it if its upper bound lies below it. This can only stop accepting, so it spends no error.
     """
     latest = list(right[-max(RECENT) :])
     for further in range(max(RECENT) + 1):
@@ -224,11 +235,11 @@ def _recovery(right: Sequence[bool], precision: float, error: float) -> int:
         if all(upper_bound(sum(one), len(one), error) >= precision for one in windows):
             return further
         latest.append(True)
-    raise AssertionError  # so many right ones fill every window
+    raise AssertionError  # that many right checks fill every window
 
 
 def _missing(right: Sequence[bool], precision: float, error: float) -> int:
-    """Checks until the first look that is passed if all of them are right; to the last look where none is."""
+    """Return the number of checks until the first interim analysis that passes if all are right, or the last one."""
     limits = boundary(precision, error)
     wrong = len(right) - sum(right)
     to_come = [look for look in limits.interim_analyses if look > len(right)]

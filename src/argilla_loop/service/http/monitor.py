@@ -1,4 +1,4 @@
-"""Says how the service is, by HTTP: ``/healthz``, ``/readyz``, ``/metrics``."""
+"""The service's health and metrics over HTTP: ``/healthz``, ``/readyz``, ``/metrics``."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ from argilla_loop.settings import Settings
 
 log = structlog.get_logger(__name__)
 
-TRY_AGAIN = 60.0  # seconds until a port that was taken is tried again
+TRY_AGAIN = 60.0  # seconds until a taken port is tried again; chosen, not measured
 OK, NOT_FOUND, UNAVAILABLE = 200, 404, 503
 
 
 class Monitor:
-    """Answers from when it is entered until it is left; a port that is taken is told once, and stops nothing.
+    """Serves requests while its context is entered; a taken port is logged once, and stops nothing.
 
     Args:
-        settings: where to listen, and whose health it is.
+        settings: where to listen, and the dataset that the health is about.
     """
 
     def __init__(self, settings: Settings) -> None:
@@ -36,15 +36,15 @@ class Monitor:
         self._due = float("-inf")
         self._told = False
         self.status = "starting"  # one line for people, without any text
-        self.trouble: str | None = None  # what is wrong outside of the loop, in a line
+        self.trouble: str | None = None  # one line about a problem outside the loop
 
     @property
     def port(self) -> int | None:
-        """The port it listens on, if it does."""
+        """The port that it listens on; ``None`` if it does not listen."""
         return self._server.port if self._server else None
 
     def health(self) -> dict[str, Any]:
-        """What ``/healthz`` and ``/readyz`` say: whether work goes on, whether Argilla was reached, how far it is."""
+        """Return the reply of ``/healthz`` and ``/readyz``: whether it works, reaches Argilla, and how far it is."""
         silence = heartbeat.silent_for
         return {
             "healthy": silence <= longest_silence(self._settings),
@@ -56,7 +56,7 @@ class Monitor:
         }
 
     def look_after(self) -> None:
-        """Try again to listen where the port was taken; cheap enough for every look. Never raises."""
+        """Try again to listen if the port was taken; it is cheap enough for every look. Never raises."""
         http = self._settings.http
         if self._server is not None or http.port == 0 or time.monotonic() < self._due:
             return
@@ -64,7 +64,7 @@ class Monitor:
         try:
             self._server = _Server(http.host, http.port, self.health)
             self._server.start()
-        except (OSError, UnicodeError) as error:  # taken, not ours, or no name at all
+        except (OSError, UnicodeError) as error:  # taken, of another machine, or not a valid name
             if not self._told:
                 why = f"cannot listen on {http.host} port {http.port} ({getattr(error, 'strerror', None) or error})"
                 log.warning(

@@ -1,4 +1,4 @@
-"""Keeps the webhook at Argilla registered and received. Whatever fails here is told, and polling does the work."""
+"""Keeps the webhook registered and received. A failure is logged once, and the service goes on by polling."""
 
 from __future__ import annotations
 
@@ -10,58 +10,49 @@ from types import TracebackType
 import structlog
 from typing_extensions import Self
 
-from argilla_loop.argilla.v2.connection import Connection
-from argilla_loop.argilla.v2.schema import DatasetInfo
-from argilla_loop.argilla.v2.webhooks import (
-    Judge,
-    Registration,
-    Verdict,
-    description_of,
-    ensure_registered,
-    pause,
-)
+from argilla_loop.argilla.protocol import Judge, Registration, Verdict, Webhooks
 from argilla_loop.errors import FatalError
 from argilla_loop.service.http.webhook_receiver import Receiver
 from argilla_loop.settings import WebhookSettings
 
 log = structlog.get_logger(__name__)
 
-PAUSE_SECONDS = 3.0  # that a stop waits for the webhook to be disabled; Argilla may be away
+PAUSE_SECONDS = 3.0  # that a stop waits for the webhook to be disabled, at most; chosen, not measured
 
 
 class WebhookKeeper:
-    """Looks after the webhook of one working dataset; does nothing where no ``public_url`` is set.
+    """Maintains the webhook of one working dataset; does nothing if no ``public_url`` is set.
 
-    Used by one thread, the service's own: ``look_after`` is cheap until a check is due, which is one request.
+    Only the service's own thread may use it. ``look_after`` does nothing until a check is due, which is one request.
 
     Args:
-        settings: where to listen, and what Argilla is told.
-        wake: called when somebody has answered, from another thread.
+        settings: where to listen, and the address that Argilla sends events to.
+        wake: called from another thread when somebody has answered.
     """
 
     def __init__(self, settings: WebhookSettings, wake: Callable[[], object]) -> None:
         self._settings, self._wake = settings, wake
-        self._followed: tuple[Connection, DatasetInfo] | None = None
+        self._followed: tuple[Webhooks, str] | None = None
         self._ours: Registration | None = None
         self._receiver: Receiver | None = None
         self._due = float("-inf")
-        self._told: str | None = None
+        self._reported: str | None = None
 
-    def follow(self, connection: Connection, info: DatasetInfo) -> None:
-        """From now on look after the webhook of this dataset; the next ``look_after`` checks."""
-        self._followed, self._ours, self._due = (connection, info), None, float("-inf")
+    def follow(self, webhooks: Webhooks, dataset_id: str) -> None:
+        """Maintain the webhook of this dataset from now on; the next ``look_after`` checks it."""
+        self._followed, self._ours, self._due = (webhooks, dataset_id), None, float("-inf")
 
     def look_after(self) -> None:
-        """Every ``check_interval`` seconds: register what is not, take over a new secret. Never raises."""
+        """Check every ``check_interval`` seconds: register a missing webhook, take over a new secret. Never raises."""
         if self._settings.public_url is None or self._followed is None or time.monotonic() < self._due:
             return
         self._due = time.monotonic() + self._settings.check_interval
         try:
             self._check(str(self._settings.public_url), *self._followed)
-        except Exception as error:  # noqa: BLE001  the webhook is a hint: nothing that befalls it may hold up the loop
-            self._tell_once("webhook_unavailable", f"{error or type(error).__name__}")
+        except Exception as error:  # noqa: BLE001  polling works without it: no failure may stop the loop
+            self._report_once("webhook_unavailable", f"{error or type(error).__name__}")
         else:
-            self._told = None
+            self._reported = None
 
     @property
     def counts(self) -> Mapping[Verdict, int]:
@@ -69,21 +60,21 @@ class WebhookKeeper:
         return self._receiver.counts if self._receiver else {}
 
     def pause(self, *, writer: bool) -> None:
-        """Disable the webhook until the next start, as far as ``PAUSE_SECONDS`` suffice. Never raises.
+        """Disable the webhook until the next start, waiting ``PAUSE_SECONDS`` at most. Never raises.
 
         Args:
-            writer: whether we wrote to the dataset until now, see ``webhooks.pause``.
+            writer: whether we held the lease until now, see ``Webhooks.pause``.
         """
         ours, followed = self._ours, self._followed
         if ours is None or followed is None:
             return
-        connection, info = followed
+        webhooks, _ = followed
 
         def work() -> None:
             try:
-                if pause(connection, description_of(info.workspace, info.name), ours, alone=writer):
+                if webhooks.pause(ours, alone=writer):
                     log.info("webhook_paused", webhook=ours.id)
-            except Exception as error:  # noqa: BLE001  whatever ends the service, this is not what is wrong
+            except Exception as error:  # noqa: BLE001  it must not hide the error that ended the service
                 log.info("webhook_not_paused", why=f"{error or type(error).__name__}")
 
         thread = threading.Thread(target=work, name="webhook-pause", daemon=True)
@@ -104,9 +95,9 @@ class WebhookKeeper:
     ) -> None:
         self.close()
 
-    def _check(self, url: str, connection: Connection, info: DatasetInfo) -> None:
-        ours = ensure_registered(connection, url, description_of(info.workspace, info.name))
-        judge = Judge(ours.secret, info.id)
+    def _check(self, url: str, webhooks: Webhooks, dataset_id: str) -> None:
+        ours = webhooks.ensure(url)
+        judge = webhooks.judge(ours, dataset_id)
         if self._receiver is None:
             self._receiver = self._listen(judge)
         elif ours != self._ours:
@@ -124,7 +115,7 @@ class WebhookKeeper:
                 f"cannot listen on {host} port {port} ({error.strerror or error}): set webhook.host or webhook.port"
             ) from None
 
-    def _tell_once(self, event: str, why: str) -> None:
-        if why != self._told:
+    def _report_once(self, event: str, why: str) -> None:
+        if why != self._reported:
             log.warning(event, why=why, then="going on by polling")
-        self._told = why
+        self._reported = why

@@ -1,4 +1,4 @@
-"""Where Argilla's webhook arrives: a small HTTP server that judges what comes and answers; it never reads a record."""
+"""A small HTTP server that receives webhook events, judges them and replies; it never reads a record."""
 
 from __future__ import annotations
 
@@ -9,20 +9,21 @@ from collections.abc import Callable
 
 import structlog
 
-from argilla_loop.argilla.v2.webhooks import Judge, Verdict
+from argilla_loop.argilla.protocol import Judge, Verdict
 from argilla_loop.observability.metrics import WEBHOOK_EVENTS
 from argilla_loop.service.http.server import BoundedServer, Handler
 
 log = structlog.get_logger(__name__)
 
-MAX_BODY = 2**20  # bytes; an event holds its record's text; one that is longer is found by polling
-WAKE_GAP = 0.1  # seconds between two wakes, however many events there are
-TELL_SECONDS = 60.0  # between two log lines about refused requests of one kind
+# Bytes; an event holds the text of its record, and an answer to a longer one is found by polling. Chosen, not measured.
+MAX_BODY = 2**20
+WAKE_GAP = 0.1  # seconds between two wakes, however many events arrive; chosen, not measured
+REPORT_SECONDS = 60.0  # between two log lines about refused requests of one kind; chosen, not measured
 REFUSED = frozenset({Verdict.FORGED, Verdict.TOO_BIG, Verdict.MALFORMED})
 
 
 class Wakes:
-    """Makes few wakes of many events: the first wakes at once, those of the next ``WAKE_GAP`` seconds wake once."""
+    """Limits the rate of wakes: the first event wakes at once, those of the next ``gap`` seconds wake once more."""
 
     def __init__(self, wake: Callable[[], object], *, gap: float = WAKE_GAP) -> None:
         self._wake, self._gap = wake, gap
@@ -31,7 +32,7 @@ class Wakes:
         self._thread.start()
 
     def hint(self) -> None:
-        """Something may have happened; returns at once."""
+        """Ask for a wake; return at once."""
         self._hinted.set()
 
     def close(self) -> None:
@@ -42,28 +43,28 @@ class Wakes:
 
     def _run(self) -> None:
         while self._hinted.wait() and not self._closed.is_set():
-            self._hinted.clear()  # before the wake: a hint from here on is another wake
+            self._hinted.clear()  # before the wake: a later hint needs another wake
             self._wake()
             self._closed.wait(self._gap)
 
 
 class Receiver:
-    """Receives webhooks in threads of its own, from when it is made until ``close``.
+    """Receives events in separate threads, from its creation until ``close``.
 
     Args:
         host: address to listen on.
         port: port to listen on; 0 lets the system choose.
-        judge: tells what is genuine; may be replaced at any time, as secrets change.
-        wake: called after an event of our dataset, as ``Wakes`` has it.
+        judge: distinguishes genuine events; you may replace it at any time, because secrets change.
+        wake: called after an event of our dataset, at the rate that ``Wakes`` allows.
 
     Raises:
-        OSError: the address is taken or not ours.
+        OSError: the address is taken or does not belong to this machine.
     """
 
     def __init__(self, host: str, port: int, judge: Judge, wake: Callable[[], object]) -> None:
         self.judge = judge
         self._counts: Counter[Verdict] = Counter()
-        self._told: dict[Verdict, float] = {}
+        self._reported: dict[Verdict, float] = {}
         self._lock = threading.Lock()
         self._server = _Server(host, port, self)
         self._wakes = Wakes(wake)
@@ -71,7 +72,7 @@ class Receiver:
 
     @property
     def port(self) -> int:
-        """The port it listens on."""
+        """The port that it listens on."""
         return self._server.port
 
     @property
@@ -86,19 +87,19 @@ class Receiver:
         self._wakes.close()
 
     def take(self, verdict: Verdict) -> None:
-        """Count one request and act on it; refused ones are told at once, then not more than once a minute."""
+        """Count one request and act on it; refused ones are logged at once, then once a minute at most."""
         now = time.monotonic()
         with self._lock:
             self._counts[verdict] += 1
             total = self._counts[verdict]
-            tell = verdict in REFUSED and now - self._told.get(verdict, float("-inf")) >= TELL_SECONDS
-            if tell:
-                self._told[verdict] = now
+            report = verdict in REFUSED and now - self._reported.get(verdict, float("-inf")) >= REPORT_SECONDS
+            if report:
+                self._reported[verdict] = now
         WEBHOOK_EVENTS.labels(verdict.value).inc()
         if verdict is Verdict.WAKES:
             self._wakes.hint()
         log.debug("webhook_event", verdict=verdict.value)
-        if tell:
+        if report:
             log.warning("webhook_events_refused", verdict=verdict.value, total=total)
 
 

@@ -1,11 +1,10 @@
-"""The evidence behind the latest model, kept beside the service so that ``argilla-loop status`` can show it.
+"""The evidence behind the latest model, kept on disk so that ``argilla-loop status`` can show it.
 
-It can be computed anew from what Argilla holds, so like all that is on disk it may be deleted at any time.
+It can be computed again from what Argilla holds, so like everything on disk it may be deleted at any time.
 """
 
 from __future__ import annotations
 
-import hashlib
 import json
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -13,6 +12,8 @@ from pathlib import Path
 import structlog
 
 from argilla_loop.domain import HeadEvidence, Model
+from argilla_loop.loop.turn import Turn
+from argilla_loop.observability.heartbeat import heartbeat_file
 from argilla_loop.settings import Settings
 from argilla_loop.settings.files import atomic_write
 
@@ -34,8 +35,24 @@ class Evidence:
     held_back: tuple[int, int] | None = None
 
 
+class EvidenceFile:
+    """Called after every turn; writes down the evidence behind its model.
+
+    Args:
+        settings: for the cache folder, and to tell services apart.
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    def __call__(self, turn: Turn) -> None:
+        """Keep the evidence behind the model of ``turn``; a disk that takes nothing is logged and no more."""
+        if turn.model is not None:
+            keep(self._settings, turn.model, turn.held_back)
+
+
 def keep(settings: Settings, model: Model, held_back: tuple[int, int] | None) -> None:
-    """Write down the evidence behind ``model``; where the disk takes nothing, that is logged and no more."""
+    """Write down the evidence behind ``model``; a disk that takes nothing is logged and no more."""
     file = _file(settings)
     content = asdict(Evidence(model.version, model.evidence, held_back))
     try:
@@ -46,7 +63,7 @@ def keep(settings: Settings, model: Model, held_back: tuple[int, int] | None) ->
 
 
 def known(settings: Settings) -> Evidence | None:
-    """What is known of the latest model that was trained on this machine."""
+    """Return the evidence behind the latest model that was trained on this machine; ``None`` if there is none."""
     try:
         content = json.loads(_file(settings).read_text(encoding="utf-8"))
         heads = tuple(HeadEvidence(**one) for one in content["heads"])
@@ -58,5 +75,4 @@ def known(settings: Settings) -> Evidence | None:
 
 
 def _file(settings: Settings) -> Path:
-    service = f"{settings.api_url} {settings.workspace} {settings.dataset}"
-    return settings.cache_dir / "evidence" / f"{hashlib.sha256(service.encode()).hexdigest()[:12]}.json"
+    return settings.cache_dir / "evidence" / f"{heartbeat_file(settings).name}.json"

@@ -1,7 +1,7 @@
-"""What a turn did, told in the log: an event a step, in the order of Argilla's tutorial.
+"""Structured log events for one turn, one event a step, in the order of Argilla's tutorial.
 
-A batch is validated, the examples are collected, the classifier is trained, the next slice is scored, the batch is
-logged with what was certain enough already validated, and with what is to be checked.
+The events are: the batch is done, examples are collected, the classifier is trained, the next slice is scored, the
+next batch is logged.
 """
 
 from __future__ import annotations
@@ -13,14 +13,46 @@ import structlog
 
 from argilla_loop.domain import Model, Origin, Route
 from argilla_loop.loop.turn import Turn
-from argilla_loop.policy.plan import Finished, NextBatch, Wait
+from argilla_loop.observability.heartbeat import heartbeat
+from argilla_loop.policy.plan import Finished, NextBatch, Step, Wait
+from argilla_loop.policy.validation.acceptance import Acceptance
+from argilla_loop.service.http.monitor import Monitor
 
 log = structlog.get_logger(__name__)
 
 
+class TurnLog:
+    """Called after every turn; logs the ones that are new, as an idle service looks again and again."""
+
+    def __init__(self) -> None:
+        self._logged: Step | None = None
+
+    def __call__(self, turn: Turn) -> None:
+        """Log ``turn`` if it logged records or its step is another than the last one."""
+        if turn.records or turn.step != self._logged:
+            log_turn(turn)
+        self._logged = turn.step
+
+
+class StatusLine:
+    """Called after every turn; shows the state in one line.
+
+    Args:
+        monitor: serves it as ``/healthz``.
+    """
+
+    def __init__(self, monitor: Monitor) -> None:
+        self._monitor = monitor
+
+    def __call__(self, turn: Turn) -> None:
+        """Show the state after ``turn``."""
+        self._monitor.status = status_line(turn)
+        heartbeat.beat(self._monitor.status)
+
+
 def log_turn(turn: Turn) -> None:
-    """Log ``turn``; numbers and durations in seconds, never a text."""
-    step, seen, seconds = turn.step, turn.seen, turn.seconds
+    """Log ``turn``: numbers, and durations in seconds, never a text."""
+    step, seen, seconds, acceptance = turn.step, turn.seen, turn.seconds, turn.plan.acceptance
     if isinstance(step, Wait):
         batch = step.batch
         log.info("waiting_for_answers", batch=batch.number, size=batch.size, done=batch.done)
@@ -37,7 +69,7 @@ def log_turn(turn: Turn) -> None:
         seconds=seconds.get("observe"),
     )
     if isinstance(step, Finished):
-        lacking = dict(step.missing) or None
+        lacking = dict(acceptance.missing) or None
         log.info("pool_exhausted", missing_examples=lacking, now="watching for new texts and changed answers")
         return
 
@@ -61,7 +93,7 @@ def log_turn(turn: Turn) -> None:
         log.info(
             "typical_batch_chosen",
             records=len(turn.records),
-            missing_examples=dict(step.missing),
+            missing_examples=dict(acceptance.missing),
             seconds=seconds.get("choose"),
         )
     if turn.held_back is not None:
@@ -76,13 +108,13 @@ def log_turn(turn: Turn) -> None:
         accepted=routes[Route.ACCEPT],
         audited=routes[Route.AUDIT],
         held_back=routes["held_back"],
-        **(_accepting(step) if isinstance(step, NextBatch) and turn.model is not None else {}),
+        **(_accepting(acceptance) if isinstance(step, NextBatch) and turn.model is not None else {}),
         seconds=seconds.get("log"),
     )
 
 
 def status_line(turn: Turn) -> str:
-    """How it stands after ``turn``, in a line for systemd and ``/healthz``; numbers only."""
+    """Return the state after ``turn`` in one line for systemd and ``/healthz``, with numbers only."""
     step, seen = turn.step, turn.seen
     if isinstance(step, Wait):
         how = f"batch {step.batch.number}: {step.batch.done} of {step.batch.size} done"
@@ -93,20 +125,20 @@ def status_line(turn: Turn) -> str:
     return f"{how}; {len(seen.examples)} examples, {seen.pool_left - len(turn.records)} texts left"
 
 
-def _accepting(step: NextBatch) -> dict[str, Any]:
-    """From which certainty on records are accepted and what checks say of them, or what that waits for."""
-    if step.missing:
-        return {"accepting_waits_for": dict(step.missing)}
-    if not step.decisions:
+def _accepting(now: Acceptance) -> dict[str, Any]:
+    """Return above which certainty records are accepted and the evidence for it, or what accepting waits for."""
+    if now.missing:
+        return {"accepting_waits_for": dict(now.missing)}
+    if not now.decisions:
         return {}
     below_accept_minimum = (
-        {"labels_with_few_examples": len(step.below_accept_minimum)} if step.below_accept_minimum else {}
+        {"labels_with_few_examples": len(now.below_accept_minimum)} if now.below_accept_minimum else {}
     )
-    different = set(step.decisions.values())
+    different = set(now.decisions.values())
     if len(different) > 1:  # each label has its own
-        waiting = [decision for decision in step.decisions.values() if decision.threshold is None]
+        waiting = [decision for decision in now.decisions.values() if decision.threshold is None]
         return {
-            "labels_granted": len(step.decisions) - len(waiting),
+            "labels_granted": len(now.decisions) - len(waiting),
             "labels_stopped": sum(decision.stopped for decision in waiting),
             "checks_missing": min((decision.missing for decision in waiting), default=0),
             **below_accept_minimum,
@@ -124,7 +156,7 @@ def _accepting(step: NextBatch) -> dict[str, Any]:
 
 
 def _evidence(model: Model) -> dict[str, float | str | None]:
-    """What cross-validation said of the head that was chosen, and the accuracy of the others."""
+    """Return the cross-validation results of the chosen head, and the accuracy of the others."""
     if not model.evidence:
         return {}
     chosen, *others = model.evidence

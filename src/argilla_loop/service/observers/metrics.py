@@ -1,4 +1,4 @@
-"""What a turn saw and did, as metrics; see ``observability.metrics`` for what each means."""
+"""Metrics of one turn; ``observability.metrics`` says what each means."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from argilla_loop.domain import Route
 from argilla_loop.loop.turn import Turn
 from argilla_loop.observability import metrics
 from argilla_loop.policy.plan import ColdStart, Finished, NextBatch, Step, Wait
+from argilla_loop.policy.validation.acceptance import Acceptance
 
 OUTCOMES: dict[type[Step], str] = {
     Wait: "wait",
@@ -17,15 +18,15 @@ OUTCOMES: dict[type[Step], str] = {
 }
 
 
-def measure(turn: Turn) -> None:
-    """Set and count what ``turn`` changes."""
+def update_metrics(turn: Turn) -> None:
+    """Update the metrics that ``turn`` changes."""
     seen, step = turn.seen, turn.step
     metrics.TURNS.labels(OUTCOMES[type(step)]).inc()
     for phase, seconds in turn.seconds.items():
         metrics.TURN_SECONDS.labels(phase).observe(seconds)
     _batch(turn)
     metrics.POOL_LEFT.set(seen.pool_left - len(turn.records))
-    # those that went are gone: a label may have been renamed, an answer withdrawn
+    # clear first: a label may have been renamed, or an answer withdrawn
     metrics.EXAMPLES.clear()
     for (label, origin), count in Counter((e.label, e.origin.value) for e in seen.examples).items():
         metrics.EXAMPLES.labels(label, origin).set(count)
@@ -36,7 +37,7 @@ def measure(turn: Turn) -> None:
     metrics.CHECKS.labels("right").set(right)
     metrics.CHECKS.labels("wrong").set(len(seen.checks) - right)
     if isinstance(step, NextBatch):
-        states = Counter(_state(step, label) for label in seen.labels)
+        states = Counter(_state(turn.plan.acceptance, label) for label in seen.labels)
         for state in ("granted", "waiting", "stopped"):
             metrics.LABELS.labels(state).set(states[state])
 
@@ -56,11 +57,9 @@ def _batch(turn: Turn) -> None:
         metrics.BATCH_DONE.set(batch.done if batch else 0)
 
 
-def _state(step: NextBatch, label: str) -> str:
-    decision = step.decisions.get(label)
+def _state(now: Acceptance, label: str) -> str:
+    decision = now.decisions.get(label)
     if decision is not None and decision.stopped:
         return "stopped"
     granted = decision is not None and decision.threshold is not None
-    return (
-        "granted" if granted and not step.missing and not step.below_accept_minimum.get(label) else "waiting"
-    )
+    return "granted" if granted and not now.missing and not now.below_accept_minimum.get(label) else "waiting"

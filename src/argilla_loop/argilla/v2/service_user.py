@@ -1,4 +1,4 @@
-"""Whose service validated an accepted record: as it is written beside it, or by when its answers were given."""
+"""Which user's service accepted a record: as the record says, or by the time of its answers."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 
 from argilla_loop.argilla.v2.schema import QUESTION
 
-TOGETHER = 30.0  # seconds that one request may lie between storing a record and storing the answers that came with it
+# Seconds between storing a record and storing the answers of the same request, at most. Chosen, not measured.
+TOGETHER = 30.0
 
 
 def service_user_of(item: dict[str, Any], prediction: str | None) -> str | None:
-    """Id of the user whose service accepted a record; ``None`` where that is not known.
+    """Return the id of the user whose service accepted a record; ``None`` if it is not known.
 
-    Earlier versions did not write it down. There it is told by time: the service's answer comes in the same request as
-    the record, and nobody can answer a record before it is there. So it is an answer as old as the record. Where there
-    are several (somebody was quick, or answers were copied along with records) it is the first of those that say what
-    the model said.
+    Earlier versions did not store it. Then it follows from the time: the service's answer comes in the same request as
+    the record, and nobody can answer a record before it exists, so it is an answer as old as the record. If there are
+    several (somebody was quick, or answers were copied with the records), it is the first one with the model's label.
 
     Args:
         item: an accepted record as the API gives it, with its responses.
-        prediction: what the model said of it.
+        prediction: the model's label for it.
     """
     written = (item.get("metadata") or {}).get("service_user")
     if isinstance(written, str):

@@ -10,7 +10,7 @@ from worlds import ListPool, sentences
 
 from argilla_loop.learning.embeddings.vectors import PoolVectors
 from argilla_loop.learning.encoders.fake import HashingEncoder
-from argilla_loop.simulate.known import PrecomputedEncoder, PrecomputedVectors
+from argilla_loop.simulate.precomputed import PrecomputedEncoder, PrecomputedVectors
 
 ROWS = sentences(50)
 TEXTS = [text for _, text, _ in ROWS]

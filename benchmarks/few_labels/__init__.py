@@ -1,0 +1,1 @@
+"""The parts of ``benchmarks/accuracy.py``: data, methods, cells, and the report."""

@@ -1,0 +1,1 @@
+"""The parts of ``benchmarks/trust.py``: conditions, runs, and the report."""

@@ -1,0 +1,1 @@
+"""What the benchmark scripts share: texts, sets, encoder, tables, rows on disk, processes, versions."""
