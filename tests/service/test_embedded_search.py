@@ -12,11 +12,11 @@ from typing import Any
 
 import httpx
 import pytest
+from embedded_server import Api
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from argilla_embedded import EmbeddedServer, UserCredentials
-from embedded_server import Api
 
 WORLD = {"label": {"value": "World"}}
 
