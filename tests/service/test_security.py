@@ -107,6 +107,7 @@ def echo() -> Iterator[str]:
     server.server_close()
 
 
+@pytest.mark.cold  # its command line is looked at
 def test_a_canary_key_comes_out_nowhere(
     argilla_server: EmbeddedServer, configured: Callable[..., Path], free_port: int, echo: str
 ) -> None:
