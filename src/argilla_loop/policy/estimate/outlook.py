@@ -109,10 +109,8 @@ def look_ahead(
         human=human,
         confidence=confidence,
     )
-    stable = len(agreement) >= STABLE_MODELS and min(agreement[-STABLE_MODELS:]) >= STABLE
     wanted = GOOD if target is None else target
-    low = GOOD_LOW if target is None else target
-    can_stop = labels.value >= wanted and labels.low >= low and (stable or not left)
+    can_stop = advise_stop(labels, agreement, left=left, target=target)
     return Outlook(
         human,
         accepted,
@@ -125,6 +123,22 @@ def look_ahead(
         held_back,
         acceptable,
     )
+
+
+def advise_stop(
+    labels: Estimate, agreement: Sequence[float], *, left: int, target: float | None = None
+) -> bool:
+    """Return whether more labels would hardly change the result.
+
+    Args:
+        labels: share of all texts whose label is right.
+        agreement: kappa of successive models, the latest last.
+        left: number of texts that are left.
+        target: share of right labels that is asked for; ``None``: ``GOOD``, with a lower end of ``GOOD_LOW``.
+    """
+    stable = len(agreement) >= STABLE_MODELS and min(agreement[-STABLE_MODELS:]) >= STABLE
+    good, low = (GOOD, GOOD_LOW) if target is None else (target, target)
+    return labels.value >= good and labels.low >= low and (stable or not left)
 
 
 def forecast(labels: Estimate, human: int, target: float) -> Forecast:
