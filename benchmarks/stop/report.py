@@ -13,15 +13,15 @@ from stop.play import BUDGET, POOL, Moment
 
 INTRODUCTION = f"""# When to stop
 
-Written by `benchmarks/stopping.py`. Each run takes {POOL:,} texts of a set at random and plays the loop with its default
-rules: a simulated annotator gives right answers, at most {BUDGET}. After every turn the estimates are compared with the
-truth, which the loop does not know.
+Written by `benchmarks/stopping.py`. Each run takes {POOL:,} texts of a set at random and plays the loop with its
+default rules: a simulated annotator gives right answers, at most {BUDGET}. After every turn the estimates are compared
+with the truth, which the loop does not know.
 
 """
 STOP = """## The advice
 
-*answers*: of people (audits and held-back ones included) when "you can stop" first appears, median and range over the
-runs that saw it. *accepted*: texts that the service has accepted by then; *finish labels*: the others. *right*: share of
+*answers*: of people (audits and held-back ones included) when "you can stop" first appears, median and range over
+the runs that saw it. *accepted*: texts that the service has accepted by then; *finish labels*: the others. *right*: share of
 all labels that are right if you stop then and the model labels the rest, median and lowest.
 
 | set | runs | said within {budget} answers | answers | accepted | `finish` labels | right | lowest |
