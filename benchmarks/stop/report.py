@@ -20,9 +20,9 @@ with the truth, which the loop does not know.
 """
 STOP = """## The advice
 
-*answers*: of people (audits and held-back ones included) when "you can stop" first appears, median and range over
-the runs that saw it. *accepted*: texts that the service has accepted by then; *finish labels*: the others. *right*: share of
-all labels that are right if you stop then and the model labels the rest, median and lowest.
+*answers*: of people (audits and held-back ones included) when "you can stop" first appears, median and range over the
+runs that saw it. *accepted*: texts that the service has accepted by then; *finish labels*: the others. *right*: share
+of all labels that are right if you stop then and the model labels the rest, median and lowest.
 
 | set | runs | said within {budget} answers | answers | accepted | `finish` labels | right | lowest |
 |---|--:|--:|--:|--:|--:|--:|--:|
