@@ -105,7 +105,7 @@ def new(
         model,
         threshold,
         held_back,
-        promise,
+        promise=promise,
     )
 
 

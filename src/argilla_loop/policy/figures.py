@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argilla_loop.policy.answers import AdjudicatedRecord
-from argilla_loop.policy.estimate.accuracy import Estimate, Result, estimate_accuracy
+from argilla_loop.policy.estimate.accuracy import Estimate, Result, estimate_accuracy, estimate_labels
 from argilla_loop.policy.progress import Progress
 from argilla_loop.policy.result import Predictor, Row, Source
 from argilla_loop.policy.validation.acceptance import Acceptance
@@ -96,7 +96,8 @@ class Figures:
         repeated: records that were left out because another one stands for the same text.
         measured: what blind checks found of the labels that the service accepts, overall.
         by_label: the same for each predicted label.
-        predictions: estimated accuracy of the predictions; ``None`` without predictions or held-back answers.
+        predictions: estimated share of right labels among the predictions; ``None`` if nothing is known.
+        whole: estimated share of right labels among all labelled rows; ``None`` if nothing is known.
     """
 
     tally: Tally
@@ -107,6 +108,7 @@ class Figures:
     measured: Measured
     by_label: Mapping[str, Measured]
     predictions: Estimate | None
+    whole: Estimate | None
 
 
 def is_formula(cell: str) -> bool:
@@ -144,24 +146,46 @@ def measure(
     return found
 
 
-def estimate_predictions(
-    records: Sequence[AdjudicatedRecord], tally: Tally, predictor: Predictor | None, confidence: float
-) -> Estimate | None:
-    """Estimate the accuracy of the predicted rows from the held-back answers, by strata of certainty.
+def estimate(
+    records: Sequence[AdjudicatedRecord],
+    checks: Sequence[AuditResult],
+    tally: Tally,
+    predictor: Predictor | None,
+    confidence: float,
+) -> tuple[Estimate | None, Estimate | None]:
+    """Estimate which share of the predicted rows, and of all labelled rows, has the right label.
 
-    ``None`` without predictions or answers.
+    Both are the estimates of ``policy.estimate``: from held-back answers and audits, by strata of certainty. The first
+    is ``None`` without predictions, both are without any answer to base them on.
+
+    Args:
+        records: all records of the working dataset.
+        checks: results of blind checks.
+        tally: of the rows.
+        predictor: the model that made the predictions.
+        confidence: probability of the intervals.
     """
     certainties = np.concatenate(tally.certainties) if tally.certainties else np.empty(0)
-    answers = held_back_answers(records)
-    if predictor is None or not len(certainties) or not answers:
-        return None
-    labels, sure = predictor.of([text for text, _ in answers])
-    task = records[0].rule.task
-    results = [
-        Result(float(certainty), task.agree(label, given))
-        for label, certainty, (_, given) in zip(labels, sure, answers, strict=True)
-    ]
-    return estimate_accuracy(results, certainties, confidence=confidence)
+    audits = [check for check in checks if check.above > 0]
+    results = [Result(check.certainty, check.right) for check in audits]
+    if predictor is not None and len(certainties) and (held_back := held_back_answers(records)):
+        labels, sure = predictor.of([one.record.text for one in held_back])
+        results += [
+            Result(float(certainty), one.rule.task.agree(label, one.label), one.record.weight or 1.0)
+            for one, label, certainty in zip(held_back, labels, sure, strict=True)
+        ]
+    if not results:
+        return None, None
+    whole = estimate_labels(
+        results,
+        certainties,
+        accepted=tally.of(Source.SERVICE),
+        accepted_results=[check.right for check in audits],
+        human=tally.of(Source.PERSON),
+        confidence=confidence,
+    )
+    part = estimate_accuracy(results, certainties, confidence=confidence) if len(certainties) else None
+    return part, whole
 
 
 def _measured(checks: Sequence[AuditResult], confidence: float) -> Measured:
