@@ -32,12 +32,12 @@ class Manifest:
 
 def manifest_of(out: Path) -> Path:
     """Return where the manifest of the data set ``out`` lies."""
-    return out / NAME if out.is_dir() else out.with_name(f"{out.stem}.{NAME}")
+    return out / NAME if out.is_dir() else out.with_name(f"{out.name}.{NAME}")
 
 
 def card_at(out: Path) -> Path:
     """Return where the card of a data set that is one file lies: never at a README.md, which may be somebody's."""
-    return out.with_name(f"{out.stem}.README.md")
+    return out.with_name(f"{out.name}.README.md")
 
 
 def write_manifest(
