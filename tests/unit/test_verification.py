@@ -137,6 +137,7 @@ def test_a_manifest_holds_no_names() -> None:
     dataset.answer("a", "World", user_id="ann")
     written = str(verification.to_json(adjudicated(dataset)))
     assert not any(word in written for word in ("secret", "ann", "World"))
-    for broken in ([], {"a": []}, {"a": [1]}, {"a": "x"}):
+    unusable: list[object] = [[], {"a": []}, {"a": [1]}, {"a": "x"}]
+    for broken in unusable:
         with pytest.raises(ValueError, match=r"digests|records"):
             verification.from_json(broken)
