@@ -160,9 +160,11 @@ def test_stopping_is_advised_for_right_labels_and_a_stable_model_only() -> None:
 
 
 def test_the_forecast_says_more_labels_for_more_errors_and_many_where_nobody_can_tell() -> None:
-    near = forecast(Estimate(0.96, 0.9, 0.99, 40), 100, 0.97)
+    near = forecast(Estimate(0.96, 0.95, 0.965, 40), 100, 0.97)
     far = forecast(Estimate(0.9, 0.8, 0.95, 40), 100, 0.97)
-    assert 0 < near.low < near.labels < (near.high or 0)
+    assert 0 < near.low < near.labels
+    assert forecast(Estimate(0.965, 0.962, 0.968, 40), 100, 0.97).high is not None
+    assert forecast(Estimate(0.965, 0.9, 0.99, 40), 100, 0.97).low == 0  # it may be reached already
     assert far.labels > near.labels
     assert far.high is None
 
