@@ -84,7 +84,8 @@ def tutorial_rules(seed: int, threshold: float = 0.9) -> Rules:
     examples.
     """
     return Rules(
-        slice_size=5, accept_limit=0, evaluation_share=0.0, min_examples_per_label=0, min_accept_examples=0, strategy="sequential",
+        slice_size=5, accept_limit=0, evaluation_share=0.0, min_examples_per_label=0, min_accept_examples=0,
+        strategy="sequential",
         certainty_threshold=threshold, audit_rate=0.0, train_on_model=True, self_training_ratio=math.inf, seed=seed,
     )  # fmt: skip
 
