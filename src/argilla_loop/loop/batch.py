@@ -198,6 +198,7 @@ class Selection:
         certainties = np.minimum(certainties.round(6), 1.0)
         acceptable = levels.acceptable(columns, certainties)
         audit_eligible = levels.audit_eligible(columns, certainties) & by_lot
+        promised = self._rules.promised
         records = []
         for n, (position, text) in enumerate(zip(positions, texts, strict=True)):
             route = Route.ASK
@@ -220,6 +221,7 @@ class Selection:
                     certainty=float(certainties[n]),
                     model=model.version,
                     threshold=float(above) if in_force else None,
+                    promise=str(promised) if promised and route is Route.ACCEPT else None,
                 )
             )
         return records
