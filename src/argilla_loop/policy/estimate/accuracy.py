@@ -15,6 +15,9 @@ from argilla_loop.policy.estimate.strata import EDGES, effective_size, shares_of
 # holds with its nominal share even where the model is wrong ten times as often as it says (benchmarks/stopping.md).
 PRIOR_RESULTS = 2.0
 CAUTIOUS_RESULTS, CAUTIOUS_ERRORS = 1.0, 0.25
+# Standard deviations of intercept and slope. Wider ones lose more where the certainties mean what they say than they
+# gain where they do not (tests/unit/test_estimate.py has such texts).
+CALIBRATION_PRIOR = (0.4, 0.2)
 DRAWS = 4000  # of the posterior; the quantiles are then exact to about half a percentage point
 
 
@@ -63,14 +66,14 @@ def estimate_accuracy(
         certainties: shape (n,), of the texts in question.
         confidence: probability of the interval, 0 to 1.
     """
-    shares, means = shares_of(certainties)
-    return _combined(results, shares, means, confidence)
+    return _combined(results, certainties, confidence)
 
 
 def estimate_labels(
     results: Sequence[Result],
     certainties: NDArray[np.float64],
     *,
+    scale: float = 1.0,
     accepted: int,
     accepted_results: Sequence[bool],
     human: int,
@@ -82,19 +85,19 @@ def estimate_labels(
 
     Args:
         results: of a random sample, for the texts that are left.
-        certainties: shape (n,), of the texts that are left.
+        certainties: shape (n,), of the texts that are left, or of a random part of them.
+        scale: number of texts that each certainty stands for.
         accepted: number of records that the service has accepted.
         accepted_results: of the audits drawn from such records.
         human: number of texts that people have labelled.
         confidence: probability of the interval.
     """
-    shares, means = shares_of(certainties)
-    left = len(certainties)
+    left = len(certainties) * scale
     total = max(left + accepted + human, 1)
     right, wrong = sum(accepted_results), len(accepted_results) - sum(accepted_results)
     mine = np.random.default_rng(1).beta(right + 0.5, wrong + 0.5, DRAWS) if accepted else np.ones(DRAWS)
     mean = (right + 0.5) / (right + wrong + 1) if accepted else 1.0
-    value, rest = _posterior(results, shares, means)
+    value, rest = _posterior(results, certainties)
     return _estimate(
         (human + accepted * mean + left * value) / total,
         (human + accepted * mine + left * rest) / total,
@@ -103,16 +106,44 @@ def estimate_labels(
     )
 
 
-def _combined(
-    results: Sequence[Result], shares: NDArray[np.float64], means: NDArray[np.float64], confidence: float
-) -> Estimate:
-    return _estimate(*_posterior(results, shares, means), confidence, len(results))
+def calibrate(results: Sequence[Result]) -> tuple[float, float]:
+    """Return ``a`` and ``b`` such that a prediction of certainty c is right with probability sigmoid(a + b logit(c)).
+
+    This is Platt's scaling (1999), fitted to the results, with a prior that the certainties mean what they say. It lets
+    the results of one stratum tell something about the others.
+    """
+    x = _logit(np.array([result.certainty for result in results], dtype=np.float64))
+    y = np.array([result.right for result in results], dtype=np.float64)
+    w = np.array([0.0, 1.0])
+    precision = np.diag(1 / np.square(CALIBRATION_PRIOR))
+    design = np.stack([np.ones_like(x), x], axis=1)
+    for _ in range(20):  # Newton's method, which converges here in a few steps
+        p = _sigmoid(design @ w)
+        gradient = design.T @ (p - y) + precision @ (w - np.array([0.0, 1.0]))
+        hessian = (design * (p * (1 - p))[:, None]).T @ design + precision
+        w = w - np.linalg.solve(hessian, gradient)
+    return float(w[0]), float(w[1])
+
+
+def _logit(p: NDArray[np.float64]) -> NDArray[np.float64]:
+    p = np.clip(p, 0.02, 0.995)
+    return np.asarray(np.log(p / (1 - p)))
+
+
+def _sigmoid(x: NDArray[np.float64]) -> NDArray[np.float64]:
+    return np.asarray(1 / (1 + np.exp(-x)))
+
+
+def _combined(results: Sequence[Result], certainties: NDArray[np.float64], confidence: float) -> Estimate:
+    return _estimate(*_posterior(results, certainties), confidence, len(results))
 
 
 def _posterior(
-    results: Sequence[Result], shares: NDArray[np.float64], means: NDArray[np.float64]
+    results: Sequence[Result], certainties: NDArray[np.float64]
 ) -> tuple[float, NDArray[np.float64]]:
     """Return the expected accuracy over all strata, and cautious draws of it, shape (``DRAWS``,), always the same."""
+    a, b = calibrate(results)
+    shares, means = shares_of(certainties, _sigmoid(a + b * _logit(certainties)))
     rng = np.random.default_rng(0)
     strata = stratum_of(np.array([result.certainty for result in results], dtype=np.float64))
     value, draws = 0.0, np.zeros(DRAWS)
