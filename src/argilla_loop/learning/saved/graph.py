@@ -7,7 +7,6 @@ version of ONNX's operator set from ``MIN_OPSET`` on, because the encoder's file
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -59,7 +58,7 @@ def whole_graph(files: ModelFiles, head: SavedHead, label_count: int) -> Any:
         )
     nodes = _Nodes(model.graph)
     vectors = _embeddings(nodes, hidden, files)
-    if isinstance(head, PairwiseMargins):
+    if isinstance(head, PairwiseMargins):  # noqa: SIM108 - one line would be too long
         probabilities = _svm(nodes, vectors, head)
     else:
         probabilities = _linear(nodes, vectors, head)
