@@ -294,6 +294,15 @@ def test_status_comes_to_the_same_verdict_as_the_turn() -> None:
         granted.add(now.decisions["World"].threshold is not None)
         answer_all(dataset, {i: label for i, _, label in rows})
     assert granted == {False, True}
+    # another rule changes both
+    stricter = replace(rules, target_precision=0.99, min_examples_per_label=500)
+    records = read_all(dataset.scan(), dataset.service_user_id)
+    strict = decide(records, pool, 300, dataset.info, stricter).acceptance
+    vectors = PrecomputedVectors(learner.encoder, seed=42)
+    turn = Loop(dataset, FixedSource(pool), learner, vectors, stricter).turn()
+    assert strict == turn.plan.acceptance
+    assert strict != now
+    assert strict.missing
 
 
 def test_evidence_is_found_again_and_what_is_not_ours_is_none(tmp_path: Path) -> None:
