@@ -145,8 +145,8 @@ def _accuracy(facts: Facts) -> str:
     if facts.outlook is not None and facts.outlook.model.results:
         model = facts.outlook.model
         sentences.append(
-            f"It is right on an estimated {_percent(model.value)} of the {facts.outlook.left:,} texts of the pool that had "
-            f"no label when it was saved ({_percent(model.low)} to {_percent(model.high, up=True)}), from "
+            f"It is right on an estimated {_percent(model.value)} of the {facts.outlook.left:,} texts of the pool that "
+            f"had no label when it was saved ({_percent(model.low)} to {_percent(model.high, up=True)}), from "
             f"{model.results:,} answers to texts that were drawn at random and shown without a suggestion."
         )
     else:
@@ -180,8 +180,8 @@ def _limits(description: Description, facts: Facts) -> str:
     silent = [label for label in description.labels if description.thresholds[label] is None]
     lines = [
         (
-            f"- It is meant for texts like those of the pool behind {_inline(facts.dataset)}. The figures above say nothing about "
-            "other texts."
+            f"- It is meant for texts like those of the pool behind {_inline(facts.dataset)}. The figures above say "
+            "nothing about other texts."
         ),
         "- It knows only its own labels and always gives one of them a probability, also to a text of none of them.",
         f"- It reads the first {description.encoder.max_length:,} tokens of a text.",

@@ -129,7 +129,7 @@ def _survey(source: PoolSettings) -> tuple[int, Any]:
     kinds: dict[str, Any] = {}
     for columns, batch in read_files(source, CHUNK, whole=True):
         count += _length(batch)
-        for name in columns.names():
+        for name in columns.others:  # in the order of the file
             kind = type_of(batch[name])
             kinds[name] = merged_type(kinds[name], kind) if name in kinds and kinds[name] != kind else kind
     return count, pa.schema(list(kinds.items()))
