@@ -18,9 +18,13 @@ from argilla_loop.cli.export import EXAMPLE as EXPORT_EXAMPLE
 from argilla_loop.cli.export import export
 from argilla_loop.cli.health import health
 from argilla_loop.cli.pool import pool
+from argilla_loop.cli.predict import EXAMPLE as PREDICT_EXAMPLE
+from argilla_loop.cli.predict import predict
 from argilla_loop.cli.revoke import EXAMPLE as REVOKE_EXAMPLE
 from argilla_loop.cli.revoke import revoke
 from argilla_loop.cli.run import run
+from argilla_loop.cli.save_model import EXAMPLE as SAVE_MODEL_EXAMPLE
+from argilla_loop.cli.save_model import save_model
 from argilla_loop.cli.server import server
 from argilla_loop.cli.simulate import EXAMPLE as SIMULATE_EXAMPLE
 from argilla_loop.cli.simulate import simulate
@@ -55,6 +59,8 @@ app.command()(status)
 app.command(epilog=REVOKE_EXAMPLE)(revoke)
 app.command(epilog=EXPORT_EXAMPLE)(export)
 app.command()(verify)
+app.command("save-model", epilog=SAVE_MODEL_EXAMPLE)(save_model)
+app.command(epilog=PREDICT_EXAMPLE)(predict)
 app.command()(webhook)
 app.command()(pool)
 app.command()(server)
