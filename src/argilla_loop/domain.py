@@ -88,11 +88,12 @@ class NewRecord:
     model: str | None = None
     threshold: float | None = None  # in force when it was routed; None where nothing could be accepted
     held_back: bool = False  # a random sample: evidence, never an example
+    hidden: bool = False  # the label is not shown, whatever the route
 
     @property
     def suggestion(self) -> str | None:
-        """The label that people are shown; ``None`` on an audited or held-back record."""
-        return None if self.route is Route.AUDIT or self.held_back else self.label
+        """The label that people are shown; ``None`` on an audited, held-back or hidden record."""
+        return None if self.route is Route.AUDIT or self.held_back or self.hidden else self.label
 
 
 class Pool(Protocol):
