@@ -94,7 +94,9 @@ def check(records: dict[str, dict[str, Any]], *, above: float) -> Counter[str]:
         assert record["suggestions"] == [] or metadata["route"] == "accept"
         if metadata["route"] == "accept":
             assert (metadata["validated_by"], metadata["service_user"]) == ("model", DAEMON)
-            assert record["responses"] == [(DAEMON, "submitted", str({"label": {"value": metadata["prediction"]}}))]
+            assert record["responses"] == [
+                (DAEMON, "submitted", str({"label": {"value": metadata["prediction"]}}))
+            ]
         else:
             assert metadata["route"] == "audit"
             assert "validated_by" not in metadata
@@ -188,7 +190,9 @@ def test_what_cannot_be_accepted_is_one_line(
     assert world.held() == {}
 
 
-def test_without_a_promise_granted_nothing_is_accepted_and_it_says_why(make_world: Callable[..., World]) -> None:
+def test_without_a_promise_granted_nothing_is_accepted_and_it_says_why(
+    make_world: Callable[..., World],
+) -> None:
     world = make_world(120, target_precision=0.95)
     done = world.finish("--promise", "--yes")
     assert done.returncode == 0, done.stderr
@@ -208,7 +212,12 @@ def test_killed_and_interrupted_the_same_command_ends_as_an_undisturbed_one(
     expected = undisturbed.held()
     assert len({r["metadata"]["idx"] for r in expected.values()}) >= 3
     moments, partial = random.Random(13), 0
-    for wanted, number in ((0, signal.SIGKILL), (1, signal.SIGKILL), (501, signal.SIGINT), (0, signal.SIGKILL)):
+    for wanted, number in (
+        (0, signal.SIGKILL),
+        (1, signal.SIGKILL),
+        (501, signal.SIGINT),
+        (0, signal.SIGKILL),
+    ):
         process = disturbed.start("--min-certainty", "0.4", "--yes")
         deadline = time.monotonic() + PATIENCE
         while len(disturbed.held()) < wanted and process.poll() is None:

@@ -92,15 +92,18 @@ def propose(
     taken = level.acceptable(columns, certainties)
     acceptable, mine = left[taken], certainties[taken]
     before, audited = routed_by(plan.seen.records, trained.version)
-    expected = expected_precision(plan.seen.checks, mine, plan.acceptance.rules.confidence)
-    last = last_round(len(acceptable) + before, plan.acceptance, expected)
+    confidence = plan.acceptance.rules.confidence
+    together = np.concatenate([before, mine])  # so that an interruption does not change the last round
+    last = last_round(
+        len(together), plan.acceptance, expected_precision(plan.seen.checks, together, confidence)
+    )
     return Proposal(
         trained,
         level,
         acceptable,
         Counter(trained.labels[column] for column in columns[taken].tolist()),
         mine,
-        expected,
+        expected_precision(plan.seen.checks, mine, confidence),
         last,
         min(max(last.audits - audited, 0), len(acceptable)),
         open_reasons(trained.labels, columns[~taken], certainties[~taken], level, plan.acceptance, wish),

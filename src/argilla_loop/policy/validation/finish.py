@@ -23,7 +23,8 @@ from argilla_loop.policy.validation.promise import AuditResult
 # The precision that the last audits are to show if no precision is required: that nine in ten labels are right takes 29
 # audits at 95% confidence. Chosen, not measured.
 CLAIM = 0.9
-LEAST_CLAIM = 0.5  # a lower one is no claim
+# By so much a claim lies below the estimate: a model that is as good as the estimate shows no more than that.
+SLACK, LEAST_CLAIM = 0.05, 0.5  # both chosen, not measured
 # The largest share of what could be accepted that is audited instead; the rest would hardly be worth it otherwise.
 # Chosen, not measured.
 MOST_AUDITED = 0.5
@@ -146,12 +147,12 @@ def last_round(acceptable: int, acceptance: Acceptance, expected: Estimate) -> L
     Args:
         acceptable: number of records that may be accepted, those included that the same model has accepted already.
         acceptance: the rules.
-        expected: see ``expected_precision``.
+        expected: precision of all of them, see ``expected_precision``.
     """
     rules = acceptance.rules
     criterion, error = rules.criterion, 1 - rules.confidence
     required = criterion.precision if criterion is not None else None
-    claim = required or max(min(CLAIM, math.floor(100 * expected.low) / 100), LEAST_CLAIM)
+    claim = required or min(max(math.floor(100 * (expected.value - SLACK)) / 100, LEAST_CLAIM), CLAIM)
     count = 0
     if rules.audit_rate:
         count = max(math.ceil(rules.audit_rate * acceptable), checks_needed(claim, error))
@@ -171,9 +172,14 @@ def wrong_allowed(audits: int, claim: float, error: float) -> int | None:
     return allowed
 
 
-def routed_by(records: Iterable[AdjudicatedRecord], version: str) -> tuple[int, int]:
-    """Return how many records model ``version`` has accepted or audited, and how many of these it audited."""
-    routes = Counter(
-        one.record.route for one in records if one.record.model == version and not one.record.held_back
-    )
-    return routes[Route.ACCEPT] + routes[Route.AUDIT], routes[Route.AUDIT]
+def routed_by(records: Iterable[AdjudicatedRecord], version: str) -> tuple[NDArray[np.float64], int]:
+    """Return the certainties of what model ``version`` has accepted or audited, and the number of audits."""
+    mine = [
+        one.record
+        for one in records
+        if one.record.model == version
+        and one.record.route in (Route.ACCEPT, Route.AUDIT)
+        and not one.record.held_back
+    ]
+    certainties = np.array([record.certainty or 0.0 for record in mine], dtype=np.float64)
+    return certainties, sum(record.route is Route.AUDIT for record in mine)
