@@ -1,4 +1,4 @@
-"""``argilla-loop finish`` against a real Argilla: what it says, what it does, killed, beside a service, and after it."""
+"""``argilla-loop finish`` against a real Argilla: what it says and does, killed, beside a service."""
 
 from __future__ import annotations
 

@@ -128,7 +128,7 @@ def test_a_blind_sample_waits_for_people_without_a_label_and_counts_as_checks(
         }
         assert "validated_by" not in now
         assert (after[i]["responses"], after[i]["suggestions"], after[i]["status"]) == ([], [], "pending")
-    wrong = sorted(sample)[0]
+    wrong = min(sample)
     world.answer({wrong: next(label for label in TOPICS if label != GOLD[wrong])})
     status = world.run("status")
     assert "11 of 12" in status.stdout, status.stdout

@@ -105,7 +105,7 @@ class ExactVectors:
     def follow(self, pool: Pool) -> None: ...
 
     def ready(self, pool: Pool, *, at_least: int) -> IndexArray:
-        return np.arange(len(pool))
+        return np.arange(len(pool))[: max(at_least, len(pool))]
 
     def rows(self, positions: IndexArray) -> HalfArray:
         rows: FloatArray = LEARNER.encoder.encode(self.pool.texts(positions))

@@ -58,7 +58,7 @@ def put_back(dataset: MemoryDataset, chosen: list[AdjudicatedRecord], *, blind: 
     [(True, True, Route.AUDIT, False), (True, False, Route.ASK, False), (False, False, Route.ASK, True)],
 )
 def test_the_label_is_kept_aside_and_answers_count_as_told(
-    dataset: MemoryDataset, blind: bool, check: bool, route: Route, shown: bool
+    dataset: MemoryDataset, *, blind: bool, check: bool, route: Route, shown: bool
 ) -> None:
     chosen = drawn(reviewable(read(dataset), ALL), 10, 1)
     put_back(dataset, chosen, blind=blind, check=check)
@@ -117,7 +117,7 @@ def test_an_answer_that_comes_in_between_is_settled_as_in_a_revocation(dataset: 
     ],
 )
 def test_only_a_random_and_blind_review_is_a_check(
-    which: RevocationFilter, promise: str, blind: bool, counts: bool
+    which: RevocationFilter, promise: str, *, blind: bool, counts: bool
 ) -> None:
     rules = Rules(promise="label" if promise == "label" else "overall")
     assert (why_no_check(which, rules, blind=blind) is None) is counts
