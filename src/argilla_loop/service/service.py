@@ -10,7 +10,7 @@ from functools import partial
 import structlog
 
 from argilla_loop import __version__
-from argilla_loop.argilla.protocol import HEARTBEATS, Backend, DatasetInfo, Lease
+from argilla_loop.argilla.protocol import Backend, DatasetInfo, Lease
 from argilla_loop.errors import (
     ArgillaLoopError,
     CredentialsError,
@@ -48,12 +48,11 @@ from argilla_loop.service.wiring import (
     start_model_of,
     vectors_of,
 )
+from argilla_loop.service.writer import heartbeats
 from argilla_loop.settings import Settings
 from argilla_loop.settings.files import make_private
 
 log = structlog.get_logger(__name__)
-
-HUNG = 900.0  # seconds without a look or a step of work, after which the lease is let go
 
 
 class Service:
@@ -151,22 +150,10 @@ class Service:
     @contextmanager
     def _one_writer(self) -> Iterator[None]:
         """Signs of life for the lease, in a long turn too; none while the loop hangs, so that another may go on."""
-        over = threading.Event()
-
-        def give_signs() -> None:
-            while not over.wait(self._settings.lease_seconds / HEARTBEATS / 2):
-                lease = self._lease
-                if lease is not None and lease.is_held and heartbeat.silent_for < HUNG:
-                    with suppress(Exception):  # the loop's own try says what is wrong
-                        lease.hold()
-
-        signs = threading.Thread(target=give_signs, name="lease", daemon=True)
-        signs.start()
         try:
-            yield
+            with heartbeats(lambda: self._lease, self._settings.lease_seconds):
+                yield
         finally:
-            over.set()
-            signs.join()
             writer = self._lease is not None and self._lease.is_held
             if self._lease is not None:
                 self._lease.release()
