@@ -16,6 +16,8 @@ from argilla_loop.cli.common import INTERRUPTED
 from argilla_loop.cli.demo.command import demo
 from argilla_loop.cli.health import health
 from argilla_loop.cli.pool import pool
+from argilla_loop.cli.report import EXAMPLE as REPORT_EXAMPLE
+from argilla_loop.cli.report import report
 from argilla_loop.cli.revoke import EXAMPLE as REVOKE_EXAMPLE
 from argilla_loop.cli.revoke import revoke
 from argilla_loop.cli.run import run
@@ -50,6 +52,7 @@ app.command()(run)
 app.command()(check)
 app.command()(status)
 app.command(epilog=REVOKE_EXAMPLE)(revoke)
+app.command(epilog=REPORT_EXAMPLE)(report)
 app.command()(webhook)
 app.command()(pool)
 app.command()(server)
