@@ -18,8 +18,11 @@ from argilla_loop.policy.validation.checks import checks_from
 from argilla_loop.policy.validation.promise import AcceptanceCriterion, AuditResult, decide
 
 # Points of a curve: enough to see a shape, few enough for each to have some answers. Both chosen, not measured.
-MOST_POINTS = 12
-LEAST_ANSWERS = 5
+MOST_POINTS = 8
+LEAST_ANSWERS = 10
+LATEST_ANSWERS = (
+    50  # for the figure of the present accuracy: an interval of about 15 points. Chosen, not measured.
+)
 # Points of the curve of precision. Chosen, not measured.
 MOST_DECISIONS = 80
 
@@ -100,11 +103,22 @@ def learning_curve(
         seeds: labels that came with the pool.
         confidence: probability of each interval, 0 to 1.
     """
-    counts: dict[int, tuple[int, int]] = {}
-    for number, some in _by_batch(one for one in records if one.record.held_back).items():
-        results = [check.right for check in checks_from(some)]
-        counts[number] = (sum(results), len(results))
-    return _points(counts, labels_before(records, seeds), confidence)
+    return _points(_held_back(records), labels_before(records, seeds), confidence)
+
+
+def latest_accuracy(
+    records: Sequence[AdjudicatedRecord], seeds: int, *, confidence: float
+) -> CurvePoint | None:
+    """Return how right the model was on the latest ``LATEST_ANSWERS`` held-back records, in whole batches.
+
+    The arguments are those of ``learning_curve``; ``None`` without an answer.
+    """
+    counts = _held_back(records)
+    latest: list[int] = []
+    for number in sorted(counts, reverse=True):
+        if sum(counts[one][1] for one in latest) < LATEST_ANSWERS and counts[number][1]:
+            latest.insert(0, number)
+    return _point(latest, counts, labels_before(records, seeds), confidence) if latest else None
 
 
 def kept_curve(records: Sequence[AdjudicatedRecord], seeds: int, *, confidence: float) -> list[CurvePoint]:
@@ -149,14 +163,25 @@ def _points(
         groups[-1].append(number)
     if len(groups) > 1 and sum(counts[one][1] for one in groups[-1]) < LEAST_ANSWERS:
         groups[-2:] = [groups[-2] + groups[-1]]
+    return [_point(group, counts, labels, confidence) for group in groups if group]
+
+
+def _point(
+    batches: Sequence[int], counts: dict[int, tuple[int, int]], labels: dict[int, int], confidence: float
+) -> CurvePoint:
+    right, answers = (sum(counts[one][part] for one in batches) for part in (0, 1))
     error = (1 - confidence) / 2
-    found = []
-    for group in groups:
-        right, answers = (sum(counts[one][part] for one in group) for part in (0, 1))
-        if answers:
-            low, high = lower_bound(right, answers, error), upper_bound(right, answers, error)
-            found.append(CurvePoint(group[0], group[-1], labels[group[-1]], right, answers, low, high))
-    return found
+    low, high = lower_bound(right, answers, error), upper_bound(right, answers, error)
+    return CurvePoint(batches[0], batches[-1], labels[batches[-1]], right, answers, low, high)
+
+
+def _held_back(records: Iterable[AdjudicatedRecord]) -> dict[int, tuple[int, int]]:
+    """Return for each batch how many held-back records the model was right on, and how many are answered."""
+    counts = {}
+    for number, some in _by_batch(one for one in records if one.record.held_back).items():
+        results = [check.right for check in checks_from(some)]
+        counts[number] = (sum(results), len(results))
+    return counts
 
 
 def _steps(total: int) -> list[int]:

@@ -14,6 +14,7 @@ from argilla_loop.policy.report.curves import (
     PrecisionPoint,
     blind_pairs,
     kept_curve,
+    latest_accuracy,
     learning_curve,
     precision_curve,
 )
@@ -87,6 +88,7 @@ class Report:
         labels: by label, in the question's order.
         shares: where the texts are.
         learning: accuracy over the pool by batch, from held-back records.
+        accuracy: over the pool, from the latest held-back records; ``None`` without an answer.
         kept: suggestions that people kept, by batch.
         precision: of what may be accepted, after each audit result.
         pairs: blind answers by prediction and people's label; ``None``: discarded or undecided.
@@ -98,6 +100,7 @@ class Report:
     labels: Sequence[LabelFigures]
     shares: Shares
     learning: Sequence[CurvePoint]
+    accuracy: CurvePoint | None
     kept: Sequence[CurvePoint]
     precision: Sequence[PrecisionPoint]
     pairs: Counter[tuple[str, str | None]]
@@ -126,6 +129,7 @@ def report_of(plan: Plan, seeds: Mapping[str, int]) -> Report:
         _labels(plan, seen, seeds),
         _shares(records, came, plan.seen.pool_left),
         learning_curve(records, came, confidence=confidence),
+        latest_accuracy(records, came, confidence=confidence),
         kept_curve(records, came, confidence=confidence),
         precision_curve(plan.seen.checks, rules.criterion),
         blind_pairs(records),

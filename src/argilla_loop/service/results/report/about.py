@@ -63,7 +63,7 @@ def about(
 
 
 def shown_settings(settings: Settings) -> list[tuple[str, str, bool]]:
-    """Return key, value, and whether it differs from the default, of each setting that a report may show."""
+    """Return key, value, and whether it differs from the default, of each setting that is set and may be shown."""
     found = []
     for key, field in all_settings():
         if key.startswith(HIDDEN) or any(kind in str(field.annotation) for kind in HIDDEN_TYPES):
@@ -71,14 +71,14 @@ def shown_settings(settings: Settings) -> list[tuple[str, str, bool]]:
         value: object = settings
         for part in key.split("."):
             value = getattr(value, part)
+        if value is None:
+            continue
         default = None if field.is_required() else field.get_default(call_default_factory=True)
         found.append((key, _written(value), value != default))
     return found
 
 
 def _written(value: object) -> str:
-    if value is None:
-        return "-"
     if isinstance(value, bool):
         return str(value).lower()
     words = str(value)

@@ -41,6 +41,8 @@ from argilla_loop.service.results.report.tables import (
 )
 
 FOLDER = Path(__file__).parent
+# Share of the audit results after which the lower bound says something; the axis starts there. Chosen, not measured.
+EARLY = 0.2
 ACCEPTED = Kind("accepted", SERVICE.style)
 
 
@@ -136,14 +138,9 @@ def _tiles(report: Report) -> list[tuple[str, str]]:
         (count(shares.people), "labelled by people"),
         (count(shares.service), "labelled by the service"),
     ]
-    if report.learning:
-        now = report.learning[-1]
-        tiles.append(
-            (
-                f"{now.share:.1%}",
-                f"right on random texts ({now.low:.1%} to {now.high:.1%}, {_batches(now.first, now.last)})",
-            )
-        )
+    if (now := report.accuracy) is not None:
+        of = f"right on the latest {now.answers:,} random texts ({now.low:.1%} to {now.high:.1%})"
+        tiles.append((f"{now.share:.1%}", of))
     blind = sum(report.pairs.values())
     if blind:
         right = blind - sum(
@@ -240,16 +237,16 @@ def _precision(report: Report, required: float | None) -> Markup | None:
         "How right the accepted labels are",
         f"After {last.results:,} audit results, {last.right:,} of the {last.checked:,} that count are right.",
     )
-    return line_plot(text, lines, x_label="audit results")
+    return line_plot(text, lines, x_label="audit results", passed_over=EARLY)
 
 
 def _latest(report: Report) -> str:
-    if not report.learning:
+    if (now := report.accuracy) is None:
         return ""
-    now, confidence = report.learning[-1], report.plan.acceptance.rules.confidence
+    batches = f"batch {now.first}" if now.first == now.last else f"batches {now.first} to {now.last}"
     return (
-        f"Latest, {_batches(now.first, now.last)}: {now.right:,} of {now.answers:,} ({now.share:.1%}), "
-        f"interval {now.low:.1%} to {now.high:.1%} at {confidence:.0%} confidence."
+        f"Latest {now.answers:,} answers ({batches}): {now.right:,} right ({now.share:.1%}), "
+        f"interval {now.low:.1%} to {now.high:.1%} at {report.plan.acceptance.rules.confidence:.0%} confidence."
     )
 
 
@@ -291,8 +288,8 @@ def _captions(report: Report) -> dict[str, Any]:
             f"Held back: {held.right:,} of {held.answered:,} right, {held.logged:,} drawn."
         ),
         "batches": (
-            f"{len(seen.batches):,} batches. People kept {seen.agreed:,} of {seen.answered:,} suggestions "
-            f"({share(seen.agreed, seen.answered)}) and discarded {seen.discarded:,} texts."
+            f"Batches: {len(seen.batches):,}. People kept {seen.agreed:,} of {seen.answered:,} suggestions "
+            f"({share(seen.agreed, seen.answered)}). Discarded texts: {seen.discarded:,}."
         ),
         "time": _time(report),
     }  # fmt: skip
@@ -316,7 +313,3 @@ def _time(report: Report) -> list[str]:
             f"nobody answered, times {spent.median_seconds:.1f} seconds."
         )
     return sentences
-
-
-def _batches(first: int, last: int) -> str:
-    return f"batch {first}" if first == last else f"batches {first} to {last}"

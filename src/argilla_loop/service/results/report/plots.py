@@ -79,17 +79,18 @@ class _Scale:
         return round(HEIGHT - BOTTOM - (value - low) / (high - low) * (HEIGHT - TOP - BOTTOM), 1)
 
 
-def line_plot(text: Text, lines: Sequence[Line], *, x_label: str) -> Markup:
+def line_plot(text: Text, lines: Sequence[Line], *, x_label: str, passed_over: float = 0.0) -> Markup:
     """Draw shares by a number; the axis of shares starts where there is something to see.
 
     Args:
         text: its name and description.
         lines: at least one, with at least one point.
         x_label: what the number is.
+        passed_over: share of the points at the start that may lie below the axis, as they say little yet.
     """
     xs = [x for line in lines for x, _ in line.points]
     low, high = min(xs), max(xs)
-    scale = _Scale((low, max(high, low + 1)), (_floor(lines), 1.0))
+    scale = _Scale((low, max(high, low + 1)), (_floor(lines, passed_over), 1.0))
     drawn = [_grid(scale, _shares(scale.y[0]), percent), _ticks(scale, x_label)]
     inside: list[Markup] = []
     for line in lines:
@@ -211,9 +212,9 @@ def _legend(kinds: Sequence[Kind], top: int) -> tuple[Markup, int]:
     return Markup().join(items), row if kinds else 0
 
 
-def _floor(lines: Sequence[Line]) -> float:
+def _floor(lines: Sequence[Line], passed_over: float) -> float:
     """Return where the axis of shares starts: below all values and the last interval, at a multiple of 10%."""
-    values = [y for line in lines for _, y in line.points]
+    values = [y for line in lines for _, y in line.points[int(len(line.points) * passed_over) :]]
     values += [line.band[-1][1] for line in lines if line.band]
     return max(math.floor((min(values) - 0.02) * 10) / 10, 0.0)
 
