@@ -22,6 +22,8 @@ from argilla_loop.cli.health import health
 from argilla_loop.cli.pool import pool
 from argilla_loop.cli.predict import EXAMPLE as PREDICT_EXAMPLE
 from argilla_loop.cli.predict import predict
+from argilla_loop.cli.report import EXAMPLE as REPORT_EXAMPLE
+from argilla_loop.cli.report import report
 from argilla_loop.cli.review import EXAMPLE as REVIEW_EXAMPLE
 from argilla_loop.cli.review import review
 from argilla_loop.cli.revoke import EXAMPLE as REVOKE_EXAMPLE
@@ -70,6 +72,7 @@ app.command(epilog=EXPORT_EXAMPLE)(export)
 app.command()(verify)
 app.command("save-model", epilog=SAVE_MODEL_EXAMPLE)(save_model)
 app.command(epilog=PREDICT_EXAMPLE)(predict)
+app.command(epilog=REPORT_EXAMPLE)(report)
 app.command()(webhook)
 app.command()(pool)
 app.command()(server)

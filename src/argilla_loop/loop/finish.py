@@ -20,7 +20,8 @@ from argilla_loop.loop.batch import BLOCK
 from argilla_loop.observability.progress import progress
 from argilla_loop.policy.estimate.accuracy import Estimate
 from argilla_loop.policy.matching import Match
-from argilla_loop.policy.plan import MAX_BATCH, Plan
+from argilla_loop.policy.plan import Plan
+from argilla_loop.policy.rules import MAX_BATCH
 from argilla_loop.policy.task import Task
 from argilla_loop.policy.validation.certainty import Levels
 from argilla_loop.policy.validation.checks import audit_draw

@@ -14,7 +14,7 @@ from argilla_loop.domain import IndexArray, Route
 from argilla_loop.errors import SettingsError
 from argilla_loop.policy.answers import AdjudicatedRecord
 from argilla_loop.policy.estimate.accuracy import Estimate, Result, estimate_accuracy
-from argilla_loop.policy.plan import MAX_BATCH
+from argilla_loop.policy.rules import MAX_BATCH
 from argilla_loop.policy.validation.acceptance import Acceptance
 from argilla_loop.policy.validation.bound import checks_needed, lower_bound
 from argilla_loop.policy.validation.certainty import Levels, levels
