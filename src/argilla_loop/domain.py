@@ -93,11 +93,12 @@ class NewRecord:
     held_back: bool = False  # a random sample: evidence, never an example
     weight: float | None = None  # of a held-back record, see LoggedRecord
     promise: str | None = None  # it is accepted under; None: without one
+    hidden: bool = False  # the label is not shown, whatever the route
 
     @property
     def suggestion(self) -> str | None:
-        """The label that people are shown; ``None`` on an audited or held-back record."""
-        return None if self.route is Route.AUDIT or self.held_back else self.label
+        """The label that people are shown; ``None`` on an audited, held-back or hidden record."""
+        return None if self.route is Route.AUDIT or self.held_back or self.hidden else self.label
 
 
 class Pool(Protocol):

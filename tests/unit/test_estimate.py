@@ -16,6 +16,8 @@ from argilla_loop.policy.estimate.strata import EDGES, draw_held_back, effective
 from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.validation.acceptance import EXPECTED_WRONG, Acceptance
 from argilla_loop.policy.validation.promise import AcceptanceDecision
+from argilla_loop.simulate.replay import Row
+from argilla_loop.simulate.show import stopping
 
 
 def simulated(seed: int, *, texts: int = 2000, trust: float = 1.0) -> tuple[np.ndarray, np.ndarray]:
@@ -158,9 +160,11 @@ def test_stopping_is_advised_for_right_labels_and_a_stable_model_only() -> None:
 
 
 def test_the_forecast_says_more_labels_for_more_errors_and_many_where_nobody_can_tell() -> None:
-    near = forecast(Estimate(0.96, 0.9, 0.99, 40), 100, 0.97)
+    near = forecast(Estimate(0.96, 0.95, 0.965, 40), 100, 0.97)
     far = forecast(Estimate(0.9, 0.8, 0.95, 40), 100, 0.97)
-    assert 0 < near.low < near.labels < (near.high or 0)
+    assert 0 < near.low < near.labels
+    assert forecast(Estimate(0.965, 0.962, 0.968, 40), 100, 0.97).high is not None
+    assert forecast(Estimate(0.965, 0.9, 0.99, 40), 100, 0.97).low == 0  # it may be reached already
     assert far.labels > near.labels
     assert far.high is None
 
@@ -177,3 +181,17 @@ def test_the_headline_is_one_line_of_numbers_and_survives_a_file() -> None:
     assert outlook_from(loads(dumps(asdict(now)))) == now
     more = replace(now, can_stop=False, forecast=forecast(Estimate(0.96, 0.9, 0.99, 40), 172, 0.98))
     assert "more labels to 98%" in headline(more)
+
+
+def test_a_simulation_says_what_stopping_when_advised_would_have_cost() -> None:
+    rows: list[Row] = [
+        {"strategy": name, "seed": seed, "human_labels": labels, "accuracy": accuracy, "can_stop": advised}
+        for name, seed, labels, accuracy, advised in [
+            ("mixed", 1, 50, 0.90, False), ("mixed", 1, 100, 0.95, True), ("mixed", 1, 200, 0.96, True),
+            ("mixed", 2, 120, 0.94, True), ("mixed", 2, 200, 0.94, False),
+            ("mixed", 3, 200, 0.80, None), ("random", 1, 200, 0.80, False),
+        ]
+    ]  # fmt: skip
+    assert list(stopping(rows)) == [
+        'mixed: "you can stop" after 110 labels in 2 of 3 runs, +0.5 points of accuracy before the end'
+    ]

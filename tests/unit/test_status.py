@@ -237,7 +237,8 @@ def test_all_that_an_operator_asks_is_answered_on_one_page(tmp_path: Path) -> No
         "target precision 95.0% promised at 95% confidence: accepting above certainty 0.9",
         "149 of 150 checks right (99.3%), at least 96.",
         "why it isn't labelling more - ",
-        "1 of 1 answered; the current model is right on 27 of 30 (90.0%): over the whole pool 73.5% to 97.9% at 95%",
+        "in short 145 human labels; the model is right on 97% of the other texts (94% to 99%)",
+        "1 of 1 answered; the current model is right on 27 of 30, mostly doubtful texts",
         "argilla-loop revoke --all",
     ):
         assert answer in shown, shown
@@ -293,6 +294,15 @@ def test_status_comes_to_the_same_verdict_as_the_turn() -> None:
         granted.add(now.decisions["World"].threshold is not None)
         answer_all(dataset, {i: label for i, _, label in rows})
     assert granted == {False, True}
+    # another rule changes both
+    stricter = replace(rules, target_precision=0.99, min_examples_per_label=500)
+    records = read_all(dataset.scan(), dataset.service_user_id)
+    strict = decide(records, pool, 300, dataset.info, stricter).acceptance
+    vectors = PrecomputedVectors(learner.encoder, seed=42)
+    turn = Loop(dataset, FixedSource(pool), learner, vectors, stricter).turn()
+    assert strict == turn.plan.acceptance
+    assert strict != now
+    assert strict.missing
 
 
 def test_evidence_is_found_again_and_what_is_not_ours_is_none(tmp_path: Path) -> None:

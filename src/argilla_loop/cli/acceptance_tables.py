@@ -12,7 +12,6 @@ from argilla_loop.policy.estimate.outlook import Outlook
 from argilla_loop.policy.progress import Blind, Progress
 from argilla_loop.policy.rules import AUDITED_SHARE
 from argilla_loop.policy.validation.acceptance import Acceptance
-from argilla_loop.policy.validation.bound import lower_bound, upper_bound
 from argilla_loop.policy.validation.promise import AcceptanceDecision
 
 TITLE = "What the service accepts"
@@ -45,7 +44,7 @@ def section(seen: Progress, now: Acceptance, outlook: Outlook | None) -> list[Re
     if seen.held_back.logged or now.rules.evaluation_share:
         table.add_row(
             "held back",
-            _held_back(seen.held_back, outlook.held_back if outlook else None, now.rules.confidence),
+            _held_back(seen.held_back, outlook.held_back if outlook else None),
         )
     table.add_row("to revoke", TAKING_BACK)
     apart = now.rules.promise == "label" and now.rules.criterion is not None
@@ -190,17 +189,12 @@ def _blind(found: Blind) -> str:
     return right + (f", {waiting:,} waiting for people" if waiting else "")
 
 
-def _held_back(found: Blind, measured: tuple[int, int] | None, confidence: float) -> str:
+def _held_back(found: Blind, measured: tuple[int, int] | None) -> str:
     answered = f"{found.answered:,} of {found.logged:,} answered"
     if measured is None or not measured[1]:
         return answered
     right, everything = measured
-    error = (1 - confidence) / 2
-    low, high = lower_bound(right, everything, error), upper_bound(right, everything, error)
-    return (
-        f"{answered}; the current model is right on {right:,} of {everything:,} ({right / everything:.1%}): "
-        f"over the whole pool {low:.1%} to {high:.1%} at {confidence:.0%} confidence"
-    )
+    return f"{answered}; the current model is right on {right:,} of {everything:,}, mostly doubtful texts"
 
 
 def _by_label(now: Acceptance) -> Table:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import sys
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Annotated, Optional
@@ -11,7 +12,7 @@ import structlog
 import typer
 from rich.console import Console
 
-from argilla_loop.errors import FatalError
+from argilla_loop.errors import FatalError, SettingsError
 from argilla_loop.observability.logs import configure_logs
 from argilla_loop.settings import CONFIG_ENV, Settings, load_settings, unknown_variables
 
@@ -55,6 +56,30 @@ def read_settings(config: Path | None, *, quiet: bool = False) -> Settings:
             "environment_unknown", variables=sorted(unknown), did_you_mean=meant, then="going on without"
         )
     return settings
+
+
+def terminal_log() -> bool:
+    """Return whether standard error is a terminal: then a bar shows the progress, and the log only warnings."""
+    return sys.stderr.isatty()
+
+
+def confirmed(*, yes: bool) -> Callable[[str], bool]:
+    """Return a function that asks a question and returns whether to go on.
+
+    Args:
+        yes: whether to go on without asking.
+
+    The function raises ``SettingsError`` if it has to ask and there is no terminal.
+    """
+
+    def confirm(question: str) -> bool:
+        if yes:
+            return True
+        if not sys.stdin.isatty():
+            raise SettingsError("cannot ask for confirmation without a terminal: add --yes or --dry-run")
+        return typer.confirm(question)
+
+    return confirm
 
 
 @contextmanager

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import sys
 from typing import Annotated, List, Optional  # noqa: UP035  see common.Config
 
 import typer
 
-from argilla_loop.cli.common import Config, out, read_settings
+from argilla_loop.cli.common import Config, confirmed, out, read_settings, terminal_log
 from argilla_loop.errors import SettingsError
 
 EXAMPLE = (
@@ -46,14 +45,5 @@ def revoke(
     if everything == (which != RevocationFilter()):
         raise SettingsError("choose what to revoke: --model-version, --below, --label, or --all alone")
 
-    def confirm(question: str) -> bool:
-        if yes:
-            return True
-        if not sys.stdin.isatty():
-            raise SettingsError("cannot ask for confirmation without a terminal: add --yes or --dry-run")
-        return typer.confirm(question)
-
-    settings = read_settings(
-        config, quiet=sys.stderr.isatty()
-    )  # without a terminal the log shows the progress
-    revoke_records(settings, which, out, dry_run=dry_run, confirm=confirm)
+    settings = read_settings(config, quiet=terminal_log())
+    revoke_records(settings, which, out, dry_run=dry_run, confirm=confirmed(yes=yes))

@@ -1,4 +1,4 @@
-"""Revoking accepted records: the service's answers are withdrawn, and people are asked instead.
+"""Revoking and reviewing accepted records: the service's answers are withdrawn, and people are asked instead.
 
 Records are revoked a few at a time: first their answers are withdrawn, then they are returned to the queue. A process
 that is killed in between leaves records of the accept route without an answer of the service, which the next revocation
@@ -10,7 +10,7 @@ It doesn't matter which service accepted a record.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import structlog
 
@@ -46,12 +46,39 @@ def revoke_records(
         on_chunk: called with the number of records that have just been revoked.
     """
     suggest = model() if records else None
-    with progress("revoking_records", len(records)) as advance:
+    requeue_records(
+        dataset,
+        records,
+        lambda chunk: _asked_again(chunk, suggest, rule),
+        rule=rule,
+        task="revoking_records",
+        on_chunk=on_chunk,
+    )
+
+
+def requeue_records(
+    dataset: WorkingDataset,
+    records: Sequence[AdjudicatedRecord],
+    become: Callable[[Sequence[AdjudicatedRecord]], Mapping[str, NewRecord]],
+    *,
+    rule: AnswerRule,
+    task: str,
+    on_chunk: Callable[[int], object] = lambda _: None,
+) -> None:
+    """Withdraw the services' answers to ``records``, and then return these to the queue; safe to kill and to repeat.
+
+    Args:
+        dataset: the working dataset.
+        records: accepted records; see ``policy.validation.revocation.revocable``.
+        become: returns what becomes of some records that people have not answered, by id.
+        rule: how answers are read.
+        task: snake_case name of the work, for its progress.
+        on_chunk: called with the number of records that have just been returned.
+    """
+    with progress(task, len(records)) as advance:
         for start in range(0, len(records), CHUNK):
             chunk = records[start : start + CHUNK]
-            fresh = _asked_again(
-                chunk, suggest, rule
-            )  # before anything changes, so that both steps follow at once
+            fresh = become(chunk)  # before anything changes, so that both steps follow at once
             withdrawn = dataset.withdraw_own([one.record.id for one in chunk])
             seen = [adjudicate(record, rule) for record in withdrawn]  # people may have answered meanwhile
             dataset.return_to_queue(

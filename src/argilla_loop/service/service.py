@@ -10,7 +10,7 @@ from functools import partial
 import structlog
 
 from argilla_loop import __version__
-from argilla_loop.argilla.protocol import HEARTBEATS, Backend, DatasetInfo, Lease
+from argilla_loop.argilla.protocol import Backend, DatasetInfo, Lease
 from argilla_loop.errors import (
     ArgillaLoopError,
     CredentialsError,
@@ -45,14 +45,14 @@ from argilla_loop.service.wiring import (
     learner_of,
     pool_source,
     rules,
+    start_model_of,
     vectors_of,
 )
+from argilla_loop.service.writer import heartbeats
 from argilla_loop.settings import Settings
 from argilla_loop.settings.files import make_private
 
 log = structlog.get_logger(__name__)
-
-HUNG = 900.0  # seconds without a look or a step of work, after which the lease is let go
 
 
 class Service:
@@ -150,22 +150,10 @@ class Service:
     @contextmanager
     def _one_writer(self) -> Iterator[None]:
         """Signs of life for the lease, in a long turn too; none while the loop hangs, so that another may go on."""
-        over = threading.Event()
-
-        def give_signs() -> None:
-            while not over.wait(self._settings.lease_seconds / HEARTBEATS / 2):
-                lease = self._lease
-                if lease is not None and lease.is_held and heartbeat.silent_for < HUNG:
-                    with suppress(Exception):  # the loop's own try says what is wrong
-                        lease.hold()
-
-        signs = threading.Thread(target=give_signs, name="lease", daemon=True)
-        signs.start()
         try:
-            yield
+            with heartbeats(lambda: self._lease, self._settings.lease_seconds):
+                yield
         finally:
-            over.set()
-            signs.join()
             writer = self._lease is not None and self._lease.is_held
             if self._lease is not None:
                 self._lease.release()
@@ -239,6 +227,7 @@ class Service:
         )
         info, pool = self._dataset_and_pool(connection)
         learner = self._learner = self._learner or learner_of(settings)
+        start = start_model_of(settings, learner, info.labels)
         vectors = self._vectors = self._vectors or vectors_of(settings, learner)
         vectors.follow(pool.current())
         threading.Thread(target=self._warm_up, args=(learner,), name="warm-up", daemon=True).start()
@@ -263,7 +252,7 @@ class Service:
         if settings.notices:
             board = connection.notice_board(info, before_write=lease.confirm)
             observers.append(Notices(board, partial(latest_outlook, settings)))
-        loop = Loop(dataset, pool, learner, vectors, decided, observers=observers)
+        loop = Loop(dataset, pool, learner, vectors, decided, observers=observers, start=start)
         visibility = connection.visibility(info.id, before_write=lease.confirm)
         blindness = Blindness(visibility, dataset, loop.answer_rule)
         rounds = Rounds(loop, lease, blindness, self._monitor, self._let_in_again)

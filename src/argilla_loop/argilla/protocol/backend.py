@@ -9,6 +9,7 @@ from argilla_loop.argilla.protocol.annotators import NoticeBoard, Visibility
 from argilla_loop.argilla.protocol.lease import Lease, Writer
 from argilla_loop.argilla.protocol.records import DatasetInfo, WorkingDataset
 from argilla_loop.argilla.protocol.webhooks import Webhooks
+from argilla_loop.domain import LoggedRecord
 
 
 class FoundDataset(Protocol):
@@ -193,6 +194,9 @@ class Backend(Protocol):
         Raises:
             PoolError: there is no such dataset or field.
         """
+
+    def record_url(self, dataset_id: str, record: LoggedRecord) -> str:
+        """Return the address that shows ``record`` to whoever answered it, in the server's UI; no request is sent."""
 
     def accepted_by_user(self, dataset_id: str) -> dict[str, int]:
         """Return how many records the service of each user has accepted, by user id.

@@ -11,6 +11,7 @@ from argilla_loop.argilla.v2 import users
 from argilla_loop.argilla.v2.connection import Connection, connect
 from argilla_loop.argilla.v2.dataset import ArgillaDataset
 from argilla_loop.argilla.v2.lease import ArgillaLease, writer_of
+from argilla_loop.argilla.v2.links import record_url
 from argilla_loop.argilla.v2.notice import ArgillaNoticeBoard
 from argilla_loop.argilla.v2.rows import ArgillaRows
 from argilla_loop.argilla.v2.schema import (
@@ -24,6 +25,7 @@ from argilla_loop.argilla.v2.schema import (
 from argilla_loop.argilla.v2.visibility import ArgillaVisibility
 from argilla_loop.argilla.v2.webhooks import ArgillaWebhooks
 from argilla_loop.argilla.v2.working import find_working
+from argilla_loop.domain import LoggedRecord
 
 
 class ArgillaBackend:
@@ -146,6 +148,10 @@ class ArgillaBackend:
         return ArgillaRows(
             self._connection, workspace=workspace, dataset=dataset, text_field=text_field, question=question
         )
+
+    def record_url(self, dataset_id: str, record: LoggedRecord) -> str:
+        """Return the address that shows ``record`` to whoever answered it."""
+        return record_url(self._connection.client.api_url, dataset_id, record)
 
     def accepted_by_user(self, dataset_id: str) -> dict[str, int]:
         """Return how many records the service of each user has accepted, by user id."""

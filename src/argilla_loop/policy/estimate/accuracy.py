@@ -11,10 +11,11 @@ from numpy.typing import NDArray
 from argilla_loop.policy.estimate.strata import EDGES, effective_size, shares_of, stratum_of
 
 # Before any result, a stratum is taken to be as accurate as the model is certain, with the weight of so many results.
-# The interval believes the model less than the estimate does, and allows for some errors that it did not expect: so it
-# holds with its nominal share even where the model is wrong ten times as often as it says (benchmarks/stopping.md).
+# The interval believes the model less than the estimate does: its lower end allows for errors that the model did not
+# expect, its upper end for fewer than it expected. So it holds with about its nominal share whether the model says too
+# much or too little of itself (benchmarks/stopping.md).
 PRIOR_RESULTS = 2.0
-CAUTIOUS_RESULTS, CAUTIOUS_ERRORS = 1.0, 0.25
+CAUTIOUS_RESULTS, UNEXPECTED = 1.0, 0.25
 # Standard deviations of intercept and slope. Wider ones lose more where the certainties mean what they say than they
 # gain where they do not (tests/unit/test_estimate.py has such texts).
 CALIBRATION_PRIOR = (0.4, 0.2)
@@ -97,10 +98,11 @@ def estimate_labels(
     right, wrong = sum(accepted_results), len(accepted_results) - sum(accepted_results)
     mine = np.random.default_rng(1).beta(right + 0.5, wrong + 0.5, DRAWS) if accepted else np.ones(DRAWS)
     mean = (right + 0.5) / (right + wrong + 1) if accepted else 1.0
-    value, rest = _posterior(results, certainties)
+    value, rest, best = _posterior(results, certainties)
     return _estimate(
         (human + accepted * mean + left * value) / total,
         (human + accepted * mine + left * rest) / total,
+        (human + accepted * mine + left * best) / total,
         confidence,
         len(results) + len(accepted_results),
     )
@@ -140,13 +142,13 @@ def _combined(results: Sequence[Result], certainties: NDArray[np.float64], confi
 
 def _posterior(
     results: Sequence[Result], certainties: NDArray[np.float64]
-) -> tuple[float, NDArray[np.float64]]:
-    """Return the expected accuracy over all strata, and cautious draws of it, shape (``DRAWS``,), always the same."""
+) -> tuple[float, NDArray[np.float64], NDArray[np.float64]]:
+    """Return the expected accuracy over all strata, with cautious and with hopeful draws of it, shape (``DRAWS``,)."""
     a, b = calibrate(results)
     shares, means = shares_of(certainties, _sigmoid(a + b * _logit(certainties)))
     rng = np.random.default_rng(0)
     strata = stratum_of(np.array([result.certainty for result in results], dtype=np.float64))
-    value, draws = 0.0, np.zeros(DRAWS)
+    value, cautious, hopeful = 0.0, np.zeros(DRAWS), np.zeros(DRAWS)
     for stratum in range(len(EDGES)):
         here = [result for result, where in zip(results, strata, strict=True) if where == stratum]
         weights = [result.weight for result in here]
@@ -155,12 +157,19 @@ def _posterior(
         prior = float(np.clip(means[stratum], 0.01, 0.99))
         value += shares[stratum] * (PRIOR_RESULTS * prior + worth * right) / (PRIOR_RESULTS + worth)
         good = CAUTIOUS_RESULTS * prior + worth * right
-        bad = CAUTIOUS_RESULTS * (1 - prior) + CAUTIOUS_ERRORS + worth * (1 - right)
-        draws += shares[stratum] * rng.beta(good, bad, DRAWS)
-    return (value, draws) if shares.any() else (1.0, np.ones(DRAWS))
+        bad = CAUTIOUS_RESULTS * (1 - prior) + worth * (1 - right)
+        cautious += shares[stratum] * rng.beta(good, bad + UNEXPECTED, DRAWS)
+        hopeful += shares[stratum] * rng.beta(good + UNEXPECTED, bad, DRAWS)
+    return (value, cautious, hopeful) if shares.any() else (1.0, np.ones(DRAWS), np.ones(DRAWS))
 
 
-def _estimate(value: float, draws: NDArray[np.float64], confidence: float, results: int) -> Estimate:
+def _estimate(
+    value: float,
+    cautious: NDArray[np.float64],
+    hopeful: NDArray[np.float64],
+    confidence: float,
+    results: int,
+) -> Estimate:
     tail = (1 - confidence) / 2
-    low, high = np.quantile(draws, [tail, 1 - tail])
+    low, high = np.quantile(cautious, tail), np.quantile(hopeful, 1 - tail)
     return Estimate(float(value), float(min(low, value)), float(max(high, value)), results)

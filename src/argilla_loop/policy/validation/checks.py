@@ -17,7 +17,12 @@ def is_audited(record_id: str, version: str, rate: float) -> bool:
 
     The draw is a hash of both, so neither the order of records nor a restart changes it, and nobody can influence it.
     """
-    return _draw(f"audit/{record_id}/{version}") < rate
+    return audit_draw(record_id, version) < rate
+
+
+def audit_draw(record_id: str, version: str) -> float:
+    """Return the number in [0, 1) by which ``is_audited`` decides: the lower, the sooner a record is audited."""
+    return draw(f"audit/{record_id}/{version}")
 
 
 def checks_from(records: Iterable[AdjudicatedRecord]) -> list[AuditResult]:
@@ -51,6 +56,6 @@ def held_back_answers(records: Iterable[AdjudicatedRecord]) -> list[AdjudicatedR
     return [one for one in records if one.record.held_back and len(one.answers) >= one.rule.min_submitted]
 
 
-def _draw(key: str) -> float:
+def draw(key: str) -> float:
     """Return a pseudo-random number in [0, 1) that depends on ``key`` alone."""
     return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "little") / WHOLE

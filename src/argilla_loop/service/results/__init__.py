@@ -1,1 +1,1 @@
-"""What an operator takes home: the data set in files, its card, its manifest, and its way to the hub."""
+"""What people take home: the data set, the model, and the report about both."""
