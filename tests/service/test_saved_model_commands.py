@@ -17,6 +17,7 @@ import pyarrow.parquet as pq
 import pytest
 from daemon import Daemon, Person, held, write_config
 from models import tiny_model
+from saved_models import examples, saved
 from worlds import TOPICS, sentences
 
 import argilla_loop
@@ -140,8 +141,6 @@ def test_save_model_before_there_is_a_dataset_or_with_a_full_folder_is_one_line(
 @pytest.fixture(scope="module")
 def model_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A small model, saved without a server."""
-    from test_saved_model import examples, saved  # noqa: PLC0415 - another test file's
-
     from argilla_loop.learning.encoders.encoder import OnnxEncoder  # noqa: PLC0415
     from argilla_loop.learning.encoders.weights import resolve_model  # noqa: PLC0415
     from argilla_loop.learning.learner import ClassyLearner  # noqa: PLC0415

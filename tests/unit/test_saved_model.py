@@ -18,6 +18,7 @@ import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 from models import news, tiny_model
+from saved_models import examples, saved
 
 import argilla_loop
 from argilla_loop.domain import Example, PoolSample
@@ -29,37 +30,10 @@ from argilla_loop.learning.heads.head import Head, Kind
 from argilla_loop.learning.heads.svm import PairwiseSvc
 from argilla_loop.learning.learner import ClassyLearner, TrainedModel
 from argilla_loop.learning.saved.arrays import arrays_of, head_of
-from argilla_loop.learning.saved.card import Audited, Facts, model_card
+from argilla_loop.learning.saved.card import Facts, model_card
 from argilla_loop.learning.saved.graph import _linear, _Nodes, _svm
 from argilla_loop.learning.saved.start import StartModel
-from argilla_loop.learning.saved.write import describe, write_model
-
-WORDS = {"sport": ["goal", "match"], "money": ["bank", "money"], "culture": ["film", "actor"]}
-
-
-def examples() -> list[Example]:
-    return [
-        Example(f"{label}{n}", " ".join([words[n % 2]] * (n // 2 + 1)), label)
-        for label, words in WORDS.items()
-        for n in range(8)
-    ]
-
-
-def saved(
-    folder: Path, model: TrainedModel, encoder: OnnxEncoder, *, force: bool = False, name: str = "news"
-) -> Path:
-    labels = model.labels
-    description = describe(
-        encoder,
-        model_version=model.version,
-        head=model.head,
-        labels=labels,
-        thresholds=dict.fromkeys(labels[1:], 0.5),
-        argilla_loop="1.2.3",
-    )
-    facts = Facts(name, 2, dict.fromkeys(labels, 8), {}, {labels[0]: Audited(5, 4)}, "mixed")
-    write_model(folder, model.classifier, encoder, description, facts, force=force)
-    return folder
+from argilla_loop.learning.saved.write import describe
 
 
 @pytest.fixture(scope="module")
