@@ -244,8 +244,7 @@ def write_rows(path: Path, rows: list[dict[str, object]]) -> None:
     if name.endswith(".parquet"):
         pq.write_table(pa.Table.from_pylist(rows), path)
         return
-    opened = gzip.open(path, "wt", newline="") if path.suffix == ".gz" else path.open("w", newline="")
-    with opened as file:
+    with gzip.open(path, "wt", newline="") if path.suffix == ".gz" else path.open("w", newline="") as file:
         if name.endswith(".json"):
             json.dump(rows, file)
         elif name.endswith(".jsonl"):
