@@ -11,6 +11,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pyarrow.parquet as pq
@@ -175,7 +176,9 @@ def test_every_format_keeps_its_rows_and_columns(
     found = [row for row in rows if row["text"]]
     assert [row["predicted_label"] for row in found] == [one.label for one in expected]
     np.testing.assert_allclose(
-        [float(row["certainty"]) for row in found], [one.certainty for one in expected], atol=1e-6
+        np.array([row["certainty"] for row in found], dtype=np.float64),
+        np.array([one.certainty for one in expected]),
+        atol=1e-6,
     )
     assert not rows[1]["predicted_label"]
     assert not rows[1]["certainty"]
@@ -258,9 +261,9 @@ def write_rows(path: Path, rows: list[dict[str, object]]) -> None:
             lines.writerows(rows)
 
 
-def read_rows(path: Path) -> list[dict[str, object]]:
+def read_rows(path: Path) -> list[dict[str, Any]]:
     if path.suffix == ".parquet":
-        rows: list[dict[str, object]] = pq.read_table(path).to_pylist()
+        rows: list[dict[str, Any]] = pq.read_table(path).to_pylist()
         return rows
     with path.open(newline="") as file:
         if path.suffix == ".jsonl":
