@@ -90,7 +90,7 @@ class _Nodes:
         """Add a constant; return its name."""
         self._count += 1
         name = f"{PREFIX}{self._count}_constant"
-        self._graph.initializer.append(numpy_helper.from_array(np.ascontiguousarray(array), name))
+        self._graph.initializer.append(numpy_helper.from_array(np.array(array, order="C"), name))
         return name
 
     def double(self, value: str) -> str:
