@@ -85,7 +85,7 @@ class MemoryDataset:
             self._records[new.id] = LoggedRecord(
                 id=new.id, text=new.text, batch=new.batch, route=new.route, certainty=new.certainty,
                 model=new.model, suggestion=new.suggestion, prediction=new.label, threshold=new.threshold,
-                held_back=new.held_back, answers=kept + ours, service_user=self._author(new),
+                held_back=new.held_back, weight=new.weight, answers=kept + ours, service_user=self._author(new),
                 text_key=kept_of(new.text),
             )  # fmt: skip
         return []
@@ -109,7 +109,7 @@ class MemoryDataset:
                 self._records[new.id] = replace(
                     self._records[new.id], batch=new.batch, route=new.route, certainty=new.certainty,
                     model=new.model, suggestion=new.suggestion, prediction=new.label, threshold=new.threshold,
-                    held_back=new.held_back, service_user=self._author(new),
+                    held_back=new.held_back, weight=new.weight, service_user=self._author(new),
                 )  # fmt: skip
 
     def make_plain(self, ids: Collection[str]) -> None:
@@ -117,7 +117,9 @@ class MemoryDataset:
         self.edits += 1
         for one in ids:
             if one in self._records:
-                self._records[one] = replace(self._records[one], route=Route.ASK, held_back=False)
+                self._records[one] = replace(
+                    self._records[one], route=Route.ASK, held_back=False, weight=None
+                )
 
     def answer(
         self,

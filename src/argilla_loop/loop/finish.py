@@ -17,17 +17,18 @@ from numpy.typing import NDArray
 from argilla_loop.argilla.protocol import WorkingDataset
 from argilla_loop.domain import IndexArray, Model, NewRecord, Pool, Route, Vectors
 from argilla_loop.loop.batch import BLOCK
+from argilla_loop.loop.turn import random_results
 from argilla_loop.observability.progress import progress
-from argilla_loop.policy.estimate.accuracy import Estimate
+from argilla_loop.policy.estimate.accuracy import Estimate, Result, estimate_accuracy
 from argilla_loop.policy.matching import Match
-from argilla_loop.policy.plan import MAX_BATCH, Plan
+from argilla_loop.policy.plan import Plan
+from argilla_loop.policy.rules import MAX_BATCH
 from argilla_loop.policy.task import Task
 from argilla_loop.policy.validation.certainty import Levels
 from argilla_loop.policy.validation.checks import audit_draw
 from argilla_loop.policy.validation.finish import (
     LastRound,
     Wish,
-    expected_precision,
     last_round,
     open_reasons,
     routed_by,
@@ -94,16 +95,17 @@ def propose(
     before, audited = routed_by(plan.seen.records, trained.version)
     confidence = plan.acceptance.rules.confidence
     together = np.concatenate([before, mine])  # so that an interruption does not change the last round
-    last = last_round(
-        len(together), plan.acceptance, expected_precision(plan.seen.checks, together, confidence)
-    )
+    held_back, audits = random_results(plan.seen, trained, task)
+    results = [*held_back, *(Result(check.certainty, check.right) for check in audits)]
+    overall = estimate_accuracy(results, together, confidence=confidence)
+    last = last_round(len(together), plan.acceptance, overall)
     return Proposal(
         trained,
         level,
         acceptable,
         Counter(trained.labels[column] for column in columns[taken].tolist()),
         mine,
-        expected_precision(plan.seen.checks, mine, confidence),
+        estimate_accuracy(results, mine, confidence=confidence),
         last,
         min(max(last.audits - audited, 0), len(acceptable)),
         open_reasons(trained.labels, columns[~taken], certainties[~taken], level, plan.acceptance, wish),

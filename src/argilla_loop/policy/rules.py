@@ -9,6 +9,8 @@ from argilla_loop.policy.query import Strategy
 from argilla_loop.policy.task import LabelRule
 from argilla_loop.policy.validation.promise import THRESHOLDS, AcceptanceCriterion
 
+# Records that one request to Argilla takes (its own limit for a bulk upsert): a batch is logged whole or not at all.
+MAX_BATCH = 500
 # Share of a slice that is audited while a promise waits for evidence; its answers are examples too. Chosen, not
 # measured.
 AUDITED_SHARE = 0.5
@@ -19,7 +21,7 @@ class Rules:
     """The operator's rules; each field is described at the setting of the same name."""
 
     slice_size: int = 10
-    accept_limit: int = 10
+    accept_limit: int | None = None  # None: it follows the evidence
     min_examples_per_label: int = 5
     min_accept_examples: int = 10
     strategy: Strategy = "mixed"
@@ -30,7 +32,9 @@ class Rules:
     confidence: float = 0.95
     promise: Literal["overall", "label"] = "overall"
     audit_rate: float = 0.1
-    evaluation_share: float = 0.0
+    evaluation_share: float = 0.1
+    stop_at_accuracy: float | None = None
+    stop_at_labels: int | None = None
     label_rule: LabelRule = "majority"
     train_on_model: bool = False
     self_training_ratio: float = 1.0
