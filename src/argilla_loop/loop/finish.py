@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from argilla_loop.argilla.protocol import WorkingDataset
 from argilla_loop.domain import IndexArray, Model, NewRecord, Pool, Route, Vectors
 from argilla_loop.loop.batch import BLOCK
-from argilla_loop.loop.turn import random_results
+from argilla_loop.loop.outlook import random_results
 from argilla_loop.observability.progress import progress
 from argilla_loop.policy.estimate.accuracy import Estimate, Result, estimate_accuracy
 from argilla_loop.policy.matching import Match
