@@ -14,21 +14,30 @@ from rich.markup import escape
 from argilla_loop.cli.check import check
 from argilla_loop.cli.common import INTERRUPTED
 from argilla_loop.cli.demo.command import demo
+from argilla_loop.cli.export import EXAMPLE as EXPORT_EXAMPLE
+from argilla_loop.cli.export import export
 from argilla_loop.cli.finish import EXAMPLE as FINISH_EXAMPLE
 from argilla_loop.cli.finish import finish
 from argilla_loop.cli.health import health
 from argilla_loop.cli.pool import pool
+from argilla_loop.cli.predict import EXAMPLE as PREDICT_EXAMPLE
+from argilla_loop.cli.predict import predict
+from argilla_loop.cli.report import EXAMPLE as REPORT_EXAMPLE
+from argilla_loop.cli.report import report
 from argilla_loop.cli.review import EXAMPLE as REVIEW_EXAMPLE
 from argilla_loop.cli.review import review
 from argilla_loop.cli.revoke import EXAMPLE as REVOKE_EXAMPLE
 from argilla_loop.cli.revoke import revoke
 from argilla_loop.cli.run import run
+from argilla_loop.cli.save_model import EXAMPLE as SAVE_MODEL_EXAMPLE
+from argilla_loop.cli.save_model import save_model
 from argilla_loop.cli.server import server
 from argilla_loop.cli.simulate import EXAMPLE as SIMULATE_EXAMPLE
 from argilla_loop.cli.simulate import simulate
 from argilla_loop.cli.status import status
 from argilla_loop.cli.suspects import EXAMPLE as SUSPECTS_EXAMPLE
 from argilla_loop.cli.suspects import suspects
+from argilla_loop.cli.verify import verify
 from argilla_loop.cli.version import version
 from argilla_loop.cli.webhook import webhook
 from argilla_loop.errors import ArgillaLoopError, OutputError, RetryableError
@@ -56,9 +65,14 @@ app.command()(run)
 app.command()(check)
 app.command()(status)
 app.command(epilog=REVOKE_EXAMPLE)(revoke)
-app.command(epilog=FINISH_EXAMPLE)(finish)
 app.command(epilog=REVIEW_EXAMPLE)(review)
 app.command(epilog=SUSPECTS_EXAMPLE)(suspects)
+app.command(epilog=FINISH_EXAMPLE)(finish)
+app.command(epilog=EXPORT_EXAMPLE)(export)
+app.command()(verify)
+app.command("save-model", epilog=SAVE_MODEL_EXAMPLE)(save_model)
+app.command(epilog=PREDICT_EXAMPLE)(predict)
+app.command(epilog=REPORT_EXAMPLE)(report)
 app.command()(webhook)
 app.command()(pool)
 app.command()(server)

@@ -11,7 +11,7 @@ from argilla_loop.errors import ArgillaLoopError, CredentialsError, RetryableErr
 from argilla_loop.observability.logs import redacted
 from argilla_loop.service.identity import working_dataset
 from argilla_loop.service.observers.other_users import STAYS, in_words, writer_in_words
-from argilla_loop.service.wiring import connect_with, learner_of, pool_source, refuse_labels
+from argilla_loop.service.wiring import connect_with, learner_of, pool_source, refuse_labels, start_model_of
 from argilla_loop.settings import Settings
 
 
@@ -65,7 +65,14 @@ def check(settings: Settings) -> Iterator[Finding]:
         yield Finding("pool", ok=None, said=f"not tried: no {lacking}")
     else:
         yield _tried("pool", lambda: _pool(settings, labels, backend))
+    yield from _models(settings, labels)
+
+
+def _models(settings: Settings, labels: tuple[str, ...]) -> Iterator[Finding]:
+    """Yield the findings about the models."""
     yield _tried("model", lambda: _model(settings))
+    if settings.start_from is not None:
+        yield _tried("start_from", lambda: _start(settings, labels))
 
 
 def _of_dataset(backend: Backend, dataset: FoundDataset, workspace: str) -> Iterator[Finding]:
@@ -145,6 +152,11 @@ def _pool(settings: Settings, labels: tuple[str, ...], backend: Backend | None) 
     if not labels:
         refuse_labels(given)
     return f"{len(pool):,} texts, {len(pool.unlabelled()):,} without a label"
+
+
+def _start(settings: Settings, labels: tuple[str, ...]) -> str:
+    model = start_model_of(settings, learner_of(settings), labels)
+    return f"{model.version}, labels {', '.join(model.labels)}" if model is not None else "none"
 
 
 def _model(settings: Settings) -> str:

@@ -22,6 +22,8 @@ from argilla_loop.settings.files import text_digest
 if TYPE_CHECKING:
     from argilla_loop.learning.classy.classifier import GuardedClassyClassifier
     from argilla_loop.learning.heads.graph import PoolGraph
+    from argilla_loop.learning.heads.head import Head
+    from argilla_loop.learning.heads.svm import PairwiseSvc
 
 log = structlog.get_logger(__name__)
 
@@ -54,6 +56,12 @@ class TrainedModel:
     def head(self) -> str:
         """The name of the chosen head."""
         return getattr(self._classifier.clf, "name", "svm")
+
+    @property
+    def classifier(self) -> Head | PairwiseSvc:
+        """The chosen head itself, fitted on embeddings."""
+        head: Head | PairwiseSvc = self._classifier.clf
+        return head
 
     @property
     def evidence(self) -> tuple[HeadEvidence, ...]:

@@ -61,10 +61,14 @@ class Selection:
         vectors: embeddings of the pool.
         rules: the operator's rules.
         task: the kind of question.
+        start: suggests while there are too few examples for a model; it accepts nothing, and no record that it
+            scored is evidence.
     """
 
-    def __init__(self, vectors: Vectors, rules: Rules, task: Task = SINGLE_LABEL) -> None:
-        self._vectors, self._rules, self._task = vectors, rules, task
+    def __init__(
+        self, vectors: Vectors, rules: Rules, task: Task = SINGLE_LABEL, *, start: Model | None = None
+    ) -> None:
+        self._vectors, self._rules, self._task, self._start = vectors, rules, task, start
 
     def sample(self, pool: Pool) -> PoolSample:
         """Return what the learner sees of ``pool``: the same texts whatever is labelled."""
@@ -79,7 +83,9 @@ class Selection:
         )
 
     def cold_start_batch(self, pool: Pool, left: IndexArray, step: ColdStart | NextBatch) -> list[NewRecord]:
-        """Return the records of a batch that is chosen without a model."""
+        """Return the records of a batch that is chosen without a model of this dataset."""
+        if self._start is not None:
+            return self._start_batch(pool, left, step, self._start)
         candidates = self._candidates(pool, left)
         rows = self._vectors.rows(candidates)
         # whatever the strategy later is, a first model learns most from texts that represent many others
@@ -90,6 +96,15 @@ class Selection:
             NewRecord(ids[position], text, step.number, Route.ASK)
             for position, text in zip(chosen, texts, strict=True)
         ]
+
+    def _start_batch(
+        self, pool: Pool, left: IndexArray, step: ColdStart | NextBatch, start: Model
+    ) -> list[NewRecord]:
+        """Return the records of a batch that ``start`` chooses and suggests for; all of them are asked."""
+        candidates, rows, probabilities, *_ = self.score(pool, left, start)
+        asked = self._choose(self._rules.strategy, pool, left, candidates, rows, probabilities, step.size)
+        by_lot = np.zeros(len(asked), dtype=np.bool_)
+        return self._records(pool, candidates[asked], by_lot, step, start, levels(start.labels, {}))
 
     def score(self, pool: Pool, left: IndexArray, model: Model) -> Scores:
         """Score what may be taken next."""
@@ -185,7 +200,7 @@ class Selection:
         pool: Pool,
         positions: IndexArray,
         by_lot: NDArray[np.bool_],
-        step: NextBatch,
+        step: ColdStart | NextBatch,
         model: Model,
         levels: Levels,
     ) -> list[NewRecord]:
@@ -198,6 +213,7 @@ class Selection:
         certainties = np.minimum(certainties.round(6), 1.0)
         acceptable = levels.acceptable(columns, certainties)
         audit_eligible = levels.audit_eligible(columns, certainties) & by_lot
+        promised = self._rules.promised
         records = []
         for n, (position, text) in enumerate(zip(positions, texts, strict=True)):
             route = Route.ASK
@@ -220,6 +236,7 @@ class Selection:
                     certainty=float(certainties[n]),
                     model=model.version,
                     threshold=float(above) if in_force else None,
+                    promise=str(promised) if promised and route is Route.ACCEPT else None,
                 )
             )
         return records

@@ -54,6 +54,7 @@ class Proposal:
         last: the last round of audits, those included that this model has drawn before.
         audits: number of audits that are still to be drawn from ``acceptable``.
         open: number of texts that stay open, by the reason.
+        promise: under which the texts are accepted; ``None``: without one.
     """
 
     model: Model
@@ -65,6 +66,7 @@ class Proposal:
     last: LastRound
     audits: int
     open: Counter[str] = field(default_factory=Counter)
+    promise: str | None = None
 
 
 def propose(
@@ -99,6 +101,7 @@ def propose(
     results = [*held_back, *(Result(check.certainty, check.right) for check in audits)]
     overall = estimate_accuracy(results, together, confidence=confidence)
     last = last_round(len(together), plan.acceptance, overall)
+    promised = plan.acceptance.rules.promised
     return Proposal(
         trained,
         level,
@@ -109,6 +112,7 @@ def propose(
         last,
         min(max(last.audits - audited, 0), len(acceptable)),
         open_reasons(trained.labels, columns[~taken], certainties[~taken], level, plan.acceptance, wish),
+        str(promised) if promised and wish.min_certainty is None else None,
     )
 
 
@@ -185,7 +189,7 @@ def _records(
     return [
         NewRecord(
             ids[n], texts[n], number, route, labels[n], float(certainties[n]), model.version,
-            float(level.above[columns[n]]),
+            float(level.above[columns[n]]), promise=proposal.promise if route is Route.ACCEPT else None,
         )
         for n in range(len(positions))
         if fits[n]

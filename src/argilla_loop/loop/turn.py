@@ -100,6 +100,7 @@ class Loop:
         observers: called after every turn, in this order.
         observer: reads the dataset; the default reads all of it or what may have changed, whichever is cheaper.
         task: the kind of question.
+        start: suggests while there are too few examples for a model.
     """
 
     def __init__(
@@ -113,10 +114,11 @@ class Loop:
         observers: Sequence[Callable[[Turn], object]] = (),
         observer: Observer | None = None,
         task: Task = SINGLE_LABEL,
+        start: Model | None = None,
     ) -> None:
         self._dataset, self._pool, self._learner = dataset, pool, learner
         self._rules, self._task, self._observers = rules, task, tuple(observers)
-        self._selection = Selection(vectors, rules, task)
+        self._selection = Selection(vectors, rules, task, start=start)
         self.answer_rule = AnswerRule(
             dataset.service_user_id, rules.label_rule, dataset.info.min_submitted, task
         )

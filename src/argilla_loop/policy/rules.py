@@ -7,6 +7,7 @@ from typing import Literal
 
 from argilla_loop.policy.query import Strategy
 from argilla_loop.policy.task import LabelRule
+from argilla_loop.policy.validation.granted import Promise
 from argilla_loop.policy.validation.promise import THRESHOLDS, AcceptanceCriterion
 
 # Records that one request to Argilla takes (its own limit for a bulk upsert): a batch is logged whole or not at all.
@@ -48,3 +49,14 @@ class Rules:
         if self.target_precision is not None:
             return AcceptanceCriterion(THRESHOLDS, self.target_precision, self.confidence)
         return AcceptanceCriterion((self.certainty_threshold,), self.min_precision, self.confidence)
+
+    @property
+    def promised(self) -> Promise | None:
+        """What is promised of accepted records; ``None`` where nothing is promised or accepted."""
+        if self.certainty_threshold is None:
+            return None
+        if self.target_precision is not None:
+            return Promise("target_precision", self.target_precision, self.confidence, self.promise)
+        if self.min_precision is not None:
+            return Promise("min_precision", self.min_precision, self.confidence, self.promise)
+        return None

@@ -67,15 +67,22 @@ def files_revision(settings: PoolSettings) -> str:
     return digest.hexdigest()
 
 
-def read_files(settings: PoolSettings, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:
+def read_files(
+    settings: PoolSettings, batch_size: int, *, whole: bool = False
+) -> Iterator[tuple[Columns, RawBatch]]:
     """Yield batches of all files in turn; each file may have further columns.
+
+    Args:
+        settings: the files and their columns.
+        batch_size: rows of a batch at most.
+        whole: whether the further columns are read too.
 
     Raises:
         PoolError: a file cannot be read, or lacks a column.
     """
     for path in find_files(settings):
         try:
-            yield from _read_one(settings, path, batch_size)
+            yield from _read_one(settings, path, batch_size, whole=whole)
         except PoolError:
             raise
         except (
@@ -90,11 +97,13 @@ def read_files(settings: PoolSettings, batch_size: int) -> Iterator[tuple[Column
             ) from error
 
 
-def _read_one(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:
+def _read_one(
+    settings: PoolSettings, path: Path, batch_size: int, *, whole: bool
+) -> Iterator[tuple[Columns, RawBatch]]:
     if path.is_dir():
-        return _read_saved(settings, path, batch_size)
+        return _read_saved(settings, path, batch_size, whole=whole)
     readers = {"parquet": _read_parquet, "csv": _read_csv, "json": _read_json, "text": _read_text}
-    return readers[cast("str", format_of(path))](settings, path, batch_size)
+    return readers[cast("str", format_of(path))](settings, path, batch_size, whole=whole)
 
 
 def format_of(path: Path) -> str | None:
@@ -151,7 +160,9 @@ def _hidden(path: Path, root: Path) -> bool:
     return any(part.startswith(".") for part in path.relative_to(root).parts)
 
 
-def _read_saved(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:
+def _read_saved(
+    settings: PoolSettings, path: Path, batch_size: int, *, whole: bool
+) -> Iterator[tuple[Columns, RawBatch]]:
     """Read a folder written by ``save_to_disk``.
 
     ``load_from_disk`` would map its files. Saving to the same folder again cuts them short, which ends a process that
@@ -168,7 +179,7 @@ def _read_saved(settings: PoolSettings, path: Path, batch_size: int) -> Iterator
     columns = None
     for file in json.loads((path / "state.json").read_bytes())["_data_files"]:
         with pa.OSFile(str(path / file["filename"])) as source, pa.ipc.open_stream(source) as stream:
-            columns = columns or _columns_of(settings, stream.schema, str(path))
+            columns = columns or _columns_of(settings, stream.schema, str(path), whole=whole)
             wanted = columns.names()
             for batch in stream:
                 for start in range(0, len(batch), batch_size):
@@ -176,20 +187,22 @@ def _read_saved(settings: PoolSettings, path: Path, batch_size: int) -> Iterator
                     yield columns, {name: part.column(name) for name in wanted}
 
 
-def _columns_of(settings: PoolSettings, schema: Any, where: str) -> Columns:
+def _columns_of(settings: PoolSettings, schema: Any, where: str, *, whole: bool) -> Columns:
     """Return the columns of a saved dataset, whose features are in the schema of its files."""
     from datasets import ClassLabel, Features  # noqa: PLC0415  the import takes two seconds, which other sources do not spend
 
     features = Features.from_arrow_schema(schema)
     names = {name: kind.names for name, kind in features.items() if isinstance(kind, ClassLabel)}
-    return resolve_columns(settings, schema.names, where, names)
+    return resolve_columns(settings, schema.names, where, names, whole=whole)
 
 
-def _read_parquet(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:
+def _read_parquet(
+    settings: PoolSettings, path: Path, batch_size: int, *, whole: bool
+) -> Iterator[tuple[Columns, RawBatch]]:
     """Read with pyarrow: ``datasets`` refuses a file that has any column of a type that it does not know."""
     with pq.ParquetFile(path) as file:
         schema = file.schema_arrow
-        columns = resolve_columns(settings, schema.names, str(path), _class_labels(schema))
+        columns = resolve_columns(settings, schema.names, str(path), _class_labels(schema), whole=whole)
         wanted = columns.names()
         for batch in file.iter_batches(batch_size, columns=wanted):
             yield columns, {name: batch.column(name) for name in wanted}
@@ -209,7 +222,9 @@ def _class_labels(schema: Any) -> dict[str, list[str]]:
         return {}
 
 
-def _read_csv(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:
+def _read_csv(
+    settings: PoolSettings, path: Path, batch_size: int, *, whole: bool
+) -> Iterator[tuple[Columns, RawBatch]]:
     """Read comma or tab separated values with a header line.
 
     It uses pyarrow: ``datasets`` accepts a line with a comma too many, and cuts its text there.
@@ -217,7 +232,7 @@ def _read_csv(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[t
     separator = "\t" if path.name.lower().removesuffix(".gz").endswith(".tsv") else ","
     with _open_text(path) as text:
         available = next(csv.reader(text, delimiter=separator), [])
-    columns = resolve_columns(settings, available, str(path))
+    columns = resolve_columns(settings, available, str(path), whole=whole)
     wanted = columns.names()
     with (
         pa.input_stream(path, compression="gzip" if path.suffix.lower() == ".gz" else None) as file,
@@ -235,18 +250,22 @@ def _read_csv(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[t
                 yield columns, {name: part.column(name) for name in wanted}
 
 
-def _read_text(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:
+def _read_text(
+    settings: PoolSettings, path: Path, batch_size: int, *, whole: bool
+) -> Iterator[tuple[Columns, RawBatch]]:
     from datasets import load_dataset  # noqa: PLC0415  as above
 
     # Streaming reads the file itself, without a copy in a cache. Each line is a row; the byte order mark that some
     # editors write is not part of the first one.
     stream = load_dataset("text", data_files=[str(path)], split="train", streaming=True, encoding="utf-8-sig")
-    columns = resolve_columns(settings, ["text"], str(path))
+    columns = resolve_columns(settings, ["text"], str(path), whole=whole)
     for table in stream.with_format("arrow").iter(batch_size=batch_size):
         yield columns, {name: table.column(name).combine_chunks() for name in columns.names()}
 
 
-def _read_json(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[tuple[Columns, RawBatch]]:
+def _read_json(
+    settings: PoolSettings, path: Path, batch_size: int, *, whole: bool
+) -> Iterator[tuple[Columns, RawBatch]]:
     """Read a list of objects or strings, or one of them on each line.
 
     It uses the standard library: ``datasets`` refuses a whole file for a single lone surrogate, and does not say which
@@ -255,11 +274,11 @@ def _read_json(settings: PoolSettings, path: Path, batch_size: int) -> Iterator[
     with _open_text(path) as file:
         rows = _json_rows(file, path)
         columns = None
+        known: dict[str, None] = {}
         while batch := [row if isinstance(row, dict) else {"text": row} for row in islice(rows, batch_size)]:
-            if columns is None:
-                columns = resolve_columns(
-                    settings, list(dict.fromkeys(key for row in batch for key in row)), str(path)
-                )
+            if columns is None or whole:  # a later row may have further keys
+                known |= dict.fromkeys(key for row in batch for key in row)
+                columns = resolve_columns(settings, list(known), str(path), whole=whole)
             yield columns, {name: [row.get(name) for row in batch] for name in columns.names()}
 
 

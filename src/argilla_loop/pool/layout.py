@@ -55,10 +55,11 @@ class Columns:
     id: str | None = None
     status: str | None = None
     label_names: tuple[str, ...] | None = None  # of a ClassLabel column, whose values are integers
+    others: tuple[str, ...] = ()  # further columns, which only go along
 
     def names(self) -> list[str]:
         """Return the names of the columns to read, each once."""
-        held = (self.text, self.inputs, self.label, self.id, self.status)
+        held = (self.text, self.inputs, self.label, self.id, self.status, *self.others)
         return list(dict.fromkeys(name for name in held if name is not None))
 
 
@@ -78,6 +79,8 @@ def resolve_columns(
     available: Sequence[str],
     where: str,
     label_names: Mapping[str, Sequence[str]] | None = None,
+    *,
+    whole: bool = False,
 ) -> Columns:
     """Decide which of the ``available`` columns to read.
 
@@ -86,6 +89,7 @@ def resolve_columns(
         available: the names of all columns.
         where: the file or dataset, for messages.
         label_names: names by ``ClassLabel`` column.
+        whole: whether all columns go along.
 
     Raises:
         PoolError: a configured column does not exist, or is a model's guess.
@@ -115,6 +119,7 @@ def resolve_columns(
         id=id_column,
         status="status" if is_1x else None,
         label_names=tuple(names) if names is not None else None,
+        others=tuple(available) if whole else (),
     )
 
 

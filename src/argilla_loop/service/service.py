@@ -45,6 +45,7 @@ from argilla_loop.service.wiring import (
     learner_of,
     pool_source,
     rules,
+    start_model_of,
     vectors_of,
 )
 from argilla_loop.service.writer import heartbeats
@@ -226,6 +227,7 @@ class Service:
         )
         info, pool = self._dataset_and_pool(connection)
         learner = self._learner = self._learner or learner_of(settings)
+        start = start_model_of(settings, learner, info.labels)
         vectors = self._vectors = self._vectors or vectors_of(settings, learner)
         vectors.follow(pool.current())
         threading.Thread(target=self._warm_up, args=(learner,), name="warm-up", daemon=True).start()
@@ -250,7 +252,7 @@ class Service:
         if settings.notices:
             board = connection.notice_board(info, before_write=lease.confirm)
             observers.append(Notices(board, partial(latest_outlook, settings)))
-        loop = Loop(dataset, pool, learner, vectors, decided, observers=observers)
+        loop = Loop(dataset, pool, learner, vectors, decided, observers=observers, start=start)
         visibility = connection.visibility(info.id, before_write=lease.confirm)
         blindness = Blindness(visibility, dataset, loop.answer_rule)
         rounds = Rounds(loop, lease, blindness, self._monitor, self._let_in_again)

@@ -17,6 +17,7 @@ from argilla_loop.argilla.v2.queue import ArgillaQueue
 from argilla_loop.errors import SchemaError
 from argilla_loop.learning.embeddings.vectors import PoolVectors
 from argilla_loop.learning.learner import ClassyLearner, build_learner
+from argilla_loop.learning.saved.start import StartModel
 from argilla_loop.policy.rules import Rules
 from argilla_loop.pool import WatchedPool
 from argilla_loop.service.identity import remembered_dataset, working_dataset
@@ -159,6 +160,25 @@ def learner_of(settings: Settings) -> ClassyLearner:
         self_training_weight=settings.self_training_weight,
         fingerprint=settings.model_fingerprint,
     )
+
+
+def start_model_of(settings: Settings, learner: ClassyLearner, labels: Sequence[str]) -> StartModel | None:
+    """Return the saved model that suggests until there are examples for one; ``None`` if none is set.
+
+    Args:
+        settings: for ``start_from``.
+        learner: whose encoder the model must have been trained on.
+        labels: of the dataset; empty if they are not known yet.
+
+    Raises:
+        ModelError: it cannot be read, has another encoder, or knows labels that are not among ``labels``.
+    """
+    if settings.start_from is None:
+        return None
+    model = StartModel(settings.start_from, learner.encoder)
+    if labels:
+        model.check_labels(labels)
+    return model
 
 
 def vectors_of(settings: Settings, learner: ClassyLearner) -> PoolVectors:

@@ -26,6 +26,13 @@ def _at_home(path: Path) -> Path:
         raise ValueError(f"{str(path)!r} has no home folder: set cache_dir to a full path") from None
 
 
+def _given_at_home(path: Path | None) -> Path | None:
+    try:
+        return None if path is None else path.expanduser()
+    except RuntimeError:
+        raise ValueError(f"{str(path)!r} has no home folder: give a full path") from None
+
+
 Strategy = Literal[
     "sequential", "random", "least-confidence", "margin", "entropy", "diverse", "typical", "mixed"
 ]
@@ -239,6 +246,11 @@ class Settings(BaseSettings):
         description="Precision of the embedding model. `int8` is about 2.5 times as fast, but its vectors depend "
         "slightly on "
         "the other texts in the batch.",
+    )
+    start_from: Annotated[Path | None, AfterValidator(_given_at_home)] = Field(
+        None,
+        description="Folder of a model that `argilla-loop save-model` wrote. It suggests labels until this dataset has "
+        "examples for a model of its own. It never accepts a record.",
     )
     seed: int = Field(
         42,

@@ -94,6 +94,7 @@ def record_of(item: dict[str, Any], *, question_id: str) -> LoggedRecord:
         answers=tuple(_answer_of(response) for response in item.get("responses") or ()),
         service_user=service_user_of(item, prediction) if route is Route.ACCEPT else None,
         text_key=_first_text(item).get("text_key") if ours else None,
+        promise=_word(metadata.get("promise")),
     )
 
 
@@ -111,6 +112,7 @@ def _metadata_of(record: NewRecord, service_user_id: str) -> dict[str, Any]:
         "validated_by": BY_MODEL if accepted else None,
         "service_user": service_user_id if accepted else None,
         "text_key": kept_of(record.text),
+        "promise": record.promise if accepted else None,
     }
     return {name: value for name, value in known.items() if value is not None}
 

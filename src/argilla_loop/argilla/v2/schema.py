@@ -36,6 +36,7 @@ METADATA: dict[str, tuple[dict[str, Any], bool]] = {
     "validated_by": ({"type": "terms"}, False),
     "service_user": ({"type": "terms"}, False),
     "text_key": ({"type": "integer"}, False),
+    "promise": ({"type": "terms"}, False),
 }
 TITLES = {
     "idx": "Batch (idx)",
@@ -49,6 +50,7 @@ TITLES = {
     "validated_by": "Validated by",
     "service_user": "Service's user",
     "text_key": "Text as it was logged (key)",
+    "promise": "Promise in force",
 }
 DEFAULT_GUIDELINES = (
     "Choose the label that fits the text best and submit. Where a suggestion is shown, a model made it from the "

@@ -118,6 +118,17 @@ def _show_what_is_kept(display: Display, server: EmbeddedServer, folder: Path) -
     display.say("with the server running, to show the status or to continue labelling:")
     display.say(f"  argilla-loop status -c {folder / 'settings.toml'}")
     display.say(f"  argilla-loop run -c {folder / 'settings.toml'}")
+    display.say("to label the rest, and to take the data set, the model and a report home:")
+    for command in (
+        "finish",
+        "export {}/news.parquet",
+        "save-model {}/model",
+        "report {}/report.html",
+        "verify",
+    ):
+        name, _, out = command.partition(" ")
+        display.say(f"  argilla-loop {name} -c {folder / 'settings.toml'} {out.format(folder)}".rstrip())
+    display.say(f"  argilla-loop predict --model {folder}/model texts.csv labelled.csv")
 
 
 @contextmanager

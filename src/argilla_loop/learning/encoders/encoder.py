@@ -38,6 +38,9 @@ class OnnxEncoder:
         threads: batches embedded at a time; 0 means one for every core that this process may use.
     """
 
+    # Dimensions of the output that is used: token embeddings have batch, tokens and features.
+    output_rank = 3
+
     def __init__(self, files: ModelFiles, *, threads: int = 0) -> None:
         self.files = files
         self._threads = threads or _core_count()
@@ -109,7 +112,7 @@ class OnnxEncoder:
         ]
 
     def _embed(self, ids: NDArray[np.int64]) -> FloatArray:
-        """Run the network on token ids of shape (n, tokens) and pool; nothing is padded, so the mask is all ones."""
+        """Run the network on token ids of shape (n, tokens); nothing is padded, so the mask is all ones."""
         feed = {"input_ids": ids, "attention_mask": np.ones_like(ids), "token_type_ids": np.zeros_like(ids)}
         try:
             hidden = self._session.run([self._output], {name: feed[name] for name in self._inputs})[0]
@@ -117,6 +120,10 @@ class OnnxEncoder:
             raise ModelError(
                 f"model {self.files.name!r}: onnxruntime cannot run it: {collapse_whitespace(error)[:MAX_REASON]}"
             ) from error
+        return self._finished(hidden)
+
+    def _finished(self, hidden: FloatArray) -> FloatArray:
+        """Return what the network's output (n, tokens, d) makes of each text, shape (n, d): pooled and normalised."""
         pooled = hidden.mean(axis=1) if self.files.pooling == "mean" else hidden[:, 0]
         length = np.maximum(np.linalg.norm(pooled, axis=1, keepdims=True), MIN_LENGTH)
         return np.asarray(pooled / length, dtype=np.float32)
@@ -165,15 +172,14 @@ class OnnxEncoder:
                 "delete it and fetch or export it again"
             ) from error
         self._inputs = [one.name for one in session.get_inputs()]
-        # Token embeddings are the output of three dimensions: batch, tokens, features.
-        outputs = [one for one in session.get_outputs() if len(one.shape) == 3]  # noqa: PLR2004 - see above
-        if not set(self._inputs) <= set(INPUTS) or not outputs or not isinstance(outputs[0].shape[2], int):
+        outputs = [one for one in session.get_outputs() if len(one.shape) == self.output_rank]
+        if not set(self._inputs) <= set(INPUTS) or not outputs or not isinstance(outputs[0].shape[-1], int):
             raise ModelError(
                 f"model {self.files.name!r}: its ONNX inputs {self._inputs} or outputs are not those of a "
                 "sentence encoder; export it as feature-extraction"
             )
         self._output = outputs[0].name
-        self._dimension = int(outputs[0].shape[2])
+        self._dimension = int(outputs[0].shape[-1])
         return session
 
 

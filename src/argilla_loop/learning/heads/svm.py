@@ -13,6 +13,7 @@ from sklearn.model_selection import GridSearchCV, StratifiedKFold
 from sklearn.svm import SVC
 
 from argilla_loop.domain import FloatArray, IndexArray
+from argilla_loop.learning.heads.margins import PairwiseMargins
 
 GRID_FOLDS_KEY = "max_cross_validation_folds"
 SEED_KEY = "seed"
@@ -70,6 +71,27 @@ class PairwiseSvc:
     def classes_(self) -> IndexArray:
         """Class numbers, under the name that scikit-learn's classifiers use."""
         return np.asarray(self.svc.classes_, dtype=np.int64)
+
+    def margins(self) -> PairwiseMargins:
+        """Return the same head as arrays.
+
+        Raises:
+            ValueError: its kernel is neither linear nor RBF.
+        """
+        svc = self.svc
+        if svc.kernel not in ("linear", "rbf"):
+            raise ValueError(f"a head with the kernel {svc.kernel!r} cannot be written as arrays")
+        # for two labels scikit-learn turns the signs of what libsvm gives
+        sign = -1.0 if len(svc.classes_) == 2 else 1.0  # noqa: PLR2004 - see above
+        return PairwiseMargins(
+            support=np.asarray(svc.support_vectors_, dtype=np.float64),
+            counts=np.asarray(svc.n_support_, dtype=np.int64),
+            dual=sign * np.asarray(svc.dual_coef_, dtype=np.float64),
+            intercepts=sign * np.asarray(svc.intercept_, dtype=np.float64),
+            scale=self.scale,
+            # what scikit-learn made of "scale" or "auto"; it has no public name
+            gamma=float(svc._gamma) if svc.kernel == "rbf" else None,  # noqa: SLF001 - see above
+        )
 
     def predict_proba(self, vectors: FloatArray) -> DoubleArray:
         """Return probabilities, shape (n, k), rows summing to 1."""

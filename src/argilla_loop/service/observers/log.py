@@ -94,8 +94,10 @@ def log_turn(turn: Turn) -> None:
             ),
         )
     else:
+        start = next((record.model for record in turn.records if record.model), None)
         log.info(
-            "typical_batch_chosen",
+            "typical_batch_chosen" if start is None else "start_batch_chosen",
+            **({} if start is None else {"model": start}),
             records=len(turn.records),
             missing_examples=dict(acceptance.missing),
             seconds=seconds.get("choose"),

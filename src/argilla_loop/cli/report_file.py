@@ -1,0 +1,99 @@
+"""``argilla-loop report``: reads Argilla and the pool once, and writes the page."""
+
+from __future__ import annotations
+
+from collections import Counter
+from datetime import datetime, timezone
+from pathlib import Path
+
+from rich.console import Console
+from rich.markup import escape
+from rich.text import Text
+
+from argilla_loop.cli.acceptance_tables import bar_in_words, hindrances, precision_in_words
+from argilla_loop.errors import OutputError, SettingsError
+from argilla_loop.policy.plan import ColdStart, NextBatch, Plan, Wait
+from argilla_loop.policy.report.figures import report_of
+from argilla_loop.service.results.report.about import about
+from argilla_loop.service.results.report.page import Words, render
+from argilla_loop.service.snapshot import snapshot
+from argilla_loop.settings import Settings
+from argilla_loop.settings.files import atomic_write
+
+
+def refuse_existing(target: Path, *, force: bool) -> None:
+    """Check that the report may be written to ``target``, before anything is read.
+
+    Raises:
+        SettingsError: it is a folder, or it exists and is not to be replaced.
+    """
+    if target.is_dir():
+        raise SettingsError(f"{target} is a folder: name a file, such as {target / 'report.html'}")
+    if target.exists() and not force:
+        raise SettingsError(f"{target} exists: name another file, or replace it with --force")
+
+
+def write_report(settings: Settings, target: Path, out: Console) -> None:
+    """Write the report, whole or not at all.
+
+    Args:
+        settings: of the service.
+        target: the file; it is replaced if it exists.
+        out: where progress and outcome are printed.
+
+    Raises:
+        SchemaError: there is no working dataset yet, or the service cannot work on it.
+        OutputError: the file cannot be written.
+        RetryableError, FatalError: Argilla is away or refuses.
+    """
+    out.print("reading the dataset and the pool")
+    with snapshot(settings) as now:
+        plan = now.plan
+        figures = report_of(plan, Counter(example.label for example in now.pool.examples()))
+        page = render(
+            figures,
+            words_of(plan),
+            about(
+                settings,
+                dataset=now.info.name,
+                server_version=now.backend.server_version,
+                models=[model for batch in figures.seen.batches for model in batch.models],
+                made=datetime.now(timezone.utc),
+            ),
+        )
+    try:
+        with atomic_write(target) as unfinished:
+            unfinished.write_text(page, encoding="utf-8", errors="replace")  # lone surrogates in a label
+    except OSError as error:
+        raise OutputError(
+            f"cannot write {target}: {error.strerror or error}: name a file in a folder that you may write to"
+        ) from error
+    out.print(f"report: {escape(str(target))}")
+
+
+def words_of(plan: Plan) -> Words:
+    """Return what ``status`` says about ``plan``, as plain text."""
+    now = plan.acceptance
+    return Words(
+        required=_plain(bar_in_words(now)),
+        precision=_plain(precision_in_words(now)),
+        state=_step(plan),
+        hindrances=[_plain(reason) for reason in hindrances(now)],
+    )
+
+
+def _plain(markup: str) -> str:
+    return Text.from_markup(markup).plain
+
+
+def _step(plan: Plan) -> str:
+    step = plan.step
+    if isinstance(step, Wait):
+        left = step.batch.size - step.batch.done
+        return f"batch {step.batch.number} waits for people, {left:,} of its {step.batch.size:,} texts to go"
+    if isinstance(step, ColdStart):
+        why = "there are too few examples for a model"
+        return f"batch {step.number} comes next, {step.size:,} texts without a suggestion: {why}"
+    if isinstance(step, NextBatch):
+        return f"batch {step.number} comes next, {step.size:,} texts and what the service accepts beside them"
+    return "every text of the pool has been dealt with"

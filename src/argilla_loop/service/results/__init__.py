@@ -1,0 +1,1 @@
+"""What people take home: the data set, the model, and the report about both."""

@@ -1,0 +1,1 @@
+"""The report as one HTML file: ``page.render`` with ``page.html``, ``style.css`` and the plots."""
