@@ -55,7 +55,18 @@ def config(
 def test_help_names_every_command() -> None:
     told = command("--help")
     assert told.returncode == 0
-    for name in ("run", "check", "status", "pool", "server", "demo", "version"):
+    for name in (
+        "run",
+        "check",
+        "status",
+        "pool",
+        "server",
+        "demo",
+        "version",
+        "finish",
+        "review",
+        "suspects",
+    ):
         assert f" {name} " in told.stdout
 
 

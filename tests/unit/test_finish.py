@@ -210,3 +210,15 @@ def logged(dataset: MemoryDataset) -> list[LoggedRecord]:
         )
         for r in records
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize(("wish", "named"), [(Wish(), True), (Wish(min_certainty=0.5), False)])
+def test_what_is_accepted_by_a_given_certainty_is_under_no_promise(
+    wish: Wish, *, named: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(
+        f"{__name__}.RULES", Rules(certainty_threshold=0.5, min_precision=0.5, confidence=0.5)
+    )
+    monkeypatch.setattr(f"{__name__}.WISH", wish)
+    made = proposed(MemoryDataset(list(TOPICS)))[2]
+    assert (made.promise is not None) is named

@@ -17,8 +17,9 @@ from numpy.typing import NDArray
 from argilla_loop.argilla.protocol import WorkingDataset
 from argilla_loop.domain import IndexArray, Model, NewRecord, Pool, Route, Vectors
 from argilla_loop.loop.batch import BLOCK
+from argilla_loop.loop.outlook import random_results
 from argilla_loop.observability.progress import progress
-from argilla_loop.policy.estimate.accuracy import Estimate
+from argilla_loop.policy.estimate.accuracy import Estimate, Result, estimate_accuracy
 from argilla_loop.policy.matching import Match
 from argilla_loop.policy.plan import Plan
 from argilla_loop.policy.rules import MAX_BATCH
@@ -28,7 +29,6 @@ from argilla_loop.policy.validation.checks import audit_draw
 from argilla_loop.policy.validation.finish import (
     LastRound,
     Wish,
-    expected_precision,
     last_round,
     open_reasons,
     routed_by,
@@ -54,6 +54,7 @@ class Proposal:
         last: the last round of audits, those included that this model has drawn before.
         audits: number of audits that are still to be drawn from ``acceptable``.
         open: number of texts that stay open, by the reason.
+        promise: under which the texts are accepted; ``None``: without one.
     """
 
     model: Model
@@ -65,6 +66,7 @@ class Proposal:
     last: LastRound
     audits: int
     open: Counter[str] = field(default_factory=Counter)
+    promise: str | None = None
 
 
 def propose(
@@ -95,19 +97,22 @@ def propose(
     before, audited = routed_by(plan.seen.records, trained.version)
     confidence = plan.acceptance.rules.confidence
     together = np.concatenate([before, mine])  # so that an interruption does not change the last round
-    last = last_round(
-        len(together), plan.acceptance, expected_precision(plan.seen.checks, together, confidence)
-    )
+    held_back, audits = random_results(plan.seen, trained, task)
+    results = [*held_back, *(Result(check.certainty, check.right) for check in audits)]
+    overall = estimate_accuracy(results, together, confidence=confidence)
+    last = last_round(len(together), plan.acceptance, overall)
+    promised = plan.acceptance.rules.promised
     return Proposal(
         trained,
         level,
         acceptable,
         Counter(trained.labels[column] for column in columns[taken].tolist()),
         mine,
-        expected_precision(plan.seen.checks, mine, confidence),
+        estimate_accuracy(results, mine, confidence=confidence),
         last,
         min(max(last.audits - audited, 0), len(acceptable)),
         open_reasons(trained.labels, columns[~taken], certainties[~taken], level, plan.acceptance, wish),
+        str(promised) if promised and wish.min_certainty is None else None,
     )
 
 
@@ -184,7 +189,7 @@ def _records(
     return [
         NewRecord(
             ids[n], texts[n], number, route, labels[n], float(certainties[n]), model.version,
-            float(level.above[columns[n]]),
+            float(level.above[columns[n]]), promise=proposal.promise if route is Route.ACCEPT else None,
         )
         for n in range(len(positions))
         if fits[n]

@@ -11,9 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
-import numpy as np
 import structlog
-from numpy.typing import NDArray
 
 from argilla_loop.argilla.index_watch import IndexWatch
 from argilla_loop.argilla.observer import Observer
@@ -21,9 +19,9 @@ from argilla_loop.argilla.protocol import DatasetInfo, WorkingDataset
 from argilla_loop.domain import Learner, LoggedRecord, Model, NewRecord, Pool, PoolSample, Route, Vectors
 from argilla_loop.errors import TrainingError
 from argilla_loop.loop.batch import Scores, Selection
+from argilla_loop.loop.outlook import outlook_of
 from argilla_loop.policy.answers import AdjudicatedRecord, Adjudicator, AnswerRule, validated_by_others
-from argilla_loop.policy.estimate.accuracy import Result
-from argilla_loop.policy.estimate.outlook import Outlook, kappa, look_ahead
+from argilla_loop.policy.estimate.outlook import Outlook, kappa
 from argilla_loop.policy.matching import Match, Matcher
 from argilla_loop.policy.observation import Observation, latest_batch, latest_batches, observe
 from argilla_loop.policy.plan import ColdStart, NextBatch, Plan, Step, plan, stopped_by
@@ -31,7 +29,6 @@ from argilla_loop.policy.progress import suggestions_kept
 from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.task import SINGLE_LABEL, Task
 from argilla_loop.policy.text_keys import keys_of
-from argilla_loop.policy.validation.checks import held_back_answers
 
 log = structlog.get_logger(__name__)
 
@@ -269,55 +266,6 @@ class Loop:
                 then="what is logged stays; a text that was never logged is asked, if need be under an id of its own",
             )
         return match
-
-
-def outlook_of(
-    decided: Plan,
-    model: Model,
-    certainties: NDArray[np.float64],
-    agreement: Sequence[float],
-    task: Task,
-    *,
-    acceptable: int | None = None,
-) -> Outlook:
-    """Look ahead with what people said of random records, compared with ``model``.
-
-    Held-back records are predicted anew by ``model``, which has not learnt from them. Audits count as they were
-    predicted, before a model learnt from them.
-
-    Args:
-        decided: the plan, with the records.
-        model: the current one.
-        certainties: of the texts that are left.
-        agreement: kappa of successive models.
-        task: the kind of question.
-        acceptable: number of texts left whose certainty allows to accept them.
-    """
-    seen, rules = decided.seen, decided.acceptance.rules
-    held_back = held_back_answers(seen.records)
-    results = []
-    if held_back:
-        predicted = task.predict(model.predict_proba([one.record.text for one in held_back]), model.labels)
-        results = [
-            Result(float(certainty), task.agree(label, one.label), one.record.weight or 1.0)
-            for one, label, certainty in zip(held_back, predicted.labels, predicted.certainties, strict=True)
-        ]
-    found = (sum(result.right for result in results), len(results)) if results else None
-    audits = [check for check in seen.checks if check.above > 0]
-    results += [Result(check.certainty, check.right) for check in audits]
-    return look_ahead(
-        results,
-        certainties,
-        human=sum(one.label is not None for one in seen.records),
-        accepted=sum(one.is_accepted and not one.answers for one in seen.records),
-        accepted_results=[check.right for check in audits],
-        left=seen.pool_left,
-        agreement=agreement,
-        confidence=rules.confidence,
-        target=rules.stop_at_accuracy,
-        held_back=found,
-        acceptable=acceptable,
-    )
 
 
 def decide(

@@ -15,7 +15,7 @@ from argilla_loop.learning.learner import TrainedModel
 from argilla_loop.learning.saved.card import Facts, confirmed
 from argilla_loop.learning.saved.layout import Description
 from argilla_loop.learning.saved.write import describe, write_model
-from argilla_loop.loop.turn import outlook_of
+from argilla_loop.loop.outlook import outlook_of
 from argilla_loop.policy.estimate.outlook import Outlook
 from argilla_loop.policy.task import SINGLE_LABEL
 from argilla_loop.policy.validation.acceptance import Acceptance, decide_acceptance

@@ -13,12 +13,11 @@ from numpy.typing import NDArray
 from argilla_loop.domain import IndexArray, Route
 from argilla_loop.errors import SettingsError
 from argilla_loop.policy.answers import AdjudicatedRecord
-from argilla_loop.policy.estimate.accuracy import Estimate, Result, estimate_accuracy
+from argilla_loop.policy.estimate.accuracy import Estimate
 from argilla_loop.policy.rules import MAX_BATCH
 from argilla_loop.policy.validation.acceptance import Acceptance
 from argilla_loop.policy.validation.bound import checks_needed, lower_bound
 from argilla_loop.policy.validation.certainty import Levels, levels
-from argilla_loop.policy.validation.promise import AuditResult
 
 # The precision that the last audits are to show if no precision is required: that nine in ten labels are right takes 29
 # audits at 95% confidence. Chosen, not measured.
@@ -130,14 +129,6 @@ def open_reasons(
     return reasons
 
 
-def expected_precision(
-    checks: Sequence[AuditResult], certainties: NDArray[np.float64], confidence: float
-) -> Estimate:
-    """Return at which precision texts with these ``certainties`` would be accepted, from all audit results."""
-    results = [Result(check.certainty, check.right) for check in checks]
-    return estimate_accuracy(results, certainties, confidence=confidence)
-
-
 def last_round(acceptable: int, acceptance: Acceptance, expected: Estimate) -> LastRound:
     """Return how many of the ``acceptable`` records are audited: the share ``audit_rate``, and a least number.
 
@@ -147,7 +138,7 @@ def last_round(acceptable: int, acceptance: Acceptance, expected: Estimate) -> L
     Args:
         acceptable: number of records that may be accepted, those included that the same model has accepted already.
         acceptance: the rules.
-        expected: precision of all of them, see ``expected_precision``.
+        expected: the estimated precision of all of them.
     """
     rules = acceptance.rules
     criterion, error = rules.criterion, 1 - rules.confidence
