@@ -8,13 +8,13 @@ TEAM_STACK = PYTHONPATH=tests/support $(BIN)/python -m team_stack
 # Where a CPU build of torch is found: the default one for Linux brings several GB of CUDA. Where this index cannot be
 # reached, pip takes what its own index has.
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
-# Test processes side by side; most tests wait for other processes, so one more than there are cores does no harm. In the order
-# of the folders, so that the many short tests of tests/unit fill up what the long ones leave.
-JOBS ?= 3
+# Test processes side by side. Most tests wait for other processes, so use about twice as many as there are cores.
+# tests/support/distribution.py says which tests come first and which stay together.
+JOBS ?= 4
 # A browser for the tests: the system's, else Playwright's own.
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-.PHONY: help setup browser demo test stack stack-down stack-test lint types bench constraints clean
+.PHONY: help setup browser demo test quick stack stack-down stack-test lint types bench constraints clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
@@ -43,7 +43,12 @@ demo: setup ## the main job on real news texts: embedded Argilla, the service, a
 	$(BIN)/argilla-loop demo $(DEMO)
 
 test: browser ## all tests, with coverage
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadfile --no-loadscope-reorder --cov --cov-report=term $(TESTS)
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder --cov --cov-report=term $(TESTS)
+
+# Leaves out tests/contract and tests/service: all that needs a real Argilla, the service as a process, or a browser. Of
+# tests/unit it leaves out what is marked `slow`. No coverage.
+quick: setup ## the unit tests, for each change while you work
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m "not slow" -q tests/unit $(TESTS)
 
 stack: setup ## a real team's Argilla without Docker: PostgreSQL, Redis, Elasticsearch's core, server, worker; Ctrl-C ends it
 	@$(TEAM_STACK) run $(STACK)

@@ -115,7 +115,9 @@ def play(path: str, seed: int, criterion: str, condition: str, budget: int) -> R
 
     dataset = MemoryDataset(labels)
     annotator = Annotator(dataset, gold, labels, noise=float(given.get("noise", 0.0)), seed=seed)
-    rules = replace(Rules(slice_size=SLICE, accept_limit=LIMIT, seed=seed), **BARS[criterion])
+    rules = replace(
+        Rules(slice_size=SLICE, accept_limit=LIMIT, evaluation_share=0.0, seed=seed), **BARS[criterion]
+    )
     if not given.get("guard", True):
         rules = replace(rules, min_examples_per_label=0, min_accept_examples=0)
         dataset.log([NewRecord(row.id, row.text, 0, Route.ASK) for row in now[:START]])

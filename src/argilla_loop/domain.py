@@ -73,6 +73,9 @@ class LoggedRecord:
     answers: tuple[Answer, ...] = ()
     service_user: str | None = None  # whose service accepted it; None: not accepted, or not known
     text_key: int | None = None  # what it keeps of the key of the text that it was logged with
+    # of a held-back record: how many texts it stands for, relative to a plain random draw
+    weight: float | None = None
+    promise: str | None = None  # it was accepted under, see policy.validation.granted; None: without one
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +91,8 @@ class NewRecord:
     model: str | None = None
     threshold: float | None = None  # in force when it was routed; None where nothing could be accepted
     held_back: bool = False  # a random sample: evidence, never an example
+    weight: float | None = None  # of a held-back record, see LoggedRecord
+    promise: str | None = None  # it is accepted under; None: without one
 
     @property
     def suggestion(self) -> str | None:

@@ -92,10 +92,20 @@ def new(
     label: str | None = "Sports",
     threshold: float | None = None,
     held_back: bool = False,
+    promise: str | None = None,
 ) -> NewRecord:
     certainty, model = (None, None) if label is None else (0.75, "abc123")
     return NewRecord(
-        record_id, f"text of {record_id}", batch, route, label, certainty, model, threshold, held_back
+        record_id,
+        f"text of {record_id}",
+        batch,
+        route,
+        label,
+        certainty,
+        model,
+        threshold,
+        held_back,
+        promise=promise,
     )
 
 
@@ -112,6 +122,19 @@ def test_what_is_logged_is_what_is_seen(working: tuple[WorkingDataset, Annotator
         text_key=kept_of("text of a"),
     )  # fmt: skip
     assert seen["b"] == LoggedRecord("b", "text of b", 0, Route.ASK, text_key=kept_of("text of b"))
+
+
+def test_the_promise_is_on_accepted_records_until_they_are_revoked(
+    working: tuple[WorkingDataset, Annotator],
+) -> None:
+    dataset, _ = working
+    words = "target_precision 0.95, confidence 0.9, promise label"
+    dataset.log([new("a", route=Route.ACCEPT, threshold=0.5, promise=words), new("b", promise=words)])
+    assert [by_id(dataset)[one].promise for one in "ab"] == [words, None]
+    dataset.withdraw_own(["a"])
+    assert by_id(dataset)["a"].promise == words
+    dataset.return_to_queue([NewRecord("a", "", 0, Route.ASK)])
+    assert by_id(dataset)["a"].promise is None
 
 
 def test_a_text_comes_back_as_it_was_given(working: tuple[WorkingDataset, Annotator]) -> None:

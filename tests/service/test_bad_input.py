@@ -11,12 +11,12 @@ from typing import TYPE_CHECKING, Any
 import httpx
 import pytest
 from daemon import Daemon, Person, held, until, write_config
+from embedded_server import Api
 from playwright.sync_api import expect
 from worlds import TOPICS, sentences
 
 from argilla_embedded import EmbeddedServer
 from argilla_loop.argilla.v2.markup import unescape_markup
-from embedded_server import Api
 
 if TYPE_CHECKING:
     from browser import Desk

@@ -12,11 +12,11 @@ from typing import Any
 import httpx
 import pytest
 from daemon import Daemon, Person, held, until, write_config
+from embedded_server import Api
 from fault_proxy import FaultProxy
 from worlds import TOPICS, sentences
 
 from argilla_embedded import EmbeddedServer
-from embedded_server import Api
 
 pytestmark = pytest.mark.slow
 

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 import pytest
+from embedded_server import Api
 from playwright.sync_api import expect
 
 from argilla_embedded import EmbeddedServer
@@ -13,7 +14,6 @@ from argilla_loop.argilla.v2.connection import connect
 from argilla_loop.argilla.v2.dataset import ArgillaDataset
 from argilla_loop.argilla.v2.schema import ensure_dataset
 from argilla_loop.domain import NewRecord, Route
-from embedded_server import Api
 
 if TYPE_CHECKING:
     from browser import Desk

@@ -118,7 +118,7 @@ def test_status_shows_how_it_goes(argilla_server: EmbeddedServer, config: Path) 
 
     From Argilla alone, beside a running service; but for how its model does on what is held back.
     """
-    config.write_text("evaluation_share = 0.2\n" + config.read_text())
+    config.write_text(config.read_text().replace("evaluation_share = 0.0", "evaluation_share = 0.2"))
     key = argilla_server.credentials.loop.api_key
     name = next(x for x in config.read_text().splitlines() if x.startswith("dataset")).split('"')[1]
     person = Person(argilla_server, name)

@@ -17,10 +17,10 @@ import httpx
 import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
+from embedded_server import Api
 from standardwebhooks.webhooks import Webhook
 
 from argilla_embedded import EmbeddedServer
-from embedded_server import Api
 
 WAIT_SECONDS = 120.0  # until a test gives up; nothing is asserted about how long anything takes
 

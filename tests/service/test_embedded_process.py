@@ -360,6 +360,7 @@ def test_new_secrets_replace_forgotten_ones(server: EmbeddedServer) -> None:
     assert httpx.post(f"{server.url}/api/v1/token", data=login).status_code == httpx.codes.UNAUTHORIZED
 
 
+@pytest.mark.cold  # the start as a user sees it
 def test_secrets_are_shown_once(tmp_path: Path) -> None:
     """The first start in a terminal prints each secret; the second prints the URL only."""
     said = []

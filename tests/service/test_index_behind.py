@@ -14,12 +14,12 @@ from typing import Any
 import httpx
 import pytest
 from daemon import Daemon, Person, held, until, write_config
+from embedded_server import Api
 from index_faults import IndexFaults, server_with_index_faults
 from invariants import check_invariants
 from worlds import TOPICS, sentences
 
 from argilla_embedded import EmbeddedServer
-from embedded_server import Api
 
 pytestmark = pytest.mark.slow
 

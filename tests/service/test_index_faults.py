@@ -12,11 +12,11 @@ from pathlib import Path
 
 import httpx
 import pytest
+from embedded_server import Api
 from index_faults import IndexFaults, server_with_index_faults
 
 from argilla_embedded import EmbeddedServer
 from argilla_embedded.home import INDEX_FAULTS_VARIABLE
-from embedded_server import Api
 
 PENDING = {"entity": "response", "property": "status"}
 ANSWER = {"label": {"value": "World"}}

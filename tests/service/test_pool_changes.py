@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 from daemon import Daemon, Person, held, until, write_config
+from embedded_server import Api
 from invariants import check_invariants
 from worlds import TOPICS, sentences
 
 from argilla_embedded import EmbeddedServer
-from embedded_server import Api
 
 pytestmark = pytest.mark.slow
 

@@ -13,6 +13,7 @@ from typing import Any
 import httpx
 import pytest
 from daemon import Daemon, Person, held, until, write_config
+from embedded_server import Api
 from fault_proxy import FaultProxy, Reset, Rule
 from invariants import check_invariants
 from worlds import TOPICS, sentences
@@ -22,7 +23,6 @@ from argilla_loop.argilla.v2.connection import connect
 from argilla_loop.argilla.v2.schema import ensure_dataset
 from argilla_loop.argilla.v2.working import mark_of
 from argilla_loop.errors import RetryableError
-from embedded_server import Api
 
 pytestmark = pytest.mark.slow
 

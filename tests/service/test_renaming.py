@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 from daemon import Daemon, Person, held, until, write_config
+from embedded_server import Api
 from rich.console import Console
 from worlds import TOPICS, sentences
 
@@ -21,7 +22,6 @@ from argilla_loop.cli.findings import check
 from argilla_loop.cli.status_tables import status
 from argilla_loop.service.identity import _dataset_file, remembered_dataset
 from argilla_loop.settings import Settings, load_settings
-from embedded_server import Api
 
 pytestmark = pytest.mark.slow
 

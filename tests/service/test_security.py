@@ -20,13 +20,13 @@ import psutil
 import pytest
 import trustme
 from daemon import Daemon, Person, until, write_config
+from embedded_server import Api
 from fault_proxy import FaultProxy, Rule, Status
 from worlds import TOPICS, sentences
 
 from argilla_embedded import EmbeddedServer
 from argilla_loop.argilla.v2.connection import connect
 from argilla_loop.errors import RetryableError, SettingsError
-from embedded_server import Api
 
 pytestmark = pytest.mark.slow
 
@@ -107,6 +107,7 @@ def echo() -> Iterator[str]:
     server.server_close()
 
 
+@pytest.mark.cold  # its command line is looked at
 def test_a_canary_key_comes_out_nowhere(
     argilla_server: EmbeddedServer, configured: Callable[..., Path], free_port: int, echo: str
 ) -> None:

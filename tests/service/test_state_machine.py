@@ -423,7 +423,7 @@ class Days(RuleBasedStateMachine):
             foreign=self.expected.foreign,
             predict=self.predicted,
             seen_by=self.seen_by_each(),
-            largest_batch=RULES.slice_size + RULES.accept_limit,
+            largest_batch=RULES.slice_size + 3,
         )
 
     def seen_by_each(self) -> dict[str, list[LoggedRecord]]:

@@ -46,8 +46,10 @@ def until(
 def write_config(folder: Path, rows: Sequence[tuple[str, str, str | None]], **settings: Any) -> Path:
     """Write a pool as JSON lines and a TOML file that reads it; returns the TOML file's path.
 
-    ``http``: port to say how it is at; none unless told, as many services run here.
+    ``http``: port to say how it is at; none unless told, as many services run here. No text is held back and ten are
+    accepted beyond a slice unless told, so that tests of other things know what is in a batch.
     """
+    settings = {"evaluation_share": 0.0, "accept_limit": 10, **settings}
     pool = folder / "pool.jsonl"
     pool.write_text("".join(json.dumps({"id": i, "text": t, "label": lab}) + "\n" for i, t, lab in rows))
     http = settings.pop("http", 0)

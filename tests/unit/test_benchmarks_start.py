@@ -16,6 +16,8 @@ SCRIPTS = sorted((ROOT / "benchmarks").glob("*.py"))
 PARTS = sorted(set((ROOT / "benchmarks").rglob("*.py")) - set(SCRIPTS))
 IMPORT = "import importlib, sys; [importlib.import_module(name) for name in sys.argv[1:]]"
 
+pytestmark = pytest.mark.slow  # each script imports its libraries
+
 
 def imported(script: Path) -> Iterator[str]:
     """Modules that a script imports anywhere, inside functions too."""

@@ -23,6 +23,7 @@ LABELS = ("World", "Sports", "Business")
 RULES = Rules(
     slice_size=5,
     accept_limit=0,
+    evaluation_share=0.0,
     min_examples_per_label=3,
     min_accept_examples=3,
     strategy="sequential",

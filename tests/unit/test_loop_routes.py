@@ -21,6 +21,7 @@ LABELS = ("World", "Sports", "Business")
 LABELLED = 30
 FIXED = Rules(
     slice_size=6, accept_limit=6, min_examples_per_label=3, min_accept_examples=10, certainty_threshold=0.6,
+    evaluation_share=0.0,
     audit_rate=0.5,
 )  # fmt: skip
 DEMANDED = replace(FIXED, target_precision=0.8, confidence=0.8, audit_rate=0.2)

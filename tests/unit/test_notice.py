@@ -9,6 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from argilla_loop.domain import Example, NewRecord, Route
+from argilla_loop.policy.estimate.accuracy import Estimate
+from argilla_loop.policy.estimate.outlook import Outlook
 from argilla_loop.policy.notice import escaped, notice
 from argilla_loop.policy.observation import Batch, Observation
 from argilla_loop.policy.plan import ColdStart, Finished, NextBatch, Plan, Step, Wait
@@ -103,6 +105,19 @@ def test_a_new_batch_and_the_same_batch_after_a_restart_are_told_in_the_same_wor
     assert logged == waiting
     assert logged is not None
     assert logged.startswith("From argilla-loop: the latest batch is number 1.\n\n")
+
+
+def test_people_read_how_right_the_labels_are() -> None:
+    outlook = Outlook(
+        40, 500, 460, Estimate(0.97, 0.94, 0.99, 40), Estimate(0.98, 0.95, 0.99, 60), can_stop=True
+    )
+    acceptance = decide_acceptance(EXAMPLES, (), LABELS, Rules())
+    said = notice(Plan(seen(), NextBatch(1, 3), acceptance), ASKED, outlook)
+    assert said is not None
+    state, first, *_ = said.split("\n\n")
+    assert "the latest batch is number 1" in state
+    assert first.startswith("40 human labels; ")
+    assert first.endswith("you can stop.")
 
 
 def test_an_answer_does_not_change_it() -> None:

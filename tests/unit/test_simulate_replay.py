@@ -23,7 +23,7 @@ from argilla_loop.simulate.stock import StockLearner, stock_class
 
 ALL = [Labelled(*row) for row in sentences(108)]
 DATA = LabelledSet("reports", ALL[:80], ALL[80:])
-RULES = Rules(slice_size=5, min_examples_per_label=3, certainty_threshold=None, seed=1)
+RULES = Rules(slice_size=5, min_examples_per_label=3, certainty_threshold=None, evaluation_share=0.0, seed=1)
 RUN = Run("sequential", 1, RULES, budget=30, measure_every=5)
 
 

@@ -20,6 +20,8 @@ from argilla_loop.cli.acceptance_tables import (
 from argilla_loop.cli.status_tables import render
 from argilla_loop.domain import Answer, Example, LoggedRecord, Route
 from argilla_loop.loop.turn import Loop, decide
+from argilla_loop.policy.estimate.accuracy import Estimate
+from argilla_loop.policy.estimate.outlook import Forecast, Outlook
 from argilla_loop.policy.matching import Match
 from argilla_loop.policy.observation import observe
 from argilla_loop.policy.plan import NextBatch, Plan, plan
@@ -35,6 +37,9 @@ BOT = "bot"
 LABELS = ("World", "Sports", "Business")
 LEFT = Match(np.arange(3))
 TARGET = Rules(target_precision=0.95)
+OUTLOOK = Outlook(
+    145, 640, 215, Estimate(0.97, 0.94, 0.99, 40), Estimate(0.98, 0.95, 0.99, 60), (0.99,), held_back=(27, 30)
+)
 
 
 def settings(folder: Path) -> Settings:
@@ -100,7 +105,7 @@ def test_a_fixed_threshold_promises_nothing_and_shows_what_was_measured() -> Non
     now = seen(audits(132, 4), Rules())
     assert bar_in_words(now) == "fixed threshold 0.9; no precision is promised"
     assert precision_in_words(now) == "132 of 136 checks right (97.1%), at least 93.3% at 95% confidence"
-    assert list(hindrances(now)) == []
+    assert list(hindrances(now)) == ["276 records a batch until more audits are right"]
     assert precision_in_words(seen([], Rules())) == "not measured: no check yet"
 
 
@@ -189,6 +194,18 @@ def test_settings_that_are_in_the_way_are_named(now: Acceptance, said: str) -> N
     assert said in list(hindrances(now))
 
 
+def test_every_cap_is_named_with_the_texts_that_it_holds_back() -> None:
+    granted = with_verdict(AcceptanceDecision(0.9, 10, 10, 0.74), Rules())
+    assert list(hindrances(granted, replace(OUTLOOK, acceptable=200))) == [
+        "120 records a batch until more audits are right: holds back 80 of 200 acceptable texts",
+        "15 of the 215 texts left lie below the certainty threshold",
+    ]
+    capped = with_verdict(AcceptanceDecision(0.9, 10, 10, 0.74), Rules(accept_limit=50))
+    assert next(hindrances(capped, replace(OUTLOOK, acceptable=200))) == (
+        "accept_limit = 50 records a batch: holds back 150 of 200 acceptable texts"
+    )
+
+
 def test_with_a_promise_for_each_label_each_has_its_line(tmp_path: Path) -> None:
     rules = Rules(target_precision=0.8, confidence=0.9, promise="label")
     decisions = {
@@ -213,14 +230,15 @@ def test_all_that_an_operator_asks_is_answered_on_one_page(tmp_path: Path) -> No
     heldback = replace(record(300, Route.ASK, "World"), held_back=True, suggestion=None, threshold=None)
     records.append(heldback)
     rules = replace(TARGET, evaluation_share=0.1)
-    shown = told(records, seen(records, rules), tmp_path, Evidence("linear-1", (), (27, 30)))
+    shown = told(records, seen(records, rules), tmp_path, Evidence("linear-1", (), OUTLOOK))
     for answer in (
         "accepted 40 records, 39 standing, 1 corrected by people",
         "blind audits 148 of 148 right, 1 waiting for people",
         "target precision 95.0% promised at 95% confidence: accepting above certainty 0.9",
         "149 of 150 checks right (99.3%), at least 96.",
         "why it isn't labelling more - ",
-        "1 of 1 answered; the current model is right on 27 of 30 (90.0%): over the whole pool 73.5% to 97.9% at 95%",
+        "in short 145 human labels; the model is right on 97% of the other texts (94% to 99%)",
+        "1 of 1 answered; the current model is right on 27 of 30, mostly doubtful texts",
         "argilla-loop revoke --all",
     ):
         assert answer in shown, shown
@@ -228,7 +246,7 @@ def test_all_that_an_operator_asks_is_answered_on_one_page(tmp_path: Path) -> No
 
 def test_what_is_known_of_another_model_is_not_shown(tmp_path: Path) -> None:
     records = [replace(record(0, Route.ASK, "World"), held_back=True)]
-    shown = told(records, seen(records, TARGET), tmp_path, Evidence("linear-2", (), (27, 30)))
+    shown = told(records, seen(records, TARGET), tmp_path, Evidence("linear-2", (), OUTLOOK))
     assert "the current model" not in shown
 
 
@@ -259,7 +277,9 @@ def test_a_pool_that_changed_under_what_is_logged_is_told(tmp_path: Path) -> Non
 
 def test_status_comes_to_the_same_verdict_as_the_turn() -> None:
     """From the same records: what a turn then accepts is what status would have said."""
-    rules = Rules(slice_size=6, min_examples_per_label=3, target_precision=0.8, confidence=0.8)
+    rules = Rules(
+        slice_size=6, accept_limit=10, min_examples_per_label=3, target_precision=0.8, confidence=0.8
+    )
     rows = sentences(300)
     dataset, learner = MemoryDataset(LABELS), CentroidLearner()
     pool = ListPool([(i, text, label if n < 30 else None) for n, (i, text, label) in enumerate(rows)])
@@ -274,6 +294,15 @@ def test_status_comes_to_the_same_verdict_as_the_turn() -> None:
         granted.add(now.decisions["World"].threshold is not None)
         answer_all(dataset, {i: label for i, _, label in rows})
     assert granted == {False, True}
+    # another rule changes both
+    stricter = replace(rules, target_precision=0.99, min_examples_per_label=500)
+    records = read_all(dataset.scan(), dataset.service_user_id)
+    strict = decide(records, pool, 300, dataset.info, stricter).acceptance
+    vectors = PrecomputedVectors(learner.encoder, seed=42)
+    turn = Loop(dataset, FixedSource(pool), learner, vectors, stricter).turn()
+    assert strict == turn.plan.acceptance
+    assert strict != now
+    assert strict.missing
 
 
 def test_evidence_is_found_again_and_what_is_not_ours_is_none(tmp_path: Path) -> None:
@@ -281,9 +310,9 @@ def test_evidence_is_found_again_and_what_is_not_ours_is_none(tmp_path: Path) ->
     assert evidence.known(mine) is None
     learner = CentroidLearner()
     model = learner.fit([Example("a", "x y", "A"), Example("b", "z", "B")])
-    for held_back in (None, (27, 30)):
-        evidence.keep(mine, model, held_back)
-        assert evidence.known(mine) == Evidence(model.version, (), held_back)
+    for outlook in (None, OUTLOOK, replace(OUTLOOK, forecast=Forecast(40, 9, None, 0.97))):
+        evidence.keep(mine, model, outlook)
+        assert evidence.known(mine) == Evidence(model.version, (), outlook)
     (file,) = (tmp_path / "evidence").iterdir()
-    file.write_text('{"model": "m", "heads": [], "held_back": [1]}')
+    file.write_text('{"model": "m", "heads": [], "outlook": {"human": 1}}')
     assert evidence.known(mine) is None

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from structlog.testing import capture_logs
@@ -10,6 +11,8 @@ from worlds import CentroidLearner
 
 from argilla_loop.domain import Example, NewRecord, Route
 from argilla_loop.loop.turn import Turn
+from argilla_loop.policy.estimate.accuracy import Estimate
+from argilla_loop.policy.estimate.outlook import Outlook
 from argilla_loop.policy.observation import Observation
 from argilla_loop.policy.plan import NextBatch, Plan
 from argilla_loop.policy.rules import Rules
@@ -19,6 +22,7 @@ from argilla_loop.service.observers.log import log_turn
 
 MODEL = CentroidLearner().fit([Example("a", "x y", "A"), Example("b", "z", "B")])
 SEEN = Observation(None, [], ("A", "B"), 5)
+OUTLOOK = Outlook(10, 0, 5, Estimate(0.9, 0.8, 1.0, 12), Estimate(0.9, 0.8, 1.0, 12))
 TEXT = "a text that nobody may read in a log"
 
 
@@ -39,7 +43,14 @@ def events(acceptance: Acceptance, held_back: tuple[int, int] | None = None) -> 
         record(4, Route.ACCEPT),
     ]
     with capture_logs() as logs:
-        log_turn(Turn(Plan(SEEN, NextBatch(3, 5), acceptance), records, MODEL, held_back))
+        log_turn(
+            Turn(
+                Plan(SEEN, NextBatch(3, 5), acceptance),
+                records,
+                MODEL,
+                OUTLOOK if held_back is None else replace(OUTLOOK, held_back=held_back),
+            )
+        )
     assert TEXT not in repr(logs)
     return {entry["event"]: entry for entry in logs}
 

@@ -105,6 +105,7 @@ def test_the_loop_labels_a_pool_of_several_labels_a_text_to_its_end() -> None:
     dataset, learner, turns = MemoryDataset(LABELS), WordLearner(), list[Turn]()
     rules = Rules(
         slice_size=8,
+        evaluation_share=0.0,
         accept_limit=8,
         min_examples_per_label=3,
         min_accept_examples=3,

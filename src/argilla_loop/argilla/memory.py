@@ -85,8 +85,8 @@ class MemoryDataset:
             self._records[new.id] = LoggedRecord(
                 id=new.id, text=new.text, batch=new.batch, route=new.route, certainty=new.certainty,
                 model=new.model, suggestion=new.suggestion, prediction=new.label, threshold=new.threshold,
-                held_back=new.held_back, answers=kept + ours, service_user=self._author(new),
-                text_key=kept_of(new.text),
+                held_back=new.held_back, weight=new.weight, answers=kept + ours, service_user=self._author(new),
+                text_key=kept_of(new.text), promise=self._promise(new),
             )  # fmt: skip
         return []
 
@@ -109,7 +109,8 @@ class MemoryDataset:
                 self._records[new.id] = replace(
                     self._records[new.id], batch=new.batch, route=new.route, certainty=new.certainty,
                     model=new.model, suggestion=new.suggestion, prediction=new.label, threshold=new.threshold,
-                    held_back=new.held_back, service_user=self._author(new),
+                    held_back=new.held_back, weight=new.weight, service_user=self._author(new),
+                    promise=self._promise(new),
                 )  # fmt: skip
 
     def make_plain(self, ids: Collection[str]) -> None:
@@ -117,7 +118,9 @@ class MemoryDataset:
         self.edits += 1
         for one in ids:
             if one in self._records:
-                self._records[one] = replace(self._records[one], route=Route.ASK, held_back=False)
+                self._records[one] = replace(
+                    self._records[one], route=Route.ASK, held_back=False, weight=None
+                )
 
     def answer(
         self,
@@ -154,6 +157,10 @@ class MemoryDataset:
 
     def _author(self, new: NewRecord) -> str | None:
         return self.service_user_id if new.route is Route.ACCEPT else None
+
+    @staticmethod
+    def _promise(new: NewRecord) -> str | None:
+        return new.promise if new.route is Route.ACCEPT else None
 
     def _matches(self, record: LoggedRecord, query: Query) -> bool:
         if query.answered and not any(answer.is_final for answer in record.answers):

@@ -16,7 +16,7 @@ import structlog
 
 from argilla_loop.argilla.protocol import Listing
 from argilla_loop.domain import LoggedRecord
-from argilla_loop.policy.plan import MAX_BATCH
+from argilla_loop.policy.rules import MAX_BATCH
 
 log = structlog.get_logger(__name__)
 

@@ -8,10 +8,10 @@ from rich.console import RenderableType
 from rich.markup import escape
 from rich.table import Table
 
+from argilla_loop.policy.estimate.outlook import Outlook
 from argilla_loop.policy.progress import Blind, Progress
 from argilla_loop.policy.rules import AUDITED_SHARE
 from argilla_loop.policy.validation.acceptance import Acceptance
-from argilla_loop.policy.validation.bound import lower_bound, upper_bound
 from argilla_loop.policy.validation.promise import AcceptanceDecision
 
 TITLE = "What the service accepts"
@@ -22,13 +22,13 @@ TAKING_BACK = (
 )
 
 
-def section(seen: Progress, now: Acceptance, measured: tuple[int, int] | None) -> list[RenderableType]:
+def section(seen: Progress, now: Acceptance, outlook: Outlook | None) -> list[RenderableType]:
     """Return the tables that ``status`` shows.
 
     Args:
         seen: the progress.
         now: what may be accepted.
-        measured: how many held-back answers the current model predicts, and how many there are.
+        outlook: of the latest turn.
     """
     table = Table(title=TITLE, show_header=False, title_justify="left")
     table.add_column(no_wrap=True)
@@ -39,10 +39,13 @@ def section(seen: Progress, now: Acceptance, measured: tuple[int, int] | None) -
     if words := precision_in_words(now):
         table.add_row("precision", words)
     table.add_row(
-        "why it isn't labelling more", "\n".join(f"- {reason}" for reason in hindrances(now)) or "-"
+        "why it isn't labelling more", "\n".join(f"- {reason}" for reason in hindrances(now, outlook)) or "-"
     )
     if seen.held_back.logged or now.rules.evaluation_share:
-        table.add_row("held back", _held_back(seen.held_back, measured, now.rules.confidence))
+        table.add_row(
+            "held back",
+            _held_back(seen.held_back, outlook.held_back if outlook else None),
+        )
     table.add_row("to revoke", TAKING_BACK)
     apart = now.rules.promise == "label" and now.rules.criterion is not None
     return [table, _by_label(now)] if apart else [table]
@@ -92,8 +95,13 @@ def precision_in_words(now: Acceptance) -> str:
     return words
 
 
-def hindrances(now: Acceptance) -> Iterator[str]:
-    """Yield what keeps the service from accepting more, and what would change it."""
+def hindrances(now: Acceptance, outlook: Outlook | None = None) -> Iterator[str]:
+    """Yield what keeps the service from accepting more, what would change it, and how many texts it holds back.
+
+    Args:
+        now: the decision.
+        outlook: of the latest turn, for the numbers of texts; ``None`` leaves these out.
+    """
     rules = now.rules
     if rules.criterion is None:
         if now.min_submitted > 1:
@@ -112,10 +120,31 @@ def hindrances(now: Acceptance) -> Iterator[str]:
             f" {_named(now.below_accept_minimum)}"
         )
     yield from _evidence_missing(now)
-    if not rules.accept_limit:
-        yield "accept_limit = 0: only records of the slice are accepted"
+    yield from _caps(now, outlook)
     if not rules.audit_rate and rules.criterion.precision is not None:
         yield "audit_rate = 0: without audits, only corrections can show that the precision falls"
+
+
+def _caps(now: Acceptance, outlook: Outlook | None) -> Iterator[str]:
+    """Yield the limits in force, with the number of texts that each holds back."""
+    rules = now.rules
+    if rules.accept_limit == 0:
+        yield "accept_limit = 0: only records of the slice are accepted"
+    elif rules.accept_limit is not None:
+        yield f"accept_limit = {rules.accept_limit} records a batch{_held(outlook, now.limit)}"
+    elif now.needs_audits:
+        yield f"{now.limit} records a batch until more audits are right{_held(outlook, now.limit)}"
+    granted = {decision.threshold for decision in now.decisions.values()} - {None}
+    if granted and outlook is not None and outlook.acceptable is not None:
+        below = outlook.left - outlook.acceptable
+        if below:
+            yield f"{below:,} of the {outlook.left:,} texts left lie below the certainty threshold"
+
+
+def _held(outlook: Outlook | None, limit: int) -> str:
+    if outlook is None or outlook.acceptable is None:
+        return ""
+    return f": holds back {max(outlook.acceptable - limit, 0):,} of {outlook.acceptable:,} acceptable texts"
 
 
 def _evidence_missing(now: Acceptance) -> Iterator[str]:
@@ -160,17 +189,12 @@ def _blind(found: Blind) -> str:
     return right + (f", {waiting:,} waiting for people" if waiting else "")
 
 
-def _held_back(found: Blind, measured: tuple[int, int] | None, confidence: float) -> str:
+def _held_back(found: Blind, measured: tuple[int, int] | None) -> str:
     answered = f"{found.answered:,} of {found.logged:,} answered"
     if measured is None or not measured[1]:
         return answered
     right, everything = measured
-    error = (1 - confidence) / 2
-    low, high = lower_bound(right, everything, error), upper_bound(right, everything, error)
-    return (
-        f"{answered}; the current model is right on {right:,} of {everything:,} ({right / everything:.1%}): "
-        f"over the whole pool {low:.1%} to {high:.1%} at {confidence:.0%} confidence"
-    )
+    return f"{answered}; the current model is right on {right:,} of {everything:,}, mostly doubtful texts"
 
 
 def _by_label(now: Acceptance) -> Table:

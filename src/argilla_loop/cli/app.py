@@ -14,6 +14,8 @@ from rich.markup import escape
 from argilla_loop.cli.check import check
 from argilla_loop.cli.common import INTERRUPTED
 from argilla_loop.cli.demo.command import demo
+from argilla_loop.cli.export import EXAMPLE as EXPORT_EXAMPLE
+from argilla_loop.cli.export import export
 from argilla_loop.cli.health import health
 from argilla_loop.cli.pool import pool
 from argilla_loop.cli.report import EXAMPLE as REPORT_EXAMPLE
@@ -25,6 +27,7 @@ from argilla_loop.cli.server import server
 from argilla_loop.cli.simulate import EXAMPLE as SIMULATE_EXAMPLE
 from argilla_loop.cli.simulate import simulate
 from argilla_loop.cli.status import status
+from argilla_loop.cli.verify import verify
 from argilla_loop.cli.version import version
 from argilla_loop.cli.webhook import webhook
 from argilla_loop.errors import ArgillaLoopError, OutputError, RetryableError
@@ -53,6 +56,8 @@ app.command()(check)
 app.command()(status)
 app.command(epilog=REVOKE_EXAMPLE)(revoke)
 app.command(epilog=REPORT_EXAMPLE)(report)
+app.command(epilog=EXPORT_EXAMPLE)(export)
+app.command()(verify)
 app.command()(webhook)
 app.command()(pool)
 app.command()(server)

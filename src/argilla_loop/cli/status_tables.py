@@ -11,6 +11,7 @@ from rich.table import Table
 from argilla_loop.cli.acceptance_tables import section
 from argilla_loop.domain import Pool
 from argilla_loop.policy.answers import validated_by_others
+from argilla_loop.policy.estimate.outlook import Outlook, headline
 from argilla_loop.policy.matching import Match
 from argilla_loop.policy.plan import Plan
 from argilla_loop.policy.progress import BatchProgress, Disagreement, Progress, progress
@@ -72,8 +73,8 @@ def render(
     scored_by = [model for batch in seen.batches for model in batch.models][-1:]
     current = known_of_model if known_of_model and known_of_model.model in scored_by else None
     parts = [
-        _headline(seen, settings, match, writer, others, note),
-        *section(seen, now, current.held_back if current else None),
+        _headline(seen, settings, match, writer, others, note, current.outlook if current else None),
+        *section(seen, now, current.outlook if current else None),
         _examples(seen, now, seeds),
         _batches(seen),
     ]
@@ -106,10 +107,18 @@ def _heads(known_of_model: Evidence) -> Table:
 
 
 def _headline(
-    seen: Progress, settings: Settings, match: Match, writer: str, others: str, note: str | None
+    seen: Progress,
+    settings: Settings,
+    match: Match,
+    writer: str,
+    others: str,
+    note: str | None,
+    outlook: Outlook | None,
 ) -> Table:
     name = escape(f"{settings.workspace} / {settings.dataset}")
     table = Table(title=name, show_header=False, title_justify="left")
+    if outlook is not None:
+        table.add_row("in short", headline(outlook))
     if note is not None:
         table.add_row("dataset", escape(note))
     if seen.batches:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import math
 from dataclasses import replace
+from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from argilla_loop.domain import (
     Route,
     Vectors,
 )
+from argilla_loop.policy.estimate.strata import draw_held_back
 from argilla_loop.policy.plan import ColdStart, NextBatch
 from argilla_loop.policy.query import Strategy, choose, shuffled
 from argilla_loop.policy.rules import AUDITED_SHARE, Rules
@@ -32,6 +34,24 @@ from argilla_loop.policy.validation.promise import audit_threshold
 FIRST = 2000  # texts of a pool that a turn waits for; the rest of a larger pool follows as it is embedded
 SAMPLES = (4000, FIRST)  # of the pool, for the learner: the larger one as soon as it is embedded
 BLOCK = 8192  # rows scored at a time
+
+
+class Scores(NamedTuple):
+    """What a model says of n candidates.
+
+    Attributes:
+        candidates: their positions in the pool, ascending, shape (n,).
+        rows: their embeddings, shape (n, d).
+        probabilities: shape (n, k).
+        columns: the label whose threshold applies to each, shape (n,).
+        certainties: shape (n,).
+    """
+
+    candidates: IndexArray
+    rows: HalfArray
+    probabilities: FloatArray
+    columns: IndexArray
+    certainties: NDArray[np.float64]
 
 
 class Selection:
@@ -71,28 +91,45 @@ class Selection:
             for position, text in zip(chosen, texts, strict=True)
         ]
 
-    def model_batch(
-        self, pool: Pool, left: IndexArray, step: NextBatch, acceptance: Acceptance, model: Model
-    ) -> list[NewRecord]:
-        """Return the records of a batch that ``model`` has scored: those to ask people about, and those to accept.
-
-        Some of the slice are held back at random, and while accepting waits for evidence some are audited; the strategy
-        chooses the rest. Acceptable records in the slice are accepted, and so are ``accept_limit`` random ones beyond
-        it, except for the share that is audited.
-        """
-        rules = self._rules
+    def score(self, pool: Pool, left: IndexArray, model: Model) -> Scores:
+        """Score what may be taken next."""
         candidates = self._candidates(pool, left)
         rows = self._vectors.rows(candidates)
         probabilities = _probabilities(model, rows)
         _, columns, certainties = self._task.predict(probabilities, model.labels)
+        return Scores(candidates, rows, probabilities, columns, certainties)
+
+    def model_batch(
+        self,
+        pool: Pool,
+        left: IndexArray,
+        scores: Scores,
+        step: NextBatch,
+        acceptance: Acceptance,
+        model: Model,
+    ) -> list[NewRecord]:
+        """Return the records of a batch that ``model`` has scored: those to ask people about, and those to accept.
+
+        Some of the slice are held back at random, and while accepting needs evidence some are audited; the strategy
+        chooses the rest. Acceptable records in the slice are accepted, and so are ``acceptance.limit`` random ones
+        beyond it, except for the share that is audited.
+        """
+        rules = self._rules
+        candidates, rows, probabilities, columns, certainties = scores
         levels = self._levels(acceptance, model, certainties)
         # a fixed random order of the pool, whatever the texts are and the model predicts
         order = np.searchsorted(candidates, shuffled(candidates, rules.seed))
 
-        held_back = order[: _due(step.number, step.size * rules.evaluation_share)]
-        rest = order[len(held_back) :]
-        audited = rest[levels.audit_eligible(columns, certainties)[rest]]
-        audited = audited[: max(round(step.size * AUDITED_SHARE), 1)]
+        draws = draw_held_back(
+            certainties, order, _due(step.number, step.size * rules.evaluation_share),
+            seed=rules.seed, batch=step.number,
+        )  # fmt: skip
+        held_back = np.array([draw.position for draw in draws], dtype=np.int64)
+        rest = order[~np.isin(order, held_back)]
+        eligible = levels.audit_eligible(columns, certainties)
+        if acceptance.needs_audits:
+            eligible = eligible | levels.acceptable(columns, certainties)
+        audited = rest[eligible[rest]][: max(round(step.size * AUDITED_SHARE), 1)]
         free = np.setdiff1d(rest, audited)
         asked = free[
             self._choose(
@@ -100,8 +137,8 @@ class Selection:
                 max(step.size - len(held_back) - len(audited), 0),
             )
         ]  # fmt: skip
-        beyond = rest[levels.acceptable(columns, certainties)[rest] & ~np.isin(rest, asked)]
-        beyond = beyond[: rules.accept_limit]
+        beyond = rest[levels.acceptable(columns, certainties)[rest] & ~np.isin(rest, [*asked, *audited])]
+        beyond = beyond[: acceptance.limit]
 
         chosen = np.concatenate([asked, audited, held_back, beyond])
         by_lot = np.isin(chosen, audited)
@@ -109,10 +146,18 @@ class Selection:
         n, m = len(asked) + len(audited), len(asked) + len(audited) + len(held_back)
         return [
             *records[:n],
-            *(replace(record, route=Route.ASK, held_back=True) for record in records[n:m]),
+            *(
+                replace(record, route=Route.ASK, held_back=True, weight=draw.weight)
+                for record, draw in zip(records[n:m], draws, strict=True)
+            ),
             # stored embeddings are rounded: the certainty of the text itself decides
             *(record for record in records[m:] if record.route is not Route.ASK),
         ]
+
+    def acceptable(self, scores: Scores, acceptance: Acceptance, model: Model) -> int:
+        """Count the candidates whose certainty allows to accept them, or to audit them instead."""
+        allowed = self._levels(acceptance, model, scores.certainties)
+        return int(allowed.acceptable(scores.columns, scores.certainties).sum())
 
     def _levels(self, acceptance: Acceptance, model: Model, certainties: NDArray[np.float64]) -> Levels:
         """Return above which certainty records may be accepted: nothing is while any label lacks examples.
@@ -153,10 +198,13 @@ class Selection:
         certainties = np.minimum(certainties.round(6), 1.0)
         acceptable = levels.acceptable(columns, certainties)
         audit_eligible = levels.audit_eligible(columns, certainties) & by_lot
+        promised = self._rules.promised
         records = []
         for n, (position, text) in enumerate(zip(positions, texts, strict=True)):
             route = Route.ASK
-            if acceptable[n]:
+            if acceptable[n] and by_lot[n]:
+                route = Route.AUDIT
+            elif acceptable[n]:
                 audited = is_audited(ids[position], model.version, self._rules.audit_rate)
                 route = Route.AUDIT if audited else Route.ACCEPT
             elif audit_eligible[n]:
@@ -173,6 +221,7 @@ class Selection:
                     certainty=float(certainties[n]),
                     model=model.version,
                     threshold=float(above) if in_force else None,
+                    promise=str(promised) if promised and route is Route.ACCEPT else None,
                 )
             )
         return records

@@ -11,18 +11,22 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
+import numpy as np
 import structlog
+from numpy.typing import NDArray
 
 from argilla_loop.argilla.index_watch import IndexWatch
 from argilla_loop.argilla.observer import Observer
 from argilla_loop.argilla.protocol import DatasetInfo, WorkingDataset
 from argilla_loop.domain import Learner, LoggedRecord, Model, NewRecord, Pool, PoolSample, Route, Vectors
 from argilla_loop.errors import TrainingError
-from argilla_loop.loop.batch import Selection
+from argilla_loop.loop.batch import Scores, Selection
 from argilla_loop.policy.answers import AdjudicatedRecord, Adjudicator, AnswerRule, validated_by_others
+from argilla_loop.policy.estimate.accuracy import Result
+from argilla_loop.policy.estimate.outlook import Outlook, kappa, look_ahead
 from argilla_loop.policy.matching import Match, Matcher
 from argilla_loop.policy.observation import Observation, latest_batch, latest_batches, observe
-from argilla_loop.policy.plan import ColdStart, NextBatch, Plan, Step, plan
+from argilla_loop.policy.plan import ColdStart, NextBatch, Plan, Step, plan, stopped_by
 from argilla_loop.policy.progress import suggestions_kept
 from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.task import SINGLE_LABEL, Task
@@ -33,6 +37,7 @@ log = structlog.get_logger(__name__)
 
 # Latest batches that are often compared with the search index: the open one, and the one that was answered last.
 COMPARED = 2
+AGREEMENTS = 10  # comparisons of successive models that are kept
 RESYNC_SECONDS = (
     60.0  # bulk writes don't move the activity time, so everything is read this often all the same
 )
@@ -56,7 +61,7 @@ class Turn:
         plan: the decision, with the observation that it is based on.
         records: what was logged.
         model: the model that scored them; ``None`` if none was trained.
-        held_back: number of held-back answers that this model predicts, and of all held-back answers.
+        outlook: how right the labels are, and whether to stop; ``None`` if no model was trained.
         seconds: by phase.
         suggestions: number of suggestions that people kept, and that they answered.
         validated_by_others: records accepted by services of other users that still stand, by user id.
@@ -65,10 +70,15 @@ class Turn:
     plan: Plan
     records: Sequence[NewRecord] = ()
     model: Model | None = None
-    held_back: tuple[int, int] | None = None
+    outlook: Outlook | None = None
     seconds: Mapping[str, float] = field(default_factory=dict)
     suggestions: tuple[int, int] = (0, 0)
     validated_by_others: Mapping[str, int] = field(default_factory=dict)
+
+    @property
+    def held_back(self) -> tuple[int, int] | None:
+        """How many held-back answers this turn's model predicts, and how many there are."""
+        return self.outlook.held_back if self.outlook is not None else None
 
     @property
     def step(self) -> Step:
@@ -127,6 +137,8 @@ class Loop:
             None  # fingerprint of the pool that was reported not to fit the dataset
         )
         self._refused: set[int] = set()  # keys of the texts that the server refused
+        self._predicted: tuple[str, str, list[str]] | None = None  # sample, model and labels of the last turn
+        self._agreement: tuple[float, ...] = ()  # of successive models since this process started
 
     def due(self) -> bool:
         """Return whether a turn could do anything: the batch is done, and something moved since the last turn.
@@ -179,35 +191,54 @@ class Loop:
         decided = decide(records, pool, len(match.left), self._dataset.info, self._rules, self._task)
         clock.lap("observe")
 
-        model, batch = self._next_batch(decided, pool, match, clock)
-        held_back = self._measure(records, model) if model is not None else None
+        decided, model, outlook, batch = self._next_batch(decided, pool, match, clock)
         if batch:
             batch = self._log(match.named(batch))
             clock.lap("log")
 
         self.batch_number = max(decided.seen.next_number - (0 if batch else 1), 0)
         kept, others = suggestions_kept(records), validated_by_others(records)
-        turn = Turn(decided, batch, model, held_back, clock.laps, kept, others)
+        turn = Turn(decided, batch, model, outlook, clock.laps, kept, others)
         for observe_turn in self._observers:
             observe_turn(turn)
         return turn
 
     def _next_batch(
         self, decided: Plan, pool: Pool, match: Match, clock: _Clock
-    ) -> tuple[Model | None, list[NewRecord]]:
-        """Train a model if the plan is to, and choose the records to log."""
+    ) -> tuple[Plan, Model | None, Outlook | None, list[NewRecord]]:
+        """Train a model if the plan is to, look ahead, and choose the records to log; stop if that is reached."""
         step = decided.step
         if not isinstance(step, (ColdStart, NextBatch)):
-            return None, []
+            return decided, None, None, []
         sample = self._selection.sample(pool)
         clock.lap("embed")
         model = self._train(decided.seen, sample, clock) if isinstance(step, NextBatch) else None
-        if isinstance(step, NextBatch) and model is not None:
-            batch = self._selection.model_batch(pool, match.left, step, decided.acceptance, model)
-        else:
+        if not isinstance(step, NextBatch) or model is None:
             batch = self._selection.cold_start_batch(pool, match.left, step)
+            clock.lap("choose")
+            return decided, model, None, batch
+        scores = self._selection.score(pool, match.left, model)
+        outlook = self._look_ahead(decided, model, sample, scores)
+        decided = stopped_by(decided, outlook)
+        batch = []
+        if isinstance(decided.step, NextBatch):
+            batch = self._selection.model_batch(
+                pool, match.left, scores, decided.step, decided.acceptance, model
+            )
         clock.lap("choose")
-        return model, batch
+        return decided, model, outlook, batch
+
+    def _look_ahead(self, decided: Plan, model: Model, sample: PoolSample, scores: Scores) -> Outlook:
+        """Estimate how right the labels are, and how much the model still changes."""
+        predicted = self._task.predict(model.score(sample.vectors), model.labels).labels
+        before = self._predicted
+        if before is not None and before[0] == sample.fingerprint and before[1] != model.version:
+            self._agreement = (*self._agreement, kappa(before[2], predicted))[-AGREEMENTS:]
+        self._predicted = (sample.fingerprint, model.version, predicted)
+        acceptable = self._selection.acceptable(scores, decided.acceptance, model)
+        return outlook_of(
+            decided, model, scores.certainties, self._agreement, self._task, acceptable=acceptable
+        )
 
     def _train(self, seen: Observation, sample: PoolSample, clock: _Clock) -> Model | None:
         try:
@@ -237,15 +268,54 @@ class Loop:
             )
         return match
 
-    def _measure(self, records: Sequence[AdjudicatedRecord], model: Model) -> tuple[int, int] | None:
-        """Count how often ``model`` is right on held-back records; ``None`` if none of them is answered."""
-        answers = held_back_answers(records)
-        if not answers:
-            return None
-        probabilities = model.predict_proba([text for text, _ in answers])
-        predicted = self._task.predict(probabilities, model.labels).labels
-        right = sum(self._task.agree(one, label) for one, (_, label) in zip(predicted, answers, strict=True))
-        return right, len(answers)
+
+def outlook_of(
+    decided: Plan,
+    model: Model,
+    certainties: NDArray[np.float64],
+    agreement: Sequence[float],
+    task: Task,
+    *,
+    acceptable: int | None = None,
+) -> Outlook:
+    """Look ahead with what people said of random records, compared with ``model``.
+
+    Held-back records are predicted anew by ``model``, which has not learnt from them. Audits count as they were
+    predicted, before a model learnt from them.
+
+    Args:
+        decided: the plan, with the records.
+        model: the current one.
+        certainties: of the texts that are left.
+        agreement: kappa of successive models.
+        task: the kind of question.
+        acceptable: number of texts left whose certainty allows to accept them.
+    """
+    seen, rules = decided.seen, decided.acceptance.rules
+    held_back = held_back_answers(seen.records)
+    results = []
+    if held_back:
+        predicted = task.predict(model.predict_proba([one.record.text for one in held_back]), model.labels)
+        results = [
+            Result(float(certainty), task.agree(label, one.label), one.record.weight or 1.0)
+            for one, label, certainty in zip(held_back, predicted.labels, predicted.certainties, strict=True)
+        ]
+    found = (sum(result.right for result in results), len(results)) if results else None
+    audits = [check for check in seen.checks if check.above > 0]
+    results += [Result(check.certainty, check.right) for check in audits]
+    return look_ahead(
+        results,
+        certainties,
+        human=sum(one.label is not None for one in seen.records),
+        accepted=sum(one.is_accepted and not one.answers for one in seen.records),
+        accepted_results=[check.right for check in audits],
+        left=seen.pool_left,
+        agreement=agreement,
+        confidence=rules.confidence,
+        target=rules.stop_at_accuracy,
+        held_back=found,
+        acceptable=acceptable,
+    )
 
 
 def decide(

@@ -107,6 +107,18 @@ class Matcher:
         free = pool.unlabelled()
         return Match(free[~(self._held | refused)[free]], self._changed, self._moved, self._found.keys())
 
+    def positions(self, records: Sequence[LoggedRecord]) -> IndexArray:
+        """Return the position of each record's text in the pool that was matched last, NOWHERE where it has none.
+
+        A record belongs to the text that it was logged with, even if somebody has edited it in Argilla since.
+
+        Args:
+            records: some of those that were matched last.
+        """
+        found = (self._found[record.id] for record in records)
+        places = (one.now if one.logged == NOWHERE else one.logged for one in found)
+        return np.fromiter(places, np.int64, len(records))
+
     def _summarise(self, pool: Pool) -> None:
         found, size = self._found.values(), len(self._found)
         now = np.fromiter((one.now for one in found), np.int64, size)

@@ -11,7 +11,8 @@ from collections.abc import Mapping, Sequence
 
 from argilla_loop.domain import NewRecord, Route
 from argilla_loop.errors import collapse_whitespace
-from argilla_loop.policy.plan import Finished, Plan, Wait
+from argilla_loop.policy.estimate.outlook import Outlook, headline
+from argilla_loop.policy.plan import Finished, Plan, Stopped, Wait
 
 NAMED = 5  # labels that are named one by one
 LONGEST = 40  # characters of a label's name
@@ -25,7 +26,7 @@ FINISHED = "No further batch comes unless texts are added to the pool. You may s
 AS_LOADED = "This is as it was when the page was loaded: reload it to see the latest."
 
 
-def notice(decided: Plan, records: Sequence[NewRecord]) -> str | None:
+def notice(decided: Plan, records: Sequence[NewRecord], outlook: Outlook | None = None) -> str | None:
     """Return paragraphs for annotators, the most important first; ``None`` if the turn changes nothing for them.
 
     The result is plain text, which Argilla's UI turns into HTML.
@@ -33,10 +34,13 @@ def notice(decided: Plan, records: Sequence[NewRecord]) -> str | None:
     Args:
         decided: the plan of the turn.
         records: what was logged.
+        outlook: how right the labels are, if that is known.
     """
     step, seen, lacking = decided.step, decided.seen, decided.acceptance.missing
     if isinstance(step, Finished):
         state, hint = "All texts have been dealt with.", FINISHED
+    elif isinstance(step, Stopped):
+        state, hint = "What was asked for is reached.", FINISHED
     elif isinstance(step, Wait):
         state, hint = _open(step.batch.number, last=seen.pool_left == 0)
     elif any(record.route is not Route.ACCEPT for record in records):
@@ -44,6 +48,8 @@ def notice(decided: Plan, records: Sequence[NewRecord]) -> str | None:
     else:
         return None  # it holds nothing for people: the next turn follows at once
     paragraphs = [f"From argilla-loop: {state}"]
+    if outlook is not None:
+        paragraphs.append(f"{headline(outlook)}.")
     if lacking:
         paragraphs.append(_lacking(lacking, decided.acceptance.rules.min_examples_per_label))
     return "\n\n".join([*paragraphs, hint, AS_LOADED])

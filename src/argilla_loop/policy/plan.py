@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from argilla_loop.domain import Origin
+from argilla_loop.policy.estimate.outlook import Outlook
 from argilla_loop.policy.observation import Batch, Observation
-from argilla_loop.policy.rules import Rules
+from argilla_loop.policy.rules import MAX_BATCH, Rules
 from argilla_loop.policy.validation.acceptance import Acceptance, decide_acceptance
 
-# Records that one request to Argilla takes (its own limit for a bulk upsert): a batch is logged whole or not at all.
-MAX_BATCH = 500
 # The most human examples that are asked for before there is a model; see docs/strategies.md.
 COLD_START = 50
 LEAST_LABELS = 2  # a model can tell apart; scikit-learn's classifiers fit no fewer
@@ -44,7 +43,14 @@ class Finished:
     """The pool is exhausted and everything in it is done; keep watching."""
 
 
-Step = Wait | ColdStart | NextBatch | Finished
+@dataclass(frozen=True, slots=True)
+class Stopped:
+    """What you asked for is reached (``stop_at_accuracy`` or ``stop_at_labels``); keep watching."""
+
+    reason: str
+
+
+Step = Wait | ColdStart | NextBatch | Finished | Stopped
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,12 +88,26 @@ def plan(seen: Observation, rules: Rules, *, largest: int = MAX_BATCH) -> Plan:
     return Plan(seen, _step(seen, acceptance, largest), acceptance)
 
 
+def stopped_by(decided: Plan, outlook: Outlook) -> Plan:
+    """Return ``decided``, or the plan to stop if ``outlook`` reaches ``stop_at_accuracy``."""
+    target = decided.acceptance.rules.stop_at_accuracy
+    if target is None or not outlook.can_stop:
+        return decided
+    reason = (
+        f"stop_at_accuracy = {target}: {outlook.labels.value:.1%} of all labels are estimated to be right"
+    )
+    return replace(decided, step=Stopped(reason))
+
+
 def _step(seen: Observation, acceptance: Acceptance, largest: int) -> Step:
     rules = acceptance.rules
     if seen.batch is not None and not seen.batch.is_done:
         return Wait(seen.batch)
     if not seen.pool_left:
         return Finished()
+    answered = sum(bool(one.answers) for one in seen.records)
+    if rules.stop_at_labels is not None and answered >= rules.stop_at_labels:
+        return Stopped(f"stop_at_labels = {rules.stop_at_labels}: people have answered {answered} records")
     most = min(largest, seen.pool_left)
     human = [example.label for example in seen.examples if example.origin is Origin.HUMAN]
     found = {name for label in human for name in seen.task.names(label)}

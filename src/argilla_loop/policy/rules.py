@@ -7,8 +7,11 @@ from typing import Literal
 
 from argilla_loop.policy.query import Strategy
 from argilla_loop.policy.task import LabelRule
+from argilla_loop.policy.validation.granted import Promise
 from argilla_loop.policy.validation.promise import THRESHOLDS, AcceptanceCriterion
 
+# Records that one request to Argilla takes (its own limit for a bulk upsert): a batch is logged whole or not at all.
+MAX_BATCH = 500
 # Share of a slice that is audited while a promise waits for evidence; its answers are examples too. Chosen, not
 # measured.
 AUDITED_SHARE = 0.5
@@ -19,7 +22,7 @@ class Rules:
     """The operator's rules; each field is described at the setting of the same name."""
 
     slice_size: int = 10
-    accept_limit: int = 10
+    accept_limit: int | None = None  # None: it follows the evidence
     min_examples_per_label: int = 5
     min_accept_examples: int = 10
     strategy: Strategy = "mixed"
@@ -30,7 +33,9 @@ class Rules:
     confidence: float = 0.95
     promise: Literal["overall", "label"] = "overall"
     audit_rate: float = 0.1
-    evaluation_share: float = 0.0
+    evaluation_share: float = 0.1
+    stop_at_accuracy: float | None = None
+    stop_at_labels: int | None = None
     label_rule: LabelRule = "majority"
     train_on_model: bool = False
     self_training_ratio: float = 1.0
@@ -44,3 +49,14 @@ class Rules:
         if self.target_precision is not None:
             return AcceptanceCriterion(THRESHOLDS, self.target_precision, self.confidence)
         return AcceptanceCriterion((self.certainty_threshold,), self.min_precision, self.confidence)
+
+    @property
+    def promised(self) -> Promise | None:
+        """What is promised of accepted records; ``None`` where nothing is promised or accepted."""
+        if self.certainty_threshold is None:
+            return None
+        if self.target_precision is not None:
+            return Promise("target_precision", self.target_precision, self.confidence, self.promise)
+        if self.min_precision is not None:
+            return Promise("min_precision", self.min_precision, self.confidence, self.promise)
+        return None

@@ -5,6 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 
 import structlog
 
@@ -29,7 +30,7 @@ from argilla_loop.service.http.monitor import Monitor
 from argilla_loop.service.http.webhook_keeper import WebhookKeeper
 from argilla_loop.service.identity import Identity, identity_of, remember_dataset, working_dataset
 from argilla_loop.service.listener import Listener
-from argilla_loop.service.observers.evidence import EvidenceFile
+from argilla_loop.service.observers.evidence import EvidenceFile, latest_outlook
 from argilla_loop.service.observers.failed_audits import FailedAudits
 from argilla_loop.service.observers.log import StatusLine, TurnLog
 from argilla_loop.service.observers.metrics import update_metrics
@@ -260,7 +261,8 @@ class Service:
             ),
         ]
         if settings.notices:
-            observers.append(Notices(connection.notice_board(info, before_write=lease.confirm)))
+            board = connection.notice_board(info, before_write=lease.confirm)
+            observers.append(Notices(board, partial(latest_outlook, settings)))
         loop = Loop(dataset, pool, learner, vectors, decided, observers=observers)
         visibility = connection.visibility(info.id, before_write=lease.confirm)
         blindness = Blindness(visibility, dataset, loop.answer_rule)

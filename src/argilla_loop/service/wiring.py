@@ -17,7 +17,6 @@ from argilla_loop.argilla.v2.queue import ArgillaQueue
 from argilla_loop.errors import SchemaError
 from argilla_loop.learning.embeddings.vectors import PoolVectors
 from argilla_loop.learning.learner import ClassyLearner, build_learner
-from argilla_loop.policy.plan import MAX_BATCH
 from argilla_loop.policy.rules import Rules
 from argilla_loop.pool import WatchedPool
 from argilla_loop.service.identity import remembered_dataset, working_dataset
@@ -176,7 +175,7 @@ def rules(settings: Settings, info: DatasetInfo) -> Rules:
     auto_validate = settings.auto_validate and info.min_submitted == 1
     return Rules(
         slice_size=settings.slice_size,
-        accept_limit=min(settings.accept_limit, MAX_BATCH - settings.slice_size),
+        accept_limit=settings.accept_limit,
         min_examples_per_label=settings.min_examples_per_label,
         min_accept_examples=settings.min_accept_examples,
         strategy=settings.strategy,
@@ -188,6 +187,8 @@ def rules(settings: Settings, info: DatasetInfo) -> Rules:
         promise=settings.promise,
         audit_rate=settings.audit_rate,
         evaluation_share=settings.evaluation_share,
+        stop_at_accuracy=settings.stop_at_accuracy,
+        stop_at_labels=settings.stop_at_labels,
         label_rule=settings.label_rule,
         train_on_model=settings.train_on == "human+model",
         self_training_ratio=settings.self_training_ratio,

@@ -116,13 +116,12 @@ class Settings(BaseSettings):
         "tenth at random), `least-confidence`, `margin`, `entropy`, `diverse`, `typical`, `random`, or `sequential` "
         "(pool order).",
     )
-    accept_limit: int = Field(
-        10,
+    accept_limit: int | None = Field(
+        None,
         ge=0,
         le=MAX_SLICE,
         description="Maximum number of records that the service accepts in addition to the slice; with 0 it accepts "
-        "only "
-        "records of the slice.",
+        "only records of the slice. Default: it follows the evidence, from 20 records before the first audit to 500.",
     )
     candidates: int = Field(
         100_000,
@@ -176,11 +175,21 @@ class Settings(BaseSettings):
         "label.",
     )
     evaluation_share: float = Field(
-        0.0,
+        0.1,
         ge=0.0,
         le=0.5,
         description="Share of the slice that is drawn at random, shown without a suggestion and never used for "
         "training. It measures the model's accuracy on the whole pool.",
+    )
+    stop_at_accuracy: float | None = Field(
+        None,
+        ge=0.5,
+        lt=1.0,
+        description="Stop asking once so large a share of all labels is estimated to be right, with the lower end of "
+        "the interval above it and a stable model. Default: the service only says that you can stop.",
+    )
+    stop_at_labels: int | None = Field(
+        None, ge=1, description="Stop asking once people have answered so many records. Default: never."
     )
     on_failed_audit: Literal["stop", "revoke"] = Field(
         "stop",

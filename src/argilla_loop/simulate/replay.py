@@ -84,7 +84,8 @@ def tutorial_rules(seed: int, threshold: float = 0.9) -> Rules:
     examples.
     """
     return Rules(
-        slice_size=5, accept_limit=0, min_examples_per_label=0, min_accept_examples=0, strategy="sequential",
+        slice_size=5, accept_limit=0, evaluation_share=0.0, min_examples_per_label=0, min_accept_examples=0,
+        strategy="sequential",
         certainty_threshold=threshold, audit_rate=0.0, train_on_model=True, self_training_ratio=math.inf, seed=seed,
     )  # fmt: skip
 
@@ -190,6 +191,19 @@ def accepted_so_far(records: Sequence[LoggedRecord], gold: Mapping[str, str]) ->
     }
 
 
+def _outlook(turn: Turn) -> Row:
+    """Return what the turn estimated of the labels, and what it advised; ``None`` if it trained no model."""
+    now = turn.outlook
+    ahead = now.forecast if now is not None else None
+    return {
+        "labels_right": now.labels.value if now is not None else None,
+        "labels_right_low": now.labels.low if now is not None else None,
+        "labels_right_high": now.labels.high if now is not None else None,
+        "can_stop": now.can_stop if now is not None else None,
+        "more_labels": ahead.labels if ahead is not None else None,
+    }
+
+
 class Judge:
     """Measures after a turn what has been learnt, on the held-back texts.
 
@@ -227,6 +241,7 @@ class Judge:
             counts = Counter(example.label for example in examples)
             most = min(counts, key=lambda label: (-counts[label], label))
             row = {**self._compare(np.full(len(self._gold), most)), "measured": "majority"}
+        row |= _outlook(turn)
         row["human_examples"] = sum(example.origin is Origin.HUMAN for example in examples)
         row["head"] = getattr(model, "head", None)
         row["model"] = getattr(model, "version", None)

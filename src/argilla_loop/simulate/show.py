@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from math import isnan
 from pathlib import Path
+from statistics import mean, median
 
 import pyarrow as pa
 import pyarrow.csv as pa_csv
@@ -45,6 +46,11 @@ SCHEMA = pa.schema(
         ("macro_f1", pa.float64()),
         ("accuracy_votes", pa.float64()),  # of the stock classifier's votes; baseline only
         ("measured", pa.string()),  # how: turn, fit, majority or chance
+        ("labels_right", pa.float64()),  # estimated share of right labels, with its interval
+        ("labels_right_low", pa.float64()),
+        ("labels_right_high", pa.float64()),
+        ("can_stop", pa.bool_()),
+        ("more_labels", pa.int64()),  # forecast; none once the target is reached
         ("accepted_right", pa.int64()),  # of model_labels
         ("accepted_precision", pa.float64()),
         ("accepted_coverage", pa.float64()),  # share of scored
@@ -103,6 +109,8 @@ def show_outcome(console: Console, outcome: Outcome, folder: Path) -> None:
         if first["noise"]:
             title += f", {first['noise']:.0%} of the answers wrong"
         console.print(tables(found, title=title))
+        for line in stopping(outcome.rows):
+            _print(console, line)
         files = write_rows(folder, outcome.rows)
         if importlib.util.find_spec("matplotlib") is None:
             _print(console, "no picture: pip install 'argilla-loop[demo]' for matplotlib")
@@ -116,6 +124,25 @@ def show_outcome(console: Console, outcome: Outcome, folder: Path) -> None:
             f"stopped with {outcome.finished} of {outcome.planned} runs finished; they are kept in {folder}, "
             "and the same command goes on with the rest",
         )
+
+
+def stopping(rows: Iterable[Row]) -> Iterator[str]:
+    """Yield for each strategy when the service would have said "you can stop", and what that would have cost."""
+    runs: dict[str, dict[object, list[Row]]] = {}
+    for row in rows:
+        runs.setdefault(str(row["strategy"]), {}).setdefault(row["seed"], []).append(row)
+    for strategy, by_seed in runs.items():
+        stops, given_up = [], []
+        for turns in by_seed.values():
+            first = next((row for row in turns if row.get("can_stop")), None)
+            if first is not None:
+                stops.append(float(first["human_labels"] or 0))
+                given_up.append(float(turns[-1]["accuracy"] or 0) - float(first["accuracy"] or 0))
+        if stops:
+            yield (
+                f'{strategy}: "you can stop" after {median(stops):.0f} labels in {len(stops)} of {len(by_seed)} runs, '
+                f"{100 * mean(given_up):+.1f} points of accuracy before the end"
+            )
 
 
 def tables(found: Mapping[str, Sequence[Curve]], *, title: str) -> RenderableType:

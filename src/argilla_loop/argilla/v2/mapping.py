@@ -58,7 +58,11 @@ def rerouted_payload_of(record: NewRecord, item: dict[str, Any], logged: dict[st
 
 def plain_payload_of(item: dict[str, Any]) -> dict[str, Any]:
     """Return the item of a bulk upsert that turns a record into a plain question; other metadata stays."""
-    metadata = {name: value for name, value in (item.get("metadata") or {}).items() if name != "held_back"}
+    metadata = {
+        name: value
+        for name, value in (item.get("metadata") or {}).items()
+        if name not in ("held_back", "weight")
+    }
     return {"external_id": item["external_id"], "metadata": {**metadata, "route": Route.ASK.value}}
 
 
@@ -86,9 +90,11 @@ def record_of(item: dict[str, Any], *, question_id: str) -> LoggedRecord:
         prediction=prediction,
         threshold=_number(metadata.get("threshold")),
         held_back=metadata.get("held_back") == "yes",
+        weight=_number(metadata.get("weight")),
         answers=tuple(_answer_of(response) for response in item.get("responses") or ()),
         service_user=service_user_of(item, prediction) if route is Route.ACCEPT else None,
         text_key=_first_text(item).get("text_key") if ours else None,
+        promise=_word(metadata.get("promise")),
     )
 
 
@@ -102,9 +108,11 @@ def _metadata_of(record: NewRecord, service_user_id: str) -> dict[str, Any]:
         "prediction": record.label,
         "threshold": record.threshold,
         "held_back": "yes" if record.held_back else None,
+        "weight": record.weight if record.held_back else None,
         "validated_by": BY_MODEL if accepted else None,
         "service_user": service_user_id if accepted else None,
         "text_key": kept_of(record.text),
+        "promise": record.promise if accepted else None,
     }
     return {name: value for name, value in known.items() if value is not None}
 

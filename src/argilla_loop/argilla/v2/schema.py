@@ -32,9 +32,11 @@ METADATA: dict[str, tuple[dict[str, Any], bool]] = {
     "prediction": ({"type": "terms"}, False),
     "threshold": ({"type": "float", "min": 0.0, "max": 1.0}, False),
     "held_back": ({"type": "terms"}, False),
+    "weight": ({"type": "float"}, False),
     "validated_by": ({"type": "terms"}, False),
     "service_user": ({"type": "terms"}, False),
     "text_key": ({"type": "integer"}, False),
+    "promise": ({"type": "terms"}, False),
 }
 TITLES = {
     "idx": "Batch (idx)",
@@ -44,9 +46,11 @@ TITLES = {
     "prediction": "Model's label",
     "threshold": "Threshold in force",
     "held_back": "Held back",
+    "weight": "Weight of the random draw",
     "validated_by": "Validated by",
     "service_user": "Service's user",
     "text_key": "Text as it was logged (key)",
+    "promise": "Promise in force",
 }
 DEFAULT_GUIDELINES = (
     "Choose the label that fits the text best and submit. Where a suggestion is shown, a model made it from the "

@@ -11,7 +11,7 @@ from argilla_loop.argilla.v2.schema import METADATA
 from argilla_loop.errors import GoneError
 
 # an audit is not blind if one of these is visible; the others are hidden only to keep the UI tidy
-REVEALING = frozenset({"route", "prediction", "threshold", "held_back"})
+REVEALING = frozenset({"route", "prediction", "threshold", "held_back", "weight"})
 
 
 class ArgillaVisibility:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import contextlib
 import queue
 import threading
-from collections import Counter
 from pathlib import Path
 
 from rich.console import Console
@@ -18,7 +17,7 @@ from argilla_loop.cli.demo.curve import draw_curve
 from argilla_loop.cli.demo.rows import Row, summarise
 from argilla_loop.cli.demo.show import Display, summary_table
 from argilla_loop.cli.demo.texts import Corpus
-from argilla_loop.domain import Model, Origin, Route
+from argilla_loop.domain import Model, Route
 from argilla_loop.loop.turn import Turn
 from argilla_loop.policy.answers import AnswerRule, adjudicate
 from argilla_loop.policy.plan import Finished
@@ -129,8 +128,7 @@ class Session:
         """Finish the row of the previous batch and start the row of the new one."""
         if not turn.records and not isinstance(turn.step, Finished):
             return
-        origins = Counter(example.origin for example in turn.seen.examples)
-        self._human = origins[Origin.HUMAN]
+        self._human = sum(one.label is not None for one in turn.seen.records)  # held-back ones included
         accuracy = self._measure(turn.model) if turn.model is not None else None
         if accuracy is not None:
             self._points.append((self._human, accuracy))

@@ -73,11 +73,13 @@ def draw_held_back(
     return drawn
 
 
-def shares_of(certainties: NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Return the share of the texts in each stratum, and their mean certainty (0.5 without texts)."""
+def shares_of(
+    certainties: NDArray[np.float64], values: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the share of the texts in each stratum, and the mean of their ``values`` (0.5 without texts)."""
     strata = stratum_of(certainties)
     sizes = np.bincount(strata, minlength=len(EDGES)).astype(np.float64)
-    sums = np.bincount(strata, weights=certainties, minlength=len(EDGES))
+    sums = np.bincount(strata, weights=values, minlength=len(EDGES))
     means = np.divide(sums, sizes, out=np.full(len(EDGES), 0.5), where=sizes > 0)
     return sizes / max(sizes.sum(), 1), means
 

@@ -46,13 +46,9 @@ def checks_from(records: Iterable[AdjudicatedRecord]) -> list[AuditResult]:
     return [result for *_, result in sorted(found, key=lambda one: one[:2])]
 
 
-def held_back_answers(records: Iterable[AdjudicatedRecord]) -> list[tuple[str, str | None]]:
-    """Return text and label (``None``: discarded or undecided) of the held-back records that people have answered."""
-    return [
-        (one.record.text, one.label)
-        for one in records
-        if one.record.held_back and len(one.answers) >= one.rule.min_submitted
-    ]
+def held_back_answers(records: Iterable[AdjudicatedRecord]) -> list[AdjudicatedRecord]:
+    """Return the held-back records that people have answered."""
+    return [one for one in records if one.record.held_back and len(one.answers) >= one.rule.min_submitted]
 
 
 def _draw(key: str) -> float:

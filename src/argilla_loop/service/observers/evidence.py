@@ -14,6 +14,7 @@ import structlog
 from argilla_loop.domain import HeadEvidence, Model
 from argilla_loop.loop.turn import Turn
 from argilla_loop.observability.heartbeat import heartbeat_file
+from argilla_loop.policy.estimate.outlook import Outlook, outlook_from
 from argilla_loop.settings import Settings
 from argilla_loop.settings.files import atomic_write
 
@@ -27,12 +28,17 @@ class Evidence:
     Attributes:
         model: its version.
         heads: what was found about the heads, that of the chosen one first.
-        held_back: of the answers to held-back records those it is right on, and all; None where there are none.
+        outlook: how right the labels are, and whether to stop.
     """
 
     model: str
     heads: tuple[HeadEvidence, ...] = ()
-    held_back: tuple[int, int] | None = None
+    outlook: Outlook | None = None
+
+    @property
+    def held_back(self) -> tuple[int, int] | None:
+        """How many held-back answers the model predicts, and how many there are; ``None`` without any."""
+        return self.outlook.held_back if self.outlook is not None else None
 
 
 class EvidenceFile:
@@ -48,13 +54,13 @@ class EvidenceFile:
     def __call__(self, turn: Turn) -> None:
         """Keep the evidence behind the model of ``turn``; a disk that takes nothing is logged and no more."""
         if turn.model is not None:
-            keep(self._settings, turn.model, turn.held_back)
+            keep(self._settings, turn.model, turn.outlook)
 
 
-def keep(settings: Settings, model: Model, held_back: tuple[int, int] | None) -> None:
+def keep(settings: Settings, model: Model, outlook: Outlook | None) -> None:
     """Write down the evidence behind ``model``; a disk that takes nothing is logged and no more."""
     file = _file(settings)
-    content = asdict(Evidence(model.version, model.evidence, held_back))
+    content = asdict(Evidence(model.version, model.evidence, outlook))
     try:
         with atomic_write(file) as unfinished:
             unfinished.write_text(json.dumps(content, indent=1), encoding="utf-8")
@@ -67,11 +73,16 @@ def known(settings: Settings) -> Evidence | None:
     try:
         content = json.loads(_file(settings).read_text(encoding="utf-8"))
         heads = tuple(HeadEvidence(**one) for one in content["heads"])
-        counts = content["held_back"]
-        held_back = None if counts is None else (int(counts[0]), int(counts[1]))
-        return Evidence(str(content["model"]), heads, held_back)
+        outlook = content["outlook"]
+        return Evidence(str(content["model"]), heads, None if outlook is None else outlook_from(outlook))
     except (OSError, ValueError, KeyError, TypeError, IndexError):  # not there, or not what we wrote
         return None
+
+
+def latest_outlook(settings: Settings) -> Outlook | None:
+    """Return the outlook of the latest model that was trained on this machine; ``None`` if there is none."""
+    found = known(settings)
+    return found.outlook if found is not None else None
 
 
 def _file(settings: Settings) -> Path:

@@ -14,7 +14,8 @@ import structlog
 from argilla_loop.domain import Model, Origin, Route
 from argilla_loop.loop.turn import Turn
 from argilla_loop.observability.heartbeat import heartbeat
-from argilla_loop.policy.plan import Finished, NextBatch, Step, Wait
+from argilla_loop.policy.estimate.outlook import headline
+from argilla_loop.policy.plan import Finished, NextBatch, Step, Stopped, Wait
 from argilla_loop.policy.validation.acceptance import Acceptance
 from argilla_loop.service.http.monitor import Monitor
 
@@ -68,6 +69,9 @@ def log_turn(turn: Turn) -> None:
         pool_left=seen.pool_left,
         seconds=seconds.get("observe"),
     )
+    if isinstance(step, Stopped):
+        log.info("labelling_stopped", reason=step.reason, now="watching for new texts and changed answers")
+        return
     if isinstance(step, Finished):
         lacking = dict(acceptance.missing) or None
         log.info("pool_exhausted", missing_examples=lacking, now="watching for new texts and changed answers")
@@ -111,6 +115,8 @@ def log_turn(turn: Turn) -> None:
         **(_accepting(acceptance) if isinstance(step, NextBatch) and turn.model is not None else {}),
         seconds=seconds.get("log"),
     )
+    if turn.outlook is not None:
+        log.info("outlook", headline=headline(turn.outlook), can_stop=turn.outlook.can_stop)
 
 
 def status_line(turn: Turn) -> str:
@@ -120,9 +126,12 @@ def status_line(turn: Turn) -> str:
         how = f"batch {step.batch.number}: {step.batch.done} of {step.batch.size} done"
     elif isinstance(step, Finished):
         how = "pool exhausted"
+    elif isinstance(step, Stopped):
+        how = "stopped, as asked for"
     else:
         how = f"batch {step.number} logged" if turn.records else "nothing to log"
-    return f"{how}; {len(seen.examples)} examples, {seen.pool_left - len(turn.records)} texts left"
+    where = f"{how}; {len(seen.examples)} examples, {seen.pool_left - len(turn.records)} texts left"
+    return f"{where}; {headline(turn.outlook)}" if turn.outlook is not None else where
 
 
 def _accepting(now: Acceptance) -> dict[str, Any]:

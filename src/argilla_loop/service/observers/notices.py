@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import structlog
 
 from argilla_loop.argilla.protocol import NoticeBoard
 from argilla_loop.loop.turn import Turn
+from argilla_loop.policy.estimate.outlook import Outlook
 from argilla_loop.policy.notice import notice
 
 log = structlog.get_logger(__name__)
@@ -16,17 +19,19 @@ class Notices:
 
     Args:
         board: where annotators read notices.
+        latest: returns the outlook of the latest model, for a turn that trains none: so that a restart changes no
+            notice.
     """
 
-    def __init__(self, board: NoticeBoard) -> None:
-        self._board = board
+    def __init__(self, board: NoticeBoard, latest: Callable[[], Outlook | None] = lambda: None) -> None:
+        self._board, self._latest = board, latest
         self._shown: str | None = None
         self._tidy = False  # whether the section of earlier versions is known to be gone
         self._reported: str | None = None
 
     def __call__(self, turn: Turn) -> None:
         """Show the notice of ``turn``; what fails is tried again after the next turn. Never raises."""
-        said = notice(turn.plan, turn.records)
+        said = notice(turn.plan, turn.records, turn.outlook or self._latest())
         if said is None or (said == self._shown and self._tidy):
             return
         try:

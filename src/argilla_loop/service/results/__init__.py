@@ -1,1 +1,1 @@
-"""What people take home: the data set, the model, and the report about both."""
+"""What an operator takes home: the data set in files, its card, its manifest, its way to the hub, and the report."""

@@ -245,8 +245,8 @@ def _latest(report: Report) -> str:
         return ""
     batches = f"batch {now.first}" if now.first == now.last else f"batches {now.first} to {now.last}"
     return (
-        f"Latest {now.answers:,} answers ({batches}): {now.right:,} right ({now.share:.1%}), "
-        f"interval {now.low:.1%} to {now.high:.1%} at {report.plan.acceptance.rules.confidence:.0%} confidence."
+        f"Latest {now.answers:,} answers ({batches}): {now.right:,} right, "
+        f"by weight {now.share:.1%}, {now.low:.1%} to {now.high:.1%} at {report.plan.acceptance.rules.confidence:.0%} confidence."
     )
 
 

@@ -1,0 +1,1 @@
+"""The parts of ``stopping.py``: one run, and the report."""

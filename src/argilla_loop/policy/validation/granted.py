@@ -1,0 +1,72 @@
+"""The promise under which a record was accepted, as its metadata name it, and whether the audits allowed it then."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from argilla_loop.policy.task import SINGLE_LABEL, Task
+from argilla_loop.policy.validation.promise import (
+    THRESHOLDS,
+    AcceptanceCriterion,
+    AcceptanceDecision,
+    AuditResult,
+    decide_by_label,
+)
+
+_WRITTEN = re.compile(
+    r"(target_precision|min_precision) ([0-9.]+), confidence ([0-9.]+), promise (overall|label)"
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Promise:
+    """What was promised of the records that were accepted under it, in the words of the settings.
+
+    Attributes:
+        kind: the setting that asked for it.
+        precision: share of the accepted records that must be right, 0 to 1.
+        confidence: probability with which that holds, 0 to 1.
+        per: whether it holds for all labels together, or for each label.
+    """
+
+    kind: Literal["target_precision", "min_precision"]
+    precision: float
+    confidence: float
+    per: Literal["overall", "label"]
+
+    def __str__(self) -> str:
+        return f"{self.kind} {self.precision:g}, confidence {self.confidence:g}, promise {self.per}"
+
+    @classmethod
+    def read(cls, written: str | None) -> Promise | None:
+        """Return what ``str`` wrote; ``None`` for anything else."""
+        found = _WRITTEN.fullmatch(written or "")
+        if found is None:
+            return None
+        kind, precision, confidence, per = found.groups()
+        try:
+            return cls(kind, float(precision), float(confidence), per)  # type: ignore[arg-type]  # the pattern's words
+        except ValueError:  # such as "1.2.3", which somebody else wrote
+            return None
+
+    def decisions(
+        self,
+        checks: Sequence[AuditResult],
+        labels: Sequence[str],
+        threshold: float,
+        task: Task = SINGLE_LABEL,
+    ) -> Mapping[str, AcceptanceDecision]:
+        """Return what ``checks`` allow under this promise, by label.
+
+        Args:
+            checks: in the order in which their records were logged.
+            labels: all labels of the question.
+            threshold: the fixed certainty threshold, for ``min_precision``.
+            task: the kind of question.
+        """
+        thresholds = THRESHOLDS if self.kind == "target_precision" else (threshold,)
+        criterion = AcceptanceCriterion(thresholds, self.precision, self.confidence)
+        return decide_by_label(checks, criterion, labels, each=self.per == "label", task=task)
