@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import ARTIFACTS
+from browser import ARTIFACTS, browser
 from daemon import PATIENCE, write_config
 from playwright.sync_api import Browser
 from result_world import World
@@ -21,7 +21,6 @@ from argilla_loop.argilla.v2.connection import Connection, connect
 from argilla_loop.argilla.v2.dataset import ArgillaDataset
 from argilla_loop.argilla.v2.schema import ensure_dataset
 from argilla_loop.domain import NewRecord, Route
-from browser import browser
 
 __all__ = ["browser"]
 
