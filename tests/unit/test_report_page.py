@@ -87,7 +87,7 @@ def page_of(labels: list[str], found: list[LoggedRecord], rules: Rules | None = 
     decided = plan(
         observe(read_all(found, "daemon"), [], 3, labels=labels, rules=rules, min_submitted=1), rules
     )
-    settings = Settings(api_key=SECRET, pool={"path": "/home/anna/x.csv"})  # type: ignore[arg-type]
+    settings = Settings.model_validate({"api_key": SECRET, "pool": {"path": "/home/anna/x.csv"}})
     told = about(
         settings, dataset=str(more.get("name", "news")), server_version="2.8.0", models=[], made=MADE
     )
@@ -143,10 +143,17 @@ def test_every_kind_of_promise_has_a_page(rules: Rules) -> None:
 
 def test_settings_are_shown_without_secrets_addresses_and_folders() -> None:
     """A key, a header, an address and a folder that names a person stay out; a changed value is marked."""
-    settings = Settings(
-        api_key=SECRET, headers={"Authorization": SECRET}, api_url="https://anna.example", seed=7,
-        model="/home/anna/models/mini", pool={"path": "/home/anna/x.csv"}, workspace="anna",
-    )  # type: ignore[arg-type]  # fmt: skip
+    settings = Settings.model_validate(
+        {
+            "api_key": SECRET,
+            "headers": {"Authorization": SECRET},
+            "api_url": "https://anna.example",
+            "seed": 7,
+            "model": "/home/anna/models/mini",
+            "pool": {"path": "/home/anna/x.csv"},
+            "workspace": "anna",
+        }
+    )
     shown = shown_settings(settings)
     assert not any(word in str(shown) for word in (SECRET, "anna", "/home"))
     assert ("seed", "7", True) in shown
