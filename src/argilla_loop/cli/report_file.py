@@ -12,8 +12,10 @@ from rich.text import Text
 
 from argilla_loop.cli.acceptance_tables import bar_in_words, hindrances, precision_in_words
 from argilla_loop.errors import OutputError, SettingsError
+from argilla_loop.policy.estimate.outlook import Outlook, headline
 from argilla_loop.policy.plan import ColdStart, NextBatch, Plan, Wait
 from argilla_loop.policy.report.figures import report_of
+from argilla_loop.service.observers.evidence import known
 from argilla_loop.service.results.report.about import about
 from argilla_loop.service.results.report.page import Words, render
 from argilla_loop.service.snapshot import snapshot
@@ -50,14 +52,17 @@ def write_report(settings: Settings, target: Path, out: Console) -> None:
     with snapshot(settings) as now:
         plan = now.plan
         figures = report_of(plan, Counter(example.label for example in now.pool.examples()))
+        models = [model for batch in figures.seen.batches for model in batch.models]
+        evidence = known(settings)  # of this model only, as in status
+        outlook = evidence.outlook if evidence and evidence.model in models[-1:] else None
         page = render(
             figures,
-            words_of(plan),
+            words_of(plan, outlook),
             about(
                 settings,
                 dataset=now.info.name,
                 server_version=now.backend.server_version,
-                models=[model for batch in figures.seen.batches for model in batch.models],
+                models=models,
                 made=datetime.now(timezone.utc),
             ),
         )
@@ -71,14 +76,15 @@ def write_report(settings: Settings, target: Path, out: Console) -> None:
     out.print(f"report: {escape(str(target))}")
 
 
-def words_of(plan: Plan) -> Words:
-    """Return what ``status`` says about ``plan``, as plain text."""
+def words_of(plan: Plan, outlook: Outlook | None = None) -> Words:
+    """Return what ``status`` says about ``plan`` and the estimates (``None``: unknown), as plain text."""
     now = plan.acceptance
     return Words(
         required=_plain(bar_in_words(now)),
         precision=_plain(precision_in_words(now)),
         state=_step(plan),
-        hindrances=[_plain(reason) for reason in hindrances(now)],
+        hindrances=[_plain(reason) for reason in hindrances(now, outlook)],
+        headline=[] if outlook is None else [headline(outlook)],
     )
 
 

@@ -6,12 +6,14 @@ learnt from it (prequential evaluation, Dawid 1984).
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 from argilla_loop.domain import Origin
 from argilla_loop.policy.answers import AdjudicatedRecord, examples_from
+from argilla_loop.policy.estimate.strata import effective_size
 from argilla_loop.policy.progress import suggestions_kept
 from argilla_loop.policy.validation.bound import lower_bound, upper_bound
 from argilla_loop.policy.validation.checks import checks_from
@@ -25,6 +27,9 @@ LATEST_ANSWERS = (
 )
 # Points of the curve of precision. Chosen, not measured.
 MOST_DECISIONS = 80
+NEARLY = 1e-9  # what rounding may take from a whole number
+
+Said = tuple[bool, float]  # whether an answer agrees with the model, and its weight
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,6 +42,7 @@ class CurvePoint:
         labels: human labels that there were when the last of these batches was logged.
         right: answers that agree with the model.
         answers: all answers that count.
+        share: share of the texts on which the model is right; texts count with their weight (``strata.Draw``).
         low: lower end of the interval of the share, 0 to 1.
         high: upper end.
     """
@@ -46,13 +52,9 @@ class CurvePoint:
     labels: int
     right: int
     answers: int
+    share: float
     low: float
     high: float
-
-    @property
-    def share(self) -> float:
-        """Share of the answers that agree with the model."""
-        return self.right / self.answers
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,8 +97,9 @@ def learning_curve(
 ) -> list[CurvePoint]:
     """Return how right the model was on records that were drawn at random and held back.
 
-    Batches in a row are put together until they have enough answers for a point. The intervals are exact (Clopper and
-    Pearson 1934), and independent of each other, since no answer counts twice.
+    Batches in a row are put together until they have enough answers for a point. The intervals are those of Clopper and
+    Pearson (1934) for the effective number of answers (Kish 1965), and independent of each other, since no answer
+    counts twice.
 
     Args:
         records: of the working dataset.
@@ -116,7 +119,7 @@ def latest_accuracy(
     counts = _held_back(records)
     latest: list[int] = []
     for number in sorted(counts, reverse=True):
-        if sum(counts[one][1] for one in latest) < LATEST_ANSWERS and counts[number][1]:
+        if sum(len(counts[one]) for one in latest) < LATEST_ANSWERS and counts[number]:
             latest.insert(0, number)
     return _point(latest, counts, labels_before(records, seeds), confidence) if latest else None
 
@@ -126,7 +129,10 @@ def kept_curve(records: Sequence[AdjudicatedRecord], seeds: int, *, confidence: 
 
     This says little about the pool. The arguments are those of ``learning_curve``.
     """
-    counts = {number: suggestions_kept(some) for number, some in _by_batch(records).items()}
+    counts: dict[int, list[Said]] = {}
+    for number, some in _by_batch(records).items():
+        right, answers = suggestions_kept(some)
+        counts[number] = [(place < right, 1.0) for place in range(answers)]
     return _points(counts, labels_before(records, seeds), confidence)
 
 
@@ -150,37 +156,43 @@ def precision_curve(
     return found
 
 
-def _points(
-    counts: dict[int, tuple[int, int]], labels: dict[int, int], confidence: float
-) -> list[CurvePoint]:
+def _points(counts: dict[int, list[Said]], labels: dict[int, int], confidence: float) -> list[CurvePoint]:
     """Put batches together, in order, to at most ``MOST_POINTS`` points; the last one takes what is left over."""
-    counts = {number: counts[number] for number in sorted(counts) if counts[number][1]}
-    wanted = max(-(-sum(answers for _, answers in counts.values()) // MOST_POINTS), LEAST_ANSWERS)
+    counts = {number: counts[number] for number in sorted(counts) if counts[number]}
+    wanted = max(-(-sum(map(len, counts.values())) // MOST_POINTS), LEAST_ANSWERS)
     groups: list[list[int]] = [[]]
     for number in counts:
-        if sum(counts[one][1] for one in groups[-1]) >= wanted:
+        if sum(len(counts[one]) for one in groups[-1]) >= wanted:
             groups.append([])
         groups[-1].append(number)
-    if len(groups) > 1 and sum(counts[one][1] for one in groups[-1]) < LEAST_ANSWERS:
+    if len(groups) > 1 and sum(len(counts[one]) for one in groups[-1]) < LEAST_ANSWERS:
         groups[-2:] = [groups[-2] + groups[-1]]
     return [_point(group, counts, labels, confidence) for group in groups if group]
 
 
 def _point(
-    batches: Sequence[int], counts: dict[int, tuple[int, int]], labels: dict[int, int], confidence: float
+    batches: Sequence[int], counts: dict[int, list[Said]], labels: dict[int, int], confidence: float
 ) -> CurvePoint:
-    right, answers = (sum(counts[one][part] for one in batches) for part in (0, 1))
+    said = [one for number in batches for one in counts[number]]
+    weights = [weight for _, weight in said]
+    share = sum(weight for right, weight in said if right) / sum(weights)
+    worth = int(effective_size(weights) + NEARLY)
     error = (1 - confidence) / 2
-    low, high = lower_bound(right, answers, error), upper_bound(right, answers, error)
-    return CurvePoint(batches[0], batches[-1], labels[batches[-1]], right, answers, low, high)
+    low = lower_bound(int(share * worth + NEARLY), worth, error)
+    high = upper_bound(min(math.ceil(share * worth - NEARLY), worth), worth, error)
+    right = sum(right for right, _ in said)
+    return CurvePoint(batches[0], batches[-1], labels[batches[-1]], right, len(said), share, low, high)
 
 
-def _held_back(records: Iterable[AdjudicatedRecord]) -> dict[int, tuple[int, int]]:
-    """Return for each batch how many held-back records the model was right on, and how many are answered."""
-    counts = {}
+def _held_back(records: Iterable[AdjudicatedRecord]) -> dict[int, list[Said]]:
+    """Return for each batch what people said of its held-back records."""
+    counts: dict[int, list[Said]] = {}
     for number, some in _by_batch(one for one in records if one.record.held_back).items():
-        results = [check.right for check in checks_from(some)]
-        counts[number] = (sum(results), len(results))
+        counts[number] = [
+            (one.is_right, one.record.weight or 1.0)
+            for one in some
+            if checks_from([one])  # what counts as evidence is decided in one place
+        ]
     return counts
 
 

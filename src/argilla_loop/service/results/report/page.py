@@ -244,9 +244,10 @@ def _latest(report: Report) -> str:
     if (now := report.accuracy) is None:
         return ""
     batches = f"batch {now.first}" if now.first == now.last else f"batches {now.first} to {now.last}"
+    confidence = report.plan.acceptance.rules.confidence
     return (
-        f"Latest {now.answers:,} answers ({batches}): {now.right:,} right ({now.share:.1%}), "
-        f"interval {now.low:.1%} to {now.high:.1%} at {report.plan.acceptance.rules.confidence:.0%} confidence."
+        f"Latest {now.answers:,} answers ({batches}): {now.right:,} right, "
+        f"by weight {now.share:.1%}, {now.low:.1%} to {now.high:.1%} at {confidence:.0%} confidence."
     )
 
 

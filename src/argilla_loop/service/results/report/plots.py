@@ -98,7 +98,7 @@ def line_plot(text: Text, lines: Sequence[Line], *, x_label: str, passed_over: f
         inside += _curve(scale, line)
     drawn.append(
         # an inner picture cuts off what lies below the axis
-        Markup('<svg x="0" y="0" width="{w}" height="{h}">{inside}</svg>').format(
+        Markup('<svg aria-hidden="true" x="0" y="0" width="{w}" height="{h}">{inside}</svg>').format(
             w=WIDTH, h=HEIGHT - BOTTOM + 1, inside=Markup().join(inside)
         )
     )
