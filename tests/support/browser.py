@@ -45,9 +45,9 @@ def find_browser(playwright: Playwright) -> str | None:
     return system or (own if Path(own).exists() else None)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """One Chromium for the whole test session; a machine without one fails rather than skips."""
+    """One Chromium for each module, as two at a time in one process are refused; a machine without one fails."""
     with sync_playwright() as playwright:
         executable = find_browser(playwright)
         if executable is None:
