@@ -111,6 +111,30 @@ def test_a_batch_that_is_done_is_followed_by_one_with_suggestions(
     assert right / len(records) > 0.8
 
 
+def test_once_as_many_labels_as_asked_for_are_there_nothing_more_is_asked(
+    argilla_server: EmbeddedServer, configured: Callable[..., Path], person: Callable[[Path], Person]
+) -> None:
+    """Neither then nor after a restart; the service stays up, and goes on when more is asked for."""
+    config = configured(rows(60), auto_validate=False, stop_at_labels=5)
+    someone, key = person(config), argilla_server.credentials.loop.api_key
+    with Daemon(config, key) as daemon:
+        daemon.wait_for("batch_logged", batch=0)
+        until(lambda: len(someone.waiting()) == 5)
+        someone.answer_all(GOLD)
+        daemon.wait_for("labelling_stopped")
+        assert daemon.terminate() == 0
+        assert not daemon.said("look_failed")
+    with Daemon(config, key) as daemon:
+        daemon.wait_for("labelling_stopped")
+        assert daemon.terminate() == 0
+        assert not daemon.said("look_failed")
+    assert len(held(argilla_server, someone.name)) == 5
+    config.write_text(config.read_text().replace("stop_at_labels = 5", "stop_at_labels = 10"))
+    with Daemon(config, key) as daemon:
+        daemon.wait_for("batch_logged", batch=1)
+        assert daemon.terminate() == 0
+
+
 def test_without_any_label_the_first_batch_is_a_cold_start(
     argilla_server: EmbeddedServer, configured: Callable[..., Path], person: Callable[[Path], Person]
 ) -> None:

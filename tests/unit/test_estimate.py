@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from argilla_loop.policy.estimate.accuracy import Estimate, Result, estimate_accuracy, estimate_labels
-from argilla_loop.policy.estimate.outlook import forecast, headline, kappa, look_ahead, outlook_from
+from argilla_loop.policy.estimate.outlook import forecast, headline, look_ahead, outlook_from
+from argilla_loop.policy.estimate.stability import Stability, kappa
 from argilla_loop.policy.estimate.strata import EDGES, draw_held_back, effective_size, stratum_of
 from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.validation.acceptance import EXPECTED_WRONG, Acceptance
@@ -112,6 +113,20 @@ def test_kish_effective_size() -> None:
     assert effective_size([]) == 0
     assert effective_size([2.0] * 7) == pytest.approx(7)
     assert effective_size([10.0, 1.0]) < 1.3
+
+
+def test_successive_models_are_compared_on_the_same_sample_and_a_restart_with_the_same_model_keeps_that() -> (
+    None
+):
+    a, b = ["x", "x", "y", "y"], ["x", "y", "y", "y"]
+    stability = Stability()
+    assert stability.follow("m1", "s", a) == ()
+    assert stability.follow("m2", "s", a) == (1.0,)
+    assert stability.follow("m2", "s", a) == (1.0,)  # nothing was learnt in between
+    assert stability.follow("m3", "s", b) == (1.0, 0.5)
+    assert stability.follow("m4", "another", a) == (1.0, 0.5)
+    assert Stability("m3", (1.0, 0.5)).follow("m3", "s", b) == (1.0, 0.5)
+    assert Stability("m3", (1.0, 0.5)).follow("m4", "s", b) == ()
 
 
 def test_kappa_is_agreement_beyond_chance() -> None:

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import httpx
 import pytest
@@ -23,7 +23,7 @@ from argilla_loop.loop.turn import Turn
 from argilla_loop.observability.heartbeat import Heartbeat
 from argilla_loop.observability.metrics import exposition
 from argilla_loop.policy.observation import Batch, Observation
-from argilla_loop.policy.plan import NextBatch, Plan, Wait
+from argilla_loop.policy.plan import NextBatch, Plan, Step, Wait
 from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.validation.acceptance import Acceptance
 from argilla_loop.policy.validation.promise import AcceptanceDecision, AuditResult
@@ -31,7 +31,7 @@ from argilla_loop.service.http import monitor
 from argilla_loop.service.http.monitor import Monitor
 from argilla_loop.service.http.server import CONNECTIONS
 from argilla_loop.service.observers.log import status_line
-from argilla_loop.service.observers.metrics import update_metrics
+from argilla_loop.service.observers.metrics import OUTCOMES, update_metrics
 from argilla_loop.settings import Settings
 
 Make = Callable[..., Settings]
@@ -287,3 +287,6 @@ class TestATurnAsMetrics:
         assert now[("argilla_loop_batch_done_records", "")] == 1
         assert now[("argilla_loop_pool_left_texts", "")] == 86
         assert now[("argilla_loop_last_batch_timestamp_seconds", "")] > 1e9
+
+    def test_every_step_has_an_outcome(self) -> None:
+        assert set(OUTCOMES) == set(get_args(Step))

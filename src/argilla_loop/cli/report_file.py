@@ -13,7 +13,7 @@ from rich.text import Text
 from argilla_loop.cli.acceptance_tables import bar_in_words, hindrances, precision_in_words
 from argilla_loop.errors import OutputError, SettingsError
 from argilla_loop.policy.estimate.outlook import Outlook, headline
-from argilla_loop.policy.plan import ColdStart, NextBatch, Plan, Wait
+from argilla_loop.policy.plan import ColdStart, NextBatch, Plan, Stopped, Wait
 from argilla_loop.policy.report.figures import report_of
 from argilla_loop.service.observers.evidence import known
 from argilla_loop.service.results.report.about import about
@@ -102,4 +102,6 @@ def _step(plan: Plan) -> str:
         return f"batch {step.number} comes next, {step.size:,} texts without a suggestion: {why}"
     if isinstance(step, NextBatch):
         return f"batch {step.number} comes next, {step.size:,} texts and what the service accepts beside them"
+    if isinstance(step, Stopped):
+        return f"nothing more is asked: {step.reason}"
     return "every text of the pool has been dealt with"

@@ -21,7 +21,8 @@ from argilla_loop.errors import TrainingError
 from argilla_loop.loop.batch import Scores, Selection
 from argilla_loop.loop.outlook import outlook_of
 from argilla_loop.policy.answers import AdjudicatedRecord, Adjudicator, AnswerRule, validated_by_others
-from argilla_loop.policy.estimate.outlook import Outlook, kappa
+from argilla_loop.policy.estimate.outlook import Outlook
+from argilla_loop.policy.estimate.stability import Stability
 from argilla_loop.policy.matching import Match, Matcher
 from argilla_loop.policy.observation import Observation, latest_batch, latest_batches, observe
 from argilla_loop.policy.plan import ColdStart, NextBatch, Plan, Step, plan, stopped_by
@@ -34,7 +35,6 @@ log = structlog.get_logger(__name__)
 
 # Latest batches that are often compared with the search index: the open one, and the one that was answered last.
 COMPARED = 2
-AGREEMENTS = 10  # comparisons of successive models that are kept
 RESYNC_SECONDS = (
     60.0  # bulk writes don't move the activity time, so everything is read this often all the same
 )
@@ -101,6 +101,7 @@ class Loop:
         observer: reads the dataset; the default reads all of it or what may have changed, whichever is cheaper.
         task: the kind of question.
         start: suggests while there are too few examples for a model.
+        stability: compares successive models; by default it begins anew.
     """
 
     def __init__(
@@ -115,6 +116,7 @@ class Loop:
         observer: Observer | None = None,
         task: Task = SINGLE_LABEL,
         start: Model | None = None,
+        stability: Stability | None = None,
     ) -> None:
         self._dataset, self._pool, self._learner = dataset, pool, learner
         self._rules, self._task, self._observers = rules, task, tuple(observers)
@@ -125,7 +127,6 @@ class Loop:
         self._adjudicator = Adjudicator(self.answer_rule)
         self._observer = observer or Observer(dataset)
         self._index = IndexWatch(dataset)
-        self.batch_number = 0  # of the latest batch, for display
         self._looked_at: object = None
         self._acted_on: object = None  # the state that the last turn dealt with
         self._read_at: object = None  # the state at which the open batch was read
@@ -136,8 +137,7 @@ class Loop:
             None  # fingerprint of the pool that was reported not to fit the dataset
         )
         self._refused: set[int] = set()  # keys of the texts that the server refused
-        self._predicted: tuple[str, str, list[str]] | None = None  # sample, model and labels of the last turn
-        self._agreement: tuple[float, ...] = ()  # of successive models since this process started
+        self._stability = stability or Stability()
 
     def due(self) -> bool:
         """Return whether a turn could do anything: the batch is done, and something moved since the last turn.
@@ -195,7 +195,6 @@ class Loop:
             batch = self._log(match.named(batch))
             clock.lap("log")
 
-        self.batch_number = max(decided.seen.next_number - (0 if batch else 1), 0)
         kept, others = suggestions_kept(records), validated_by_others(records)
         turn = Turn(decided, batch, model, outlook, clock.laps, kept, others)
         for observe_turn in self._observers:
@@ -230,14 +229,9 @@ class Loop:
     def _look_ahead(self, decided: Plan, model: Model, sample: PoolSample, scores: Scores) -> Outlook:
         """Estimate how right the labels are, and how much the model still changes."""
         predicted = self._task.predict(model.score(sample.vectors), model.labels).labels
-        before = self._predicted
-        if before is not None and before[0] == sample.fingerprint and before[1] != model.version:
-            self._agreement = (*self._agreement, kappa(before[2], predicted))[-AGREEMENTS:]
-        self._predicted = (sample.fingerprint, model.version, predicted)
+        agreement = self._stability.follow(model.version, sample.fingerprint, predicted)
         acceptable = self._selection.acceptable(scores, decided.acceptance, model)
-        return outlook_of(
-            decided, model, scores.certainties, self._agreement, self._task, acceptable=acceptable
-        )
+        return outlook_of(decided, model, scores.certainties, agreement, self._task, acceptable=acceptable)
 
     def _train(self, seen: Observation, sample: PoolSample, clock: _Clock) -> Model | None:
         try:

@@ -79,7 +79,7 @@ INDEX_HEALED = Counter(
 )
 TURNS = Counter(
     f"{PREFIX}turns_total",
-    "Turns, by outcome: wait, cold_start, next_batch, finished, failed.",
+    "Turns, by outcome: wait, cold_start, next_batch, finished, stopped, failed.",
     ["outcome"],
     registry=REGISTRY,
 )

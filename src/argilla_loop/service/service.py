@@ -30,7 +30,7 @@ from argilla_loop.service.http.monitor import Monitor
 from argilla_loop.service.http.webhook_keeper import WebhookKeeper
 from argilla_loop.service.identity import Identity, identity_of, remember_dataset, working_dataset
 from argilla_loop.service.listener import Listener
-from argilla_loop.service.observers.evidence import EvidenceFile, latest_outlook
+from argilla_loop.service.observers.evidence import EvidenceFile, latest_outlook, latest_stability
 from argilla_loop.service.observers.failed_audits import FailedAudits
 from argilla_loop.service.observers.log import StatusLine, TurnLog
 from argilla_loop.service.observers.metrics import update_metrics
@@ -84,6 +84,7 @@ class Service:
         self._identity: Identity | None = None
         self._webhook = WebhookKeeper(settings.webhook, self.wake)
         self._monitor = Monitor(settings)
+        self._stability = latest_stability(settings)
         self._observers: list[Callable[[Turn], object]] = [
             TurnLog(),
             EvidenceFile(settings),
@@ -252,7 +253,16 @@ class Service:
         if settings.notices:
             board = connection.notice_board(info, before_write=lease.confirm)
             observers.append(Notices(board, partial(latest_outlook, settings)))
-        loop = Loop(dataset, pool, learner, vectors, decided, observers=observers, start=start)
+        loop = Loop(
+            dataset,
+            pool,
+            learner,
+            vectors,
+            decided,
+            observers=observers,
+            start=start,
+            stability=self._stability,
+        )
         visibility = connection.visibility(info.id, before_write=lease.confirm)
         blindness = Blindness(visibility, dataset, loop.answer_rule)
         rounds = Rounds(loop, lease, blindness, self._monitor, self._let_in_again)

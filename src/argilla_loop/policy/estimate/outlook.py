@@ -165,16 +165,6 @@ def forecast(labels: Estimate, human: int, target: float) -> Forecast:
     )
 
 
-def kappa(one: Sequence[str], other: Sequence[str]) -> float:
-    """Return Cohen's kappa (1960) of two labellings of the same texts; 1 if both give one label to all of them."""
-    names = {name: n for n, name in enumerate(sorted({*one, *other}))}
-    table = np.zeros((len(names), len(names)))
-    np.add.at(table, ([names[a] for a in one], [names[b] for b in other]), 1.0)
-    table /= max(table.sum(), 1.0)
-    chance = float((table.sum(axis=0) * table.sum(axis=1)).sum())
-    return 1.0 if chance >= 1 else (float(np.trace(table)) - chance) / (1 - chance)
-
-
 def outlook_from(content: Mapping[str, Any]) -> Outlook:
     """Return the outlook that ``dataclasses.asdict`` and JSON made ``content`` of.
 

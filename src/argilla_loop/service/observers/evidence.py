@@ -15,6 +15,7 @@ from argilla_loop.domain import HeadEvidence, Model
 from argilla_loop.loop.turn import Turn
 from argilla_loop.observability.heartbeat import heartbeat_file
 from argilla_loop.policy.estimate.outlook import Outlook, outlook_from
+from argilla_loop.policy.estimate.stability import Stability
 from argilla_loop.settings import Settings
 from argilla_loop.settings.files import atomic_write
 
@@ -83,6 +84,14 @@ def latest_outlook(settings: Settings) -> Outlook | None:
     """Return the outlook of the latest model that was trained on this machine; ``None`` if there is none."""
     found = known(settings)
     return found.outlook if found is not None else None
+
+
+def latest_stability(settings: Settings) -> Stability:
+    """Return what is known of successive models, so that a restart alone changes no advice to stop."""
+    found = known(settings)
+    if found is None or found.outlook is None:
+        return Stability()
+    return Stability(found.model, found.outlook.agreement)
 
 
 def _file(settings: Settings) -> Path:

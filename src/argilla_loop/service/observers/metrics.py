@@ -7,7 +7,7 @@ from collections import Counter
 from argilla_loop.domain import Route
 from argilla_loop.loop.turn import Turn
 from argilla_loop.observability import metrics
-from argilla_loop.policy.plan import ColdStart, Finished, NextBatch, Step, Wait
+from argilla_loop.policy.plan import ColdStart, Finished, NextBatch, Step, Stopped, Wait
 from argilla_loop.policy.validation.acceptance import Acceptance
 
 OUTCOMES: dict[type[Step], str] = {
@@ -15,6 +15,7 @@ OUTCOMES: dict[type[Step], str] = {
     ColdStart: "cold_start",
     NextBatch: "next_batch",
     Finished: "finished",
+    Stopped: "stopped",
 }
 
 
