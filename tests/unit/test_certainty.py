@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from argilla_loop.policy.task import SINGLE_LABEL
-from argilla_loop.policy.validation.certainty import levels, mean_above
+from argilla_loop.policy.validation.certainty import levels_of, mean_above
 from argilla_loop.policy.validation.promise import AcceptanceDecision
 
 LABELS = ("A", "B", "C", "D")
@@ -22,7 +22,7 @@ def test_certainty_is_the_highest_probability_and_its_column() -> None:
 
 
 def test_a_record_is_acceptable_above_its_labels_threshold_and_undecided_where_none_is_granted() -> None:
-    found = levels(
+    found = levels_of(
         LABELS,
         {"A": AcceptanceDecision(0.9), "B": AcceptanceDecision(None), "C": AcceptanceDecision(0.7)},
         closed={"C"},
@@ -35,13 +35,13 @@ def test_a_record_is_acceptable_above_its_labels_threshold_and_undecided_where_n
 
 @pytest.mark.parametrize(("certainty", "accepted"), [(0.91, True), (0.9, False), (0.5, False)])
 def test_only_above_the_threshold_is_acceptable(certainty: float, *, accepted: bool) -> None:
-    found = levels(("A",), {"A": AcceptanceDecision(0.9)})
+    found = levels_of(("A",), {"A": AcceptanceDecision(0.9)})
     assert found.acceptable(np.array([0]), np.array([certainty])).tolist() == [accepted]
     assert not found.audit_eligible(np.array([0]), np.array([certainty])).any()
 
 
 def test_nothing_is_acceptable_where_nothing_may_be_even_with_certainty_one() -> None:
-    found = levels(LABELS, {})
+    found = levels_of(LABELS, {})
     assert not found.acceptable(COLUMNS, np.ones(4)).any()
     assert not found.audit_eligible(COLUMNS, np.ones(4)).any()
 

@@ -21,13 +21,14 @@ from argilla_loop.domain import (
     Route,
     Vectors,
 )
+from argilla_loop.loop.scoring import score_texts
 from argilla_loop.policy.estimate.strata import draw_held_back
 from argilla_loop.policy.plan import ColdStart, NextBatch
 from argilla_loop.policy.query import Strategy, choose, shuffled
 from argilla_loop.policy.rules import AUDITED_SHARE, Rules
 from argilla_loop.policy.task import SINGLE_LABEL, Task
 from argilla_loop.policy.validation.acceptance import Acceptance
-from argilla_loop.policy.validation.certainty import Levels, levels, mean_above
+from argilla_loop.policy.validation.certainty import Levels, levels_of, mean_above
 from argilla_loop.policy.validation.checks import is_audited
 from argilla_loop.policy.validation.promise import audit_threshold
 
@@ -104,7 +105,7 @@ class Selection:
         candidates, rows, probabilities, *_ = self.score(pool, left, start)
         asked = self._choose(self._rules.strategy, pool, left, candidates, rows, probabilities, step.size)
         by_lot = np.zeros(len(asked), dtype=np.bool_)
-        return self._records(pool, candidates[asked], by_lot, step, start, levels(start.labels, {}))
+        return self._records(pool, candidates[asked], by_lot, step, start, levels_of(start.labels, {}))
 
     def score(self, pool: Pool, left: IndexArray, model: Model) -> Scores:
         """Score what may be taken next."""
@@ -119,6 +120,7 @@ class Selection:
         pool: Pool,
         left: IndexArray,
         scores: Scores,
+        levels: Levels,
         step: NextBatch,
         acceptance: Acceptance,
         model: Model,
@@ -131,7 +133,6 @@ class Selection:
         """
         rules = self._rules
         candidates, rows, probabilities, columns, certainties = scores
-        levels = self._levels(acceptance, model, certainties)
         # a fixed random order of the pool, whatever the texts are and the model predicts
         order = np.searchsorted(candidates, shuffled(candidates, rules.seed))
 
@@ -169,26 +170,21 @@ class Selection:
             *(record for record in records[m:] if record.route is not Route.ASK),
         ]
 
-    def acceptable(self, scores: Scores, acceptance: Acceptance, model: Model) -> int:
-        """Count the candidates whose certainty allows to accept them, or to audit them instead."""
-        allowed = self._levels(acceptance, model, scores.certainties)
-        return int(allowed.acceptable(scores.columns, scores.certainties).sum())
-
-    def _levels(self, acceptance: Acceptance, model: Model, certainties: NDArray[np.float64]) -> Levels:
+    def levels(self, scores: Scores, acceptance: Acceptance, model: Model) -> Levels:
         """Return above which certainty records may be accepted: nothing is while any label lacks examples.
 
         A model that hardly knows a label predicts another one for its texts, and with certainty.
         """
         criterion = self._rules.criterion
         if criterion is None or acceptance.missing:
-            return levels(model.labels, {})
+            return levels_of(model.labels, {})
         threshold = audit_threshold(
-            mean_above(certainties, criterion.thresholds),
+            mean_above(scores.certainties, criterion.thresholds),
             criterion,
             before=acceptance.last_audit_threshold,
             futile=all(decision.futile for decision in acceptance.decisions.values()),
         )
-        return levels(
+        return levels_of(
             model.labels,
             acceptance.decisions,
             closed=acceptance.below_accept_minimum,
@@ -209,8 +205,7 @@ class Selection:
         A record that may be audited is evidence only if it was drawn ``by_lot``.
         """
         texts, ids = pool.texts(positions), pool.ids()
-        labels, columns, certainties = self._task.predict(model.predict_proba(texts), model.labels)
-        certainties = np.minimum(certainties.round(6), 1.0)
+        labels, columns, certainties = score_texts(model, texts, self._task)
         acceptable = levels.acceptable(columns, certainties)
         audit_eligible = levels.audit_eligible(columns, certainties) & by_lot
         promised = self._rules.promised

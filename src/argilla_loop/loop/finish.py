@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from argilla_loop.argilla.protocol import WorkingDataset
 from argilla_loop.domain import IndexArray, Model, NewRecord, Pool, Route, Vectors
 from argilla_loop.loop.batch import BLOCK
-from argilla_loop.loop.outlook import random_results
+from argilla_loop.loop.outlook import evidence_for
+from argilla_loop.loop.scoring import as_logged, score_texts
 from argilla_loop.observability.progress import progress
-from argilla_loop.policy.estimate.accuracy import Estimate, Result, estimate_accuracy
+from argilla_loop.policy.estimate.accuracy import Estimate, estimate_accuracy
 from argilla_loop.policy.matching import Match
 from argilla_loop.policy.plan import Plan
 from argilla_loop.policy.rules import MAX_BATCH
@@ -97,8 +98,7 @@ def propose(
     before, audited = routed_by(plan.seen.records, trained.version)
     confidence = plan.acceptance.rules.confidence
     together = np.concatenate([before, mine])  # so that an interruption does not change the last round
-    held_back, audits = random_results(plan.seen, trained, task)
-    results = [*held_back, *(Result(check.certainty, check.right) for check in audits)]
+    results = evidence_for(plan.seen, trained).results
     overall = estimate_accuracy(results, together, confidence=confidence)
     last = last_round(len(together), plan.acceptance, overall)
     promised = plan.acceptance.rules.promised
@@ -167,14 +167,13 @@ def _scored(
         for start in range(0, len(left), BLOCK):
             block = left[start : start + BLOCK]
             scores = model.score(vectors.rows(block).astype(np.float32))
-            _, found, sure = task.predict(scores, model.labels)
+            _, found, sure = as_logged(task.predict(scores, model.labels))
             near = np.flatnonzero(np.abs(sure - level.above[found]) < ROUNDING)
             if len(near):
-                exact = model.predict_proba(pool.texts(block[near]))
-                _, found[near], sure[near] = task.predict(exact, model.labels)
+                _, found[near], sure[near] = score_texts(model, pool.texts(block[near]), task)
             columns[start : start + len(block)], certainties[start : start + len(block)] = found, sure
             advance(len(block))
-    return columns, np.minimum(certainties.round(6), 1.0)
+    return columns, certainties
 
 
 def _records(
@@ -183,8 +182,7 @@ def _records(
     """Score the texts at ``positions`` themselves, as a turn does; leave out those that are not acceptable then."""
     model, level = proposal.model, proposal.level
     ids, texts = pool.ids_at(positions), pool.texts(positions)
-    labels, columns, certainties = task.predict(model.predict_proba(texts), model.labels)
-    certainties = np.minimum(certainties.round(6), 1.0)
+    labels, columns, certainties = score_texts(model, texts, task)
     fits: Sequence[bool] = level.acceptable(columns, certainties).tolist()
     return [
         NewRecord(

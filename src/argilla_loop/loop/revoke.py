@@ -17,6 +17,7 @@ import structlog
 from argilla_loop.argilla.protocol import WorkingDataset
 from argilla_loop.domain import Learner, Model, NewRecord, Pool, PoolSample
 from argilla_loop.errors import TrainingError
+from argilla_loop.loop.scoring import score_texts
 from argilla_loop.observability.progress import progress
 from argilla_loop.policy.answers import AdjudicatedRecord, AnswerRule, adjudicate, examples_from
 from argilla_loop.policy.matching import all_examples
@@ -111,9 +112,8 @@ def _asked_again(
     plain = [one.record for one in records]
     if model is None:
         return {record.id: asked_again(record) for record in plain}
-    probabilities = model.predict_proba([record.text for record in plain])
-    labels, _, certainties = rule.task.predict(probabilities, model.labels)
+    labels, _, certainties = score_texts(model, [record.text for record in plain], rule.task)
     return {
-        record.id: asked_again(record, label, min(round(float(certainty), 6), 1.0), model.version)
+        record.id: asked_again(record, label, float(certainty), model.version)
         for record, label, certainty in zip(plain, labels, certainties, strict=True)
     }

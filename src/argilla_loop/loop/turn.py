@@ -30,6 +30,7 @@ from argilla_loop.policy.progress import suggestions_kept
 from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.task import SINGLE_LABEL, Task
 from argilla_loop.policy.text_keys import keys_of
+from argilla_loop.policy.validation.certainty import Levels
 
 log = structlog.get_logger(__name__)
 
@@ -216,22 +217,25 @@ class Loop:
             clock.lap("choose")
             return decided, model, None, batch
         scores = self._selection.score(pool, match.left, model)
-        outlook = self._look_ahead(decided, model, sample, scores)
+        levels = self._selection.levels(scores, decided.acceptance, model)
+        outlook = self._look_ahead(decided, model, sample, scores, levels)
         decided = stopped_by(decided, outlook)
         batch = []
         if isinstance(decided.step, NextBatch):
             batch = self._selection.model_batch(
-                pool, match.left, scores, decided.step, decided.acceptance, model
+                pool, match.left, scores, levels, decided.step, decided.acceptance, model
             )
         clock.lap("choose")
         return decided, model, outlook, batch
 
-    def _look_ahead(self, decided: Plan, model: Model, sample: PoolSample, scores: Scores) -> Outlook:
+    def _look_ahead(
+        self, decided: Plan, model: Model, sample: PoolSample, scores: Scores, levels: Levels
+    ) -> Outlook:
         """Estimate how right the labels are, and how much the model still changes."""
         predicted = self._task.predict(model.score(sample.vectors), model.labels).labels
         agreement = self._stability.follow(model.version, sample.fingerprint, predicted)
-        acceptable = self._selection.acceptable(scores, decided.acceptance, model)
-        return outlook_of(decided, model, scores.certainties, agreement, self._task, acceptable=acceptable)
+        acceptable = int(levels.acceptable(scores.columns, scores.certainties).sum())
+        return outlook_of(decided, model, scores.certainties, agreement, acceptable=acceptable)
 
     def _train(self, seen: Observation, sample: PoolSample, clock: _Clock) -> Model | None:
         try:

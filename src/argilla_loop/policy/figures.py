@@ -11,12 +11,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argilla_loop.policy.answers import AdjudicatedRecord
-from argilla_loop.policy.estimate.accuracy import Estimate, Result, estimate_accuracy, estimate_labels
+from argilla_loop.policy.estimate.accuracy import Estimate, estimate_accuracy, estimate_labels
+from argilla_loop.policy.estimate.evidence import blind_evidence
 from argilla_loop.policy.progress import Progress
 from argilla_loop.policy.result import Predictor, Row, Source
 from argilla_loop.policy.validation.acceptance import Acceptance
 from argilla_loop.policy.validation.bound import lower_bound
-from argilla_loop.policy.validation.checks import held_back_answers
 from argilla_loop.policy.validation.promise import AuditResult
 
 
@@ -166,21 +166,16 @@ def estimate(
         confidence: probability of the intervals.
     """
     certainties = np.concatenate(tally.certainties) if tally.certainties else np.empty(0)
-    audits = [check for check in checks if check.above > 0]
-    results = [Result(check.certainty, check.right) for check in audits]
-    if predictor is not None and len(certainties) and (held_back := held_back_answers(records)):
-        labels, sure = predictor.of([one.record.text for one in held_back])
-        results += [
-            Result(float(certainty), one.rule.task.agree(label, one.label), one.record.weight or 1.0)
-            for one, label, certainty in zip(held_back, labels, sure, strict=True)
-        ]
+    predict = predictor.of if predictor is not None and len(certainties) else None
+    found = blind_evidence(records, checks, predict)
+    results = found.results
     if not results:
         return None, None
     whole = estimate_labels(
         results,
         certainties,
         accepted=tally.of(Source.SERVICE),
-        accepted_results=[check.right for check in audits],
+        accepted_results=found.audits_right,
         human=tally.of(Source.PERSON),
         confidence=confidence,
     )

@@ -14,7 +14,6 @@ from argilla_loop.domain import IndexArray, Pool
 from argilla_loop.policy.answers import AdjudicatedRecord
 from argilla_loop.policy.matching import NOWHERE, Matcher
 from argilla_loop.policy.text_keys import keys_of, own_id
-from argilla_loop.policy.validation.acceptance import Acceptance
 
 # Rows made at a time: so few that a block of texts of 100,000 characters fits into memory. Chosen, not measured.
 BLOCK = 2048
@@ -194,17 +193,6 @@ def rows(
             predicted = predictor.of([made[n].text for n in open_])
             _fill(made, open_, predicted, predictor.version, above)
         yield made
-
-
-def accepted_above(acceptance: Acceptance) -> dict[str, float]:
-    """Return above which certainty each label is accepted now; labels that are not accepted are left out."""
-    if acceptance.missing:
-        return {}
-    return {
-        label: decision.threshold
-        for label, decision in acceptance.decisions.items()
-        if decision.threshold is not None and label not in acceptance.below_accept_minimum
-    }
 
 
 def _weight(one: AdjudicatedRecord) -> tuple[bool, bool, bool]:

@@ -17,7 +17,7 @@ from argilla_loop.learning.saved.layout import Description
 from argilla_loop.learning.saved.write import describe, write_model
 from argilla_loop.loop.outlook import outlook_of
 from argilla_loop.policy.estimate.outlook import Outlook
-from argilla_loop.policy.task import SINGLE_LABEL
+from argilla_loop.policy.figures import count_people
 from argilla_loop.policy.validation.acceptance import Acceptance, decide_acceptance
 from argilla_loop.service.snapshot import Snapshot
 
@@ -48,7 +48,7 @@ def save_model(now: Snapshot, folder: Path, *, force: bool = False) -> Descripti
         model_version=model.version,
         head=model.head,
         labels=model.labels,
-        thresholds=thresholds_of(acceptance),
+        thresholds=acceptance.thresholds,
         argilla_loop=__version__,
     )
     return write_model(folder, model.classifier, encoder, description, facts_of(now, model), force=force)
@@ -68,16 +68,6 @@ def acceptance_of(now: Snapshot) -> Acceptance:
     )
 
 
-def thresholds_of(acceptance: Acceptance) -> dict[str, float | None]:
-    """Return above which certainty the service would accept each label; ``None`` where it would not."""
-    if acceptance.missing:
-        return dict.fromkeys(acceptance.labels)
-    return {
-        label: None if label in acceptance.below_accept_minimum else decision.threshold
-        for label, decision in acceptance.decisions.items()
-    }
-
-
 def facts_of(now: Snapshot, model: Model) -> Facts:
     """Return what the card says about ``model``."""
     seen = now.plan.seen
@@ -85,12 +75,11 @@ def facts_of(now: Snapshot, model: Model) -> Facts:
         Counter(one.label for one in seen.examples if one.origin is origin)
         for origin in (Origin.HUMAN, Origin.MODEL)
     )
-    people = {answer.user_id for one in now.records for answer in one.answers}
     criterion = acceptance_of(now).rules.criterion
     precision = criterion.precision if criterion is not None else None
     return Facts(
         dataset=now.info.name,
-        people=len(people),
+        people=count_people(now.records),
         human=human,
         accepted=made,
         audited=confirmed([(check.label, check.right) for check in seen.checks]),
@@ -106,7 +95,7 @@ def _outlook(now: Snapshot, model: Model) -> Outlook | None:
     if not len(left):
         return None
     scores = now.selection.score(now.pool, left, model)
-    return outlook_of(now.plan, model, scores.certainties, (), SINGLE_LABEL)
+    return outlook_of(now.plan, model, scores.certainties, ())
 
 
 def check_target(name: str | None) -> None:

@@ -49,7 +49,7 @@ def describe(
     model_version: str,
     head: str,
     labels: tuple[str, ...],
-    thresholds: Mapping[str, float | None],
+    thresholds: Mapping[str, float],
     argilla_loop: str,
 ) -> Description:
     """Return the description of a model on ``encoder``; its files are not known yet."""

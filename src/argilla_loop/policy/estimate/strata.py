@@ -8,7 +8,6 @@ stratum's size to that probability; weighted means are unbiased for all texts (H
 
 from __future__ import annotations
 
-import hashlib
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -17,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argilla_loop.domain import IndexArray
+from argilla_loop.policy.chance import chance
 
 # Lower edges of the strata of certainty; the upper ones are usual certainty thresholds. Chosen, not measured.
 EDGES = (0.0, 0.5, 0.7, 0.9, 0.97)
@@ -64,7 +64,7 @@ def draw_held_back(
     for number in range(min(count, len(order))):
         shares = np.array([len(queue) > 0 for queue in queues]) * sizes * deviations
         probabilities = shares / shares.sum()
-        point = _chance(f"held-back/{seed}/{batch}/{number}")
+        point = chance(f"held-back/{seed}/{batch}/{number}")
         stratum = int(np.searchsorted(np.cumsum(probabilities), point, side="right").clip(max=len(EDGES) - 1))
         if not queues[stratum]:  # rounding at the very end of the cumulated probabilities
             stratum = int(np.argmax(probabilities))
@@ -88,8 +88,3 @@ def effective_size(weights: Sequence[float]) -> float:
     """Return how many equally weighted draws are worth as much as these (Kish 1965)."""
     squares = math.fsum(weight * weight for weight in weights)
     return math.fsum(weights) ** 2 / squares if squares else 0.0
-
-
-def _chance(key: str) -> float:
-    """Return a pseudo-random number in [0, 1) that depends on ``key`` alone."""
-    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "little") / 2**64

@@ -55,6 +55,17 @@ class Acceptance:
         return min(most, int(EXPECTED_WRONG * (checked + 2) / (checked - right + 1)))
 
     @property
+    def thresholds(self) -> dict[str, float]:
+        """Certainty above which each label is accepted now; labels that are not accepted are left out."""
+        if self.missing:
+            return {}
+        return {
+            label: decision.threshold
+            for label, decision in self.decisions.items()
+            if decision.threshold is not None and label not in self.below_accept_minimum
+        }
+
+    @property
     def needs_audits(self) -> bool:
         """Whether more audit results would let the next batch accept more."""
         return self.limit < MAX_BATCH - self.rules.slice_size and self.rules.accept_limit is None

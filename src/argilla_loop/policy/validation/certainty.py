@@ -35,7 +35,7 @@ class Levels:
         return ~self.granted[columns] & (certainties > self.above[columns])
 
 
-def levels(
+def levels_of(
     labels: Sequence[str],
     decisions: Mapping[str, AcceptanceDecision],
     *,

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterable
 
 from argilla_loop.domain import Route
 from argilla_loop.policy.answers import AdjudicatedRecord
+from argilla_loop.policy.chance import chance
 from argilla_loop.policy.validation.promise import AuditResult
-
-WHOLE = 2**64
 
 
 def is_audited(record_id: str, version: str, rate: float) -> bool:
@@ -22,7 +20,7 @@ def is_audited(record_id: str, version: str, rate: float) -> bool:
 
 def audit_draw(record_id: str, version: str) -> float:
     """Return the number in [0, 1) by which ``is_audited`` decides: the lower, the sooner a record is audited."""
-    return draw(f"audit/{record_id}/{version}")
+    return chance(f"audit/{record_id}/{version}")
 
 
 def checks_from(records: Iterable[AdjudicatedRecord]) -> list[AuditResult]:
@@ -54,8 +52,3 @@ def checks_from(records: Iterable[AdjudicatedRecord]) -> list[AuditResult]:
 def held_back_answers(records: Iterable[AdjudicatedRecord]) -> list[AdjudicatedRecord]:
     """Return the held-back records that people have answered."""
     return [one for one in records if one.record.held_back and len(one.answers) >= one.rule.min_submitted]
-
-
-def draw(key: str) -> float:
-    """Return a pseudo-random number in [0, 1) that depends on ``key`` alone."""
-    return int.from_bytes(hashlib.blake2b(key.encode(), digest_size=8).digest(), "little") / WHOLE

@@ -17,7 +17,7 @@ from argilla_loop.policy.estimate.accuracy import Estimate
 from argilla_loop.policy.rules import MAX_BATCH
 from argilla_loop.policy.validation.acceptance import Acceptance
 from argilla_loop.policy.validation.bound import checks_needed, lower_bound
-from argilla_loop.policy.validation.certainty import Levels, levels
+from argilla_loop.policy.validation.certainty import Levels, levels_of
 
 # The precision that the last audits are to show if no precision is required: that nine in ten labels are right takes 29
 # audits at 95% confidence. Chosen, not measured.
@@ -85,8 +85,8 @@ def wanted_levels(labels: Sequence[str], acceptance: Acceptance, wish: Wish) -> 
             f"to accept above certainty {rules.certainty_threshold:g}"
         )
     if acceptance.missing:
-        return levels(labels, {})
-    return levels(labels, acceptance.decisions, closed=acceptance.below_accept_minimum)
+        return levels_of(labels, {})
+    return levels_of(labels, acceptance.decisions, closed=acceptance.below_accept_minimum)
 
 
 def open_reasons(

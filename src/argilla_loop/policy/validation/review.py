@@ -6,8 +6,8 @@ from collections.abc import Iterable
 
 from argilla_loop.domain import LoggedRecord, NewRecord, Route
 from argilla_loop.policy.answers import AdjudicatedRecord
+from argilla_loop.policy.chance import chance
 from argilla_loop.policy.rules import Rules
-from argilla_loop.policy.validation.checks import draw
 from argilla_loop.policy.validation.revocation import RevocationFilter, revocable
 
 
@@ -25,7 +25,7 @@ def drawn(records: Iterable[AdjudicatedRecord], count: int, seed: int) -> list[A
     The order of drawing depends on ``seed`` and the ids alone. So if some have gone to the queue, drawing as many as
     are missing continues the same sample.
     """
-    return sorted(records, key=lambda one: draw(f"review/{seed}/{one.record.id}"))[:count]
+    return sorted(records, key=lambda one: chance(f"review/{seed}/{one.record.id}"))[:count]
 
 
 def why_no_check(which: RevocationFilter, rules: Rules, *, blind: bool) -> str | None:

@@ -18,7 +18,7 @@ from argilla_loop.errors import FatalError, ModelError, SettingsError, TrainingE
 from argilla_loop.observability.progress import progress
 from argilla_loop.policy.figures import Figures, Tally, count_people, estimate, measure
 from argilla_loop.policy.progress import progress as progress_of
-from argilla_loop.policy.result import Layout, Source, Wanted, accepted_above, lay_out, rows
+from argilla_loop.policy.result import Layout, Source, Wanted, lay_out, rows
 from argilla_loop.policy.task import Task
 from argilla_loop.service.results.card import card_of
 from argilla_loop.service.results.manifest import NAME as MANIFEST
@@ -151,7 +151,7 @@ def _write_rows(
     write: Write,
     advance: Callable[[int], object],
 ) -> None:
-    above = accepted_above(now.plan.acceptance)
+    above = now.plan.acceptance.thresholds
     for block in rows(now.pool, now.records, layout, predictor=predictor, thresholds=above):
         taken = [row for row in block if wanted.takes(row)]
         tally.add(taken)
