@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-from dataclasses import replace
+from dataclasses import fields, replace
 from pathlib import Path
 
 import pytest
@@ -237,3 +237,9 @@ def test_logs_are_as_before_after_a_run() -> None:
     with pytest.raises(ZeroDivisionError), quiet_logs():
         raise ZeroDivisionError
     assert structlog.get_config()["wrapper_class"] is before
+
+
+def test_every_other_rule_is_a_setting_of_the_same_name_and_default() -> None:
+    named = {rule.name: rule.default for rule in fields(Rules)}
+    del named["train_on_model"]  # of train_on, which the test above compares
+    assert {name: Settings.model_fields[name].default for name in named} == named

@@ -15,7 +15,7 @@ from argilla_loop.errors import OutputError, SettingsError
 from argilla_loop.policy.estimate.outlook import Outlook, headline
 from argilla_loop.policy.plan import ColdStart, NextBatch, Plan, Stopped, Wait
 from argilla_loop.policy.report.figures import report_of
-from argilla_loop.service.observers.evidence import known
+from argilla_loop.service.observers.evidence import latest_outlook
 from argilla_loop.service.results.report.about import about
 from argilla_loop.service.results.report.page import Words, render
 from argilla_loop.service.snapshot import snapshot
@@ -53,11 +53,9 @@ def write_report(settings: Settings, target: Path, out: Console) -> None:
         plan = now.plan
         figures = report_of(plan, Counter(example.label for example in now.pool.examples()))
         models = [model for batch in figures.seen.batches for model in batch.models]
-        evidence = known(settings)  # of this model only, as in status
-        outlook = evidence.outlook if evidence and evidence.model in models[-1:] else None
         page = render(
             figures,
-            words_of(plan, outlook),
+            words_of(plan, latest_outlook(settings, plan.seen)),
             about(
                 settings,
                 dataset=now.info.name,

@@ -10,7 +10,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from argilla_loop.domain import NewRecord
-from argilla_loop.errors import RetryableError, SettingsError
+from argilla_loop.errors import RetryableError
 from argilla_loop.loop.revoke import requeue_records
 from argilla_loop.policy.answers import AdjudicatedRecord
 from argilla_loop.policy.validation.review import asked_for_review, drawn, reviewable, why_no_check
@@ -48,10 +48,7 @@ def review(
         RetryableError, FatalError: Argilla is away or refuses.
     """
     with snapshot(settings) as now:
-        if unknown := which.labels - set(now.info.labels):
-            raise SettingsError(
-                f"no such label: {', '.join(sorted(unknown))} (there are: {', '.join(now.info.labels)})"
-            )
+        now.refuse_unknown(which.labels)
         found = reviewable(now.records, which)
         if not found:
             others = len(reviewable(now.records, RevocationFilter()))

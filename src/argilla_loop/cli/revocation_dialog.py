@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from argilla_loop.domain import Model
-from argilla_loop.errors import RetryableError, SettingsError
+from argilla_loop.errors import RetryableError
 from argilla_loop.loop.revoke import model_of_people, revoke_records
 from argilla_loop.policy.answers import AdjudicatedRecord
 from argilla_loop.policy.validation.revocation import RevocationFilter, revocable
@@ -47,10 +47,7 @@ def revoke(
 def _revoke(
     now: Snapshot, which: RevocationFilter, out: Console, *, dry_run: bool, confirm: Callable[[str], bool]
 ) -> None:
-    if unknown := which.labels - set(now.info.labels):
-        raise SettingsError(
-            f"no such label: {', '.join(sorted(unknown))} (there are: {', '.join(now.info.labels)})"
-        )
+    now.refuse_unknown(which.labels)
     chosen = revocable(now.records, which)
     if not chosen:
         others = len(revocable(now.records, RevocationFilter()))

@@ -130,6 +130,7 @@ def simulate(
 
     For example: which accuracy does the service reach with 200 labels, and with another strategy or threshold?
     """
+    from argilla_loop.policy.rules import Rules  # noqa: PLC0415  slow to import
     from argilla_loop.simulate.command import Request, run_simulation  # noqa: PLC0415  slow to import
 
     configure_logs()
@@ -147,14 +148,16 @@ def simulate(
             budget=budget,
             seeds=seeds,
             noise=noise,
-            slice_size=slice_size,
-            min_examples_per_label=min_examples_per_label,
-            threshold=threshold,
-            min_accept_examples=min_accept_examples,
-            target_precision=target_precision,
-            confidence=confidence,
-            audit_rate=audit_rate,
-            train_on_model=train_on is TrainOn.HUMAN_AND_MODEL,
+            rules=Rules(
+                slice_size=slice_size,
+                min_examples_per_label=min_examples_per_label,
+                min_accept_examples=min_accept_examples,
+                certainty_threshold=threshold if threshold < 1.0 else None,
+                target_precision=target_precision,
+                confidence=confidence,
+                audit_rate=audit_rate,
+                train_on_model=train_on is TrainOn.HUMAN_AND_MODEL,
+            ),
             model=model,
             cache_dir=cache_dir or Settings.model_fields["cache_dir"].get_default(call_default_factory=True),
             jobs=jobs,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 
 from rich.console import Group, RenderableType
@@ -9,7 +10,6 @@ from rich.markup import escape
 from rich.table import Table
 
 from argilla_loop.cli.acceptance_tables import section
-from argilla_loop.domain import Pool
 from argilla_loop.policy.answers import validated_by_others
 from argilla_loop.policy.estimate.outlook import Outlook, headline
 from argilla_loop.policy.matching import Match
@@ -17,7 +17,7 @@ from argilla_loop.policy.plan import Plan
 from argilla_loop.policy.progress import BatchProgress, Disagreement, Progress, progress
 from argilla_loop.policy.task import LabelRule
 from argilla_loop.policy.validation.acceptance import Acceptance
-from argilla_loop.service.observers.evidence import Evidence, known
+from argilla_loop.service.observers.evidence import Evidence, known, of_latest_model
 from argilla_loop.service.observers.other_users import STAYS, in_words, writer_in_words
 from argilla_loop.service.snapshot import snapshot
 from argilla_loop.settings import Settings
@@ -37,7 +37,7 @@ def status(settings: Settings) -> RenderableType:
         return render(
             now.plan,
             settings=settings,
-            seeds=_seeds(now.pool),
+            seeds=Counter(example.label for example in now.pool.examples()),
             match=now.match,
             known_of_model=known(settings),
             writer=writer_in_words(now.backend.writer(now.info.id), now.backend),
@@ -70,8 +70,7 @@ def render(
         note: what is to be said of the dataset's name.
     """
     seen, now = progress(decided.seen.records), decided.acceptance
-    scored_by = [model for batch in seen.batches for model in batch.models][-1:]
-    current = known_of_model if known_of_model and known_of_model.model in scored_by else None
+    current = of_latest_model(known_of_model, decided.seen)
     parts = [
         _headline(seen, settings, match, writer, others, note, current.outlook if current else None),
         *section(seen, now, current.outlook if current else None),
@@ -207,10 +206,3 @@ def _row(batch: BatchProgress) -> Iterator[str]:
 
 def _share(share: float | None) -> str:
     return "-" if share is None else f"{share:.0%}"
-
-
-def _seeds(pool: Pool) -> dict[str, int]:
-    seeds: dict[str, int] = {}
-    for example in pool.examples():
-        seeds[example.label] = seeds.get(example.label, 0) + 1
-    return seeds

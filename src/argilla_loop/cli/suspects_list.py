@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 
 from argilla_loop.errors import collapse_whitespace, printable
+from argilla_loop.policy.figures import is_formula
 from argilla_loop.service.doubts import Doubt, doubts
 from argilla_loop.service.snapshot import snapshot
 from argilla_loop.settings import Settings
@@ -27,8 +28,6 @@ COLUMNS = (
     "url",
     "text",
 )
-# A spreadsheet takes a cell that begins with one of these for a formula.
-FORMULA = ("=", "+", "-", "@", "\t", "\r")
 
 
 def write(settings: Settings, out: Console, *, top: int, form: Literal["table", "csv", "json"]) -> None:
@@ -87,7 +86,7 @@ def as_csv(found: Sequence[Doubt]) -> str:
     for one in found:
         writer.writerow(
             [
-                f"'{value}" if isinstance(value, str) and value.startswith(FORMULA) else value
+                f"'{value}" if isinstance(value, str) and is_formula(value) else value
                 for value in _row(one).values()
             ]
         )

@@ -117,11 +117,13 @@ def latest_batches(records: Sequence[LoggedRecord], count: int) -> list[LoggedRe
 
 def head_of_latest(records: Iterable[LoggedRecord]) -> str | None:
     """Return the head of the model that scored the batch with the highest number, from its version."""
+    return (model_of_latest(records) or "").rpartition("-")[0] or None
+
+
+def model_of_latest(records: Iterable[LoggedRecord]) -> str | None:
+    """Return the version of the model that scored the batch with the highest number; ``None`` if no model did."""
     scored = [(record.batch, record.model) for record in records if record.batch is not None and record.model]
-    if not scored:
-        return None
-    _, version = max(scored)
-    return version.rpartition("-")[0] or None
+    return max(scored)[1] if scored else None
 
 
 def last_audit_threshold(records: Iterable[LoggedRecord]) -> float | None:

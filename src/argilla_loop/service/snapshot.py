@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from functools import cached_property
 
 from argilla_loop.argilla.protocol import Backend, FoundDataset
 from argilla_loop.domain import Model, Pool, Vectors
+from argilla_loop.errors import SettingsError
 from argilla_loop.learning.embeddings.vectors import PoolVectors
 from argilla_loop.learning.learner import ClassyLearner
 from argilla_loop.loop.batch import Selection
@@ -48,6 +49,17 @@ class Snapshot:
         self.rules = rules(settings, self.info)
         self.rule = AnswerRule(self.dataset.service_user_id, self.rules.label_rule, self.info.min_submitted)
         self._vectors: PoolVectors | None = None
+
+    def refuse_unknown(self, labels: Collection[str]) -> None:
+        """Check that the dataset has all of ``labels``.
+
+        Raises:
+            SettingsError: it lacks one of them.
+        """
+        if unknown := set(labels) - set(self.info.labels):
+            raise SettingsError(
+                f"no such label: {', '.join(sorted(unknown))} (there are: {', '.join(self.info.labels)})"
+            )
 
     @cached_property
     def pool(self) -> Pool:

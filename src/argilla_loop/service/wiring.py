@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import fields
+from typing import Any
 
 from argilla_loop.argilla.protocol import (
     AnnotatorQueue,
@@ -193,24 +195,9 @@ def rules(settings: Settings, info: DatasetInfo) -> Rules:
     in everybody's queue.
     """
     auto_validate = settings.auto_validate and info.min_submitted == 1
-    return Rules(
-        slice_size=settings.slice_size,
-        accept_limit=settings.accept_limit,
-        min_examples_per_label=settings.min_examples_per_label,
-        min_accept_examples=settings.min_accept_examples,
-        strategy=settings.strategy,
-        candidates=settings.candidates,
-        certainty_threshold=settings.certainty_threshold if auto_validate else None,
-        target_precision=settings.target_precision,
-        min_precision=settings.min_precision,
-        confidence=settings.confidence,
-        promise=settings.promise,
-        audit_rate=settings.audit_rate,
-        evaluation_share=settings.evaluation_share,
-        stop_at_accuracy=settings.stop_at_accuracy,
-        stop_at_labels=settings.stop_at_labels,
-        label_rule=settings.label_rule,
-        train_on_model=settings.train_on == "human+model",
-        self_training_ratio=settings.self_training_ratio,
-        seed=settings.seed,
-    )
+    own: dict[str, Any] = {
+        "certainty_threshold": settings.certainty_threshold if auto_validate else None,
+        "train_on_model": settings.train_on == "human+model",
+    }
+    same = {rule.name: getattr(settings, rule.name) for rule in fields(Rules) if rule.name not in own}
+    return Rules(**same, **own)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import shutil
 import stat
 import tempfile
 from collections.abc import Iterator
@@ -28,6 +29,32 @@ def make_private_folder(folder: Path) -> None:
         missing.append(missing[-1].parent)
     for each in reversed(missing):
         each.mkdir(mode=0o700, exist_ok=True)
+
+
+def replace_folder(unfinished: Path, folder: Path) -> None:
+    """Put ``unfinished`` in the place of ``folder``, which may exist; both lie in the same folder.
+
+    Raises:
+        OSError: it cannot be put there; what was there before is there again.
+    """
+    if folder.exists() and any(folder.iterdir()):
+        # a rename replaces no folder that has files: the old one makes room first, and returns if that fails
+        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent)) / folder.name
+        folder.rename(old)
+        try:
+            unfinished.rename(folder)
+        except OSError:
+            old.rename(folder)
+            raise
+        finally:
+            shutil.rmtree(old.parent, ignore_errors=True)
+    else:
+        unfinished.rename(folder)
+    handle = os.open(folder.parent, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    finally:
+        os.close(handle)
 
 
 @contextmanager

@@ -53,32 +53,11 @@ class Request:
     budget: int
     seeds: int
     noise: float
-    slice_size: int
-    min_examples_per_label: int
-    min_accept_examples: int
-    threshold: float
-    target_precision: float | None
-    confidence: float
-    audit_rate: float
-    train_on_model: bool
+    rules: Rules
     model: str
     cache_dir: Path
     jobs: int
     out: Path
-
-    @property
-    def rules(self) -> Rules:
-        """The loop's rules that all strategies share; what is no option has the default of ``Rules``."""
-        return Rules(
-            slice_size=self.slice_size,
-            min_examples_per_label=self.min_examples_per_label,
-            min_accept_examples=self.min_accept_examples,
-            certainty_threshold=self.threshold if self.threshold < 1.0 else None,
-            target_precision=self.target_precision,
-            confidence=self.confidence,
-            audit_rate=self.audit_rate,
-            train_on_model=self.train_on_model,
-        )
 
     @property
     def chosen_strategies(self) -> list[Strategy]:

@@ -37,7 +37,7 @@ from argilla_loop.learning.saved.layout import (
     config_json,
     is_saved_model,
 )
-from argilla_loop.settings.files import files_digest
+from argilla_loop.settings.files import files_digest, replace_folder
 
 # Names of a padding token, in the order in which they are looked for in a tokenizer without padding.
 PADDING = ("[PAD]", "<pad>")
@@ -132,7 +132,7 @@ def write_model(
         try:
             description = _write_files(unfinished, head, encoder.files, description, facts)
             unfinished.chmod(0o777 & ~_umask())
-            _put_in_place(unfinished, folder)
+            replace_folder(unfinished, folder)
         finally:
             shutil.rmtree(unfinished, ignore_errors=True)
     except OSError as error:
@@ -184,27 +184,6 @@ def _tokenizer(files: ModelFiles) -> Any:
     tokenizer.enable_padding(pad_id=number, pad_token=token)
     tokenizer.enable_truncation(files.max_length)
     return tokenizer
-
-
-def _put_in_place(unfinished: Path, folder: Path) -> None:
-    if folder.exists() and any(folder.iterdir()):
-        # a rename replaces no folder that has files: the old one makes room first, and returns if that fails
-        old = Path(tempfile.mkdtemp(prefix=f".{folder.name}-old-", dir=folder.parent)) / folder.name
-        folder.rename(old)
-        try:
-            unfinished.rename(folder)
-        except OSError:
-            old.rename(folder)
-            raise
-        finally:
-            shutil.rmtree(old.parent, ignore_errors=True)
-    else:
-        unfinished.rename(folder)
-    handle = os.open(folder.parent, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
 
 
 def _write(path: Path, text: str) -> None:

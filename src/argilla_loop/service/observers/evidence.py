@@ -16,6 +16,7 @@ from argilla_loop.loop.turn import Turn
 from argilla_loop.observability.heartbeat import heartbeat_file
 from argilla_loop.policy.estimate.outlook import Outlook, outlook_from
 from argilla_loop.policy.estimate.stability import Stability
+from argilla_loop.policy.observation import Observation, model_of_latest
 from argilla_loop.settings import Settings
 from argilla_loop.settings.files import atomic_write
 
@@ -80,9 +81,15 @@ def known(settings: Settings) -> Evidence | None:
         return None
 
 
-def latest_outlook(settings: Settings) -> Outlook | None:
-    """Return the outlook of the latest model that was trained on this machine; ``None`` if there is none."""
-    found = known(settings)
+def of_latest_model(found: Evidence | None, seen: Observation) -> Evidence | None:
+    """Return ``found`` if it is about the model that scored the latest batch; another model's says nothing now."""
+    latest = model_of_latest(one.record for one in seen.records)
+    return found if found is not None and found.model == latest else None
+
+
+def latest_outlook(settings: Settings, seen: Observation) -> Outlook | None:
+    """Return the outlook of the model that scored the latest batch; ``None`` if this machine did not train it."""
+    found = of_latest_model(known(settings), seen)
     return found.outlook if found is not None else None
 
 

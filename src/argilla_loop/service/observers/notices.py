@@ -10,6 +10,7 @@ from argilla_loop.argilla.protocol import NoticeBoard
 from argilla_loop.loop.turn import Turn
 from argilla_loop.policy.estimate.outlook import Outlook
 from argilla_loop.policy.notice import notice
+from argilla_loop.policy.observation import Observation
 
 log = structlog.get_logger(__name__)
 
@@ -19,11 +20,13 @@ class Notices:
 
     Args:
         board: where annotators read notices.
-        latest: returns the outlook of the latest model, for a turn that trains none: so that a restart changes no
-            notice.
+        latest: returns the outlook of the model that scored the latest batch, for a turn that trains none: so that a
+            restart changes no notice.
     """
 
-    def __init__(self, board: NoticeBoard, latest: Callable[[], Outlook | None] = lambda: None) -> None:
+    def __init__(
+        self, board: NoticeBoard, latest: Callable[[Observation], Outlook | None] = lambda _: None
+    ) -> None:
         self._board, self._latest = board, latest
         self._shown: str | None = None
         self._tidy = False  # whether the section of earlier versions is known to be gone
@@ -31,7 +34,7 @@ class Notices:
 
     def __call__(self, turn: Turn) -> None:
         """Show the notice of ``turn``; what fails is tried again after the next turn. Never raises."""
-        said = notice(turn.plan, turn.records, turn.outlook or self._latest())
+        said = notice(turn.plan, turn.records, turn.outlook or self._latest(turn.seen))
         if said is None or (said == self._shown and self._tidy):
             return
         try:

@@ -25,7 +25,7 @@ from argilla_loop.service.results.manifest import NAME as MANIFEST
 from argilla_loop.service.results.manifest import card_at, manifest_of, write_manifest
 from argilla_loop.service.results.writers import Write, writer
 from argilla_loop.service.snapshot import Snapshot
-from argilla_loop.settings.files import make_private_folder
+from argilla_loop.settings.files import make_private_folder, replace_folder
 
 CARD = "README.md"
 TEXTS = 256  # scored from the text at a time, so that the progress moves; chosen, not measured
@@ -210,13 +210,7 @@ def _written(out: Path, form: str) -> Iterator[tuple[Path, str]]:
             with path.open("rb") as file:
                 os.fsync(file.fileno())
         if form == "datasets":
-            if out.exists():
-                before = Path(tempfile.mkdtemp(prefix=f".{out.stem}-before-", dir=out.parent))
-                out.replace(before)
-                folder.replace(out)
-                shutil.rmtree(before, ignore_errors=True)
-            else:
-                folder.replace(out)
+            replace_folder(folder, out)
             return
         (folder / MANIFEST).replace(manifest_of(out))
         (folder / CARD).replace(card_at(out))
