@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from distribution import pytest_collection_modifyitems
-from embedded_server import argilla_server, fresh_name
+from embedded_server import argilla_server, connection, fresh_name
 from hypothesis import HealthCheck, settings
 from models import model_cache
 from preloaded import cold_processes, preloaded_processes
@@ -11,6 +11,7 @@ from preloaded import cold_processes, preloaded_processes
 __all__ = [
     "argilla_server",
     "cold_processes",
+    "connection",
     "fresh_name",
     "model_cache",
     "preloaded_processes",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
@@ -19,13 +19,6 @@ from argilla_loop.domain import NewRecord, Route
 from argilla_loop.errors import ForeignReplyError, RejectedError, SchemaError
 
 LABELS = ("A", "B")
-
-
-@pytest.fixture
-def connection(argilla_server: EmbeddedServer) -> Iterator[Connection]:
-    made = connect(argilla_server.url, argilla_server.credentials.loop.api_key)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -22,6 +22,9 @@ from standardwebhooks.webhooks import Webhook
 
 from argilla_embedded import EmbeddedServer
 
+Event = tuple[
+    dict[str, Any], dict[str, str], bytes
+]  # what a webhook brings: its JSON, its headers, its body as sent
 WAIT_SECONDS = 120.0  # until a test gives up; nothing is asserted about how long anything takes
 
 
@@ -31,14 +34,20 @@ class Receiver:
 
     url: str
     codes: list[int] = field(default_factory=list)
-    received: queue.Queue[tuple[dict[str, Any], dict[str, str], bytes]] = field(default_factory=queue.Queue)
+    received: queue.Queue[Event] = field(default_factory=queue.Queue)
+    passed_over: list[Event] = field(default_factory=list)
 
-    def next(self, kind: str) -> tuple[dict[str, Any], dict[str, str], bytes]:
-        """The next event of ``kind``."""
+    def next(self, kind: str) -> Event:
+        """The next event of ``kind``; events of other kinds are kept, as they arrive in any order."""
+        for kept in self.passed_over:
+            if kept[0]["type"] == kind:
+                self.passed_over.remove(kept)
+                return kept
         while True:
             event = self.received.get(timeout=WAIT_SECONDS)
             if event[0]["type"] == kind:
                 return event
+            self.passed_over.append(event)
 
 
 @pytest.fixture
@@ -133,6 +142,7 @@ def test_each_event_reaches_those_who_want_it(
     assert created["data"]["external_id"] == "x"
     assert receiver.next("record.completed")[0]["data"]["id"] == created["data"]["id"]
     assert receiver.received.empty()
+    assert not receiver.passed_over
 
 
 def test_a_failed_webhook_is_tried_again(

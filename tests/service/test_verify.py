@@ -2,33 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
-from daemon import write_config
+from command_world import World, make_dataset
 from embedded_server import Api
-from result_world import World
-from worlds import TOPICS, sentences
+from worlds import sentences
 
 from argilla_embedded import EmbeddedServer
-from argilla_loop.argilla.v2.connection import Connection, connect
-from argilla_loop.argilla.v2.dataset import ArgillaDataset
-from argilla_loop.argilla.v2.schema import ensure_dataset
+from argilla_loop.argilla.v2.connection import Connection
 from argilla_loop.domain import NewRecord, Route
 
 TEXTS = sentences(60)
 PROMISE = "min_precision 0.8, confidence 0.8, promise overall"
 # of 20 audits in batch 1 all are right, which grants 80% at 80% confidence; batch 2 accepts on them
 AUDITS, ACCEPTED = TEXTS[10:30], TEXTS[30:40]
-
-
-@pytest.fixture
-def connection(argilla_server: EmbeddedServer) -> Iterator[Connection]:
-    made = connect(argilla_server.url, argilla_server.credentials.loop.api_key)
-    yield made
-    made.close()
 
 
 @pytest.fixture
@@ -39,15 +29,12 @@ def make_world(
         name = fresh_name("verify")
         folder = tmp_path / name
         folder.mkdir()
-        config = write_config(
-            folder, [(i, text, None) for i, text, _ in TEXTS], api_url=argilla_server.url, dataset=name,
-            labels=list(TOPICS), cache_dir=str(folder / "cache"),
+        world, dataset = make_dataset(
+            connection, argilla_server, name, folder, [(i, text, None) for i, text, _ in TEXTS],
+            cache_dir=str(folder / "cache"),
         )  # fmt: skip
-        info = ensure_dataset(connection, workspace="argilla", name=name, labels=list(TOPICS))
-        dataset = ArgillaDataset(connection, info)
         dataset.log([NewRecord(i, t, 0, Route.ASK) for i, t, _ in TEXTS[:10]])
         dataset.log([NewRecord(i, t, 1, Route.AUDIT, x, 0.95, "svm-1", 0.9) for i, t, x in AUDITS])
-        world = World(argilla_server, config, name, folder)
         annotator = Api(argilla_server, argilla_server.credentials.annotator)
         ids = {r["external_id"]: r["id"] for r in records_of(world)}
         items = [

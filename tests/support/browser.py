@@ -45,6 +45,13 @@ def find_browser(playwright: Playwright) -> str | None:
     return system or (own if Path(own).exists() else None)
 
 
+@pytest.fixture
+def artifacts() -> Path:
+    """The folder of screenshots and traces, for whoever looks at them after the tests."""
+    ARTIFACTS.mkdir(exist_ok=True)
+    return ARTIFACTS
+
+
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     """One Chromium for each module, as two at a time in one process are refused; a machine without one fails."""

@@ -14,6 +14,7 @@ import httpx
 import pytest
 
 from argilla_embedded import EmbeddedServer, UserCredentials
+from argilla_loop.argilla.v2.connection import Connection, connect
 
 _numbers = itertools.count(1)
 
@@ -27,6 +28,14 @@ def argilla_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Embedde
     home = tmp_path_factory.mktemp("argilla")
     with EmbeddedServer(home, webhook_retries=QUICK_RETRIES) as server:
         yield server
+
+
+@pytest.fixture
+def connection(argilla_server: EmbeddedServer) -> Iterator[Connection]:
+    """A connection as the user of the service."""
+    made = connect(argilla_server.url, argilla_server.credentials.loop.api_key)
+    yield made
+    made.close()
 
 
 @pytest.fixture
