@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from distribution import pytest_collection_modifyitems
+from distribution import pytest_collection_finish, pytest_collection_modifyitems
 from embedded_server import argilla_server, connection, fresh_name
 from hypothesis import HealthCheck, settings
 from models import model_cache
@@ -15,6 +15,7 @@ __all__ = [
     "fresh_name",
     "model_cache",
     "preloaded_processes",
+    "pytest_collection_finish",
     "pytest_collection_modifyitems",
 ]
 

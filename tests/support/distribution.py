@@ -28,6 +28,21 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
             item.add_marker(pytest.mark.xdist_group(item.path.name))
 
 
+def pytest_collection_finish(session: pytest.Session) -> None:
+    """Refuse to run if pytest-xdist does not keep tests together, as it does not on pytest 9.2.
+
+    Nothing would fail: each worker would make the fixtures of each module, and the suite would take twice as long.
+    """
+    if getattr(session.config.option, "loadgroup", False):
+        apart = [
+            item
+            for item in session.items
+            if item.get_closest_marker("xdist_group") and "@" not in item.nodeid
+        ]
+        if apart:
+            raise pytest.UsageError(f"pytest-xdist does not keep the tests of {apart[0].path.name} together")
+
+
 def _rank(item: pytest.Item) -> tuple[int, int]:
     folder, name = item.path.parent.name, item.path.name
     return (
