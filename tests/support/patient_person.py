@@ -33,9 +33,9 @@ class PatientPerson(Person):
     def answer(self, record: dict[str, Any], label: str | None) -> None:
         """Submit ``label``, or discard the record where there is none; no error where it fails."""
         status = "submitted" if label else "discarded"
-        item: dict[str, Any] = {"record_id": record["id"], "status": status}
-        if label:
-            item["values"] = {"label": {"value": label}}
+        # `values` is there without a label, too, as the UI sends it: without it Argilla fails to index the answer
+        values = {"label": {"value": label}} if label else {}
+        item = {"record_id": record["id"], "status": status, "values": values}
         self.unsure[record["external_id"]] = (status, label)
         try:
             response = self._http.post("/me/responses/bulk", json={"items": [item]})

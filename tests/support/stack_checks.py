@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
@@ -11,6 +12,7 @@ from invariants import check_invariants
 from patient_person import PatientPerson
 from team_stack import TeamStack
 
+CATCH_UP = 90.0  # seconds until the index must agree with the database: it is refreshed once a second
 Rows = Sequence[tuple[str, str, str | None]]  # id, text, label where the pool has one
 
 
@@ -55,8 +57,17 @@ def check_index(
     """The index holds every record as the database does, once it is refreshed: its status, how many answered."""
     held = {record_id: (record["status"], len(record["responses"])) for record_id, record in records.items()}
 
-    def agrees() -> bool:
-        found = documents().values()
-        return held == {one["external_id"]: (one["status"], len(one.get("responses") or [])) for one in found}
+    def differences() -> dict[str, tuple[object, object]]:
+        indexed = {
+            one["external_id"]: (one["status"], len(one.get("responses") or []))
+            for one in documents().values()
+        }
+        ids = sorted(held.keys() | indexed.keys())
+        return {i: (held.get(i), indexed.get(i)) for i in ids if held.get(i) != indexed.get(i)}
 
-    until(agrees, what="an index that agrees with the database", pause=0.5)
+    deadline = time.monotonic() + CATCH_UP
+    while found := differences():
+        assert time.monotonic() < deadline, (
+            f"database and index differ in {len(found)}: {dict(list(found.items())[:9])}"
+        )
+        time.sleep(0.5)

@@ -23,6 +23,7 @@ class Indexed(MemoryDataset):
         self.read_only = False
         self.broken: Exception | None = None
         self.reindexed: list[str] = []
+        self.fails_for: set[str] = set()
 
     def search(self, query: Query) -> Iterator[LoggedRecord]:
         if self.broken is not None:
@@ -30,6 +31,8 @@ class Indexed(MemoryDataset):
         return (record for record in super().search(query) if record.id not in self.lacks)
 
     def reindex(self, ids: Collection[str]) -> None:
+        if self.fails_for & set(ids):
+            raise RetryableError("Argilla failed")
         self.reindexed += ids
         if not self.read_only:
             self.lacks -= set(ids)
@@ -72,6 +75,18 @@ def test_a_batch_that_the_index_lacks_is_indexed_anew_and_said(watched: Watched)
     assert sorted(watched.dataset.reindexed) == sorted(f"29-{n}" for n in range(10))
     assert [(one["event"], one["records"]) for one in logs] == [("index_healed", 10)]
     assert watched.watch.trouble is None
+
+
+@pytest.mark.parametrize("fails_for", ["29-0", "29-4"])
+def test_a_record_that_argilla_cannot_index_holds_no_other_back(watched: Watched, fails_for: str) -> None:
+    watched.dataset.lacks = {f"29-{n}" for n in range(10)}
+    watched.dataset.fails_for = {fails_for}
+    with capture_logs() as logs:
+        for _ in range(4):
+            watched.compare()
+    assert watched.dataset.lacks == {fails_for}
+    assert {one["event"] for one in logs} == {"index_healed", "index_behind"}
+    assert watched.watch.trouble is not None
 
 
 def test_what_lags_behind_for_a_moment_is_waited_for(watched: Watched) -> None:

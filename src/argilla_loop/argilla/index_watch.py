@@ -32,6 +32,8 @@ WHOLE_SECONDS = 60.0
 LONGEST_PAUSE = 300.0
 # Records repaired at a time: 1.5 s on a team's server (measured), so that the loop is not delayed.
 ONE_TURN = 100
+# Failures in a row after which no more records are tried one by one: then nothing is indexed now. Chosen, not measured.
+HOPELESS = 3
 CURE = (
     "check the disk and the logs of the search engine, then run `python -m argilla_server "
     "search-engine reindex` where Argilla's server runs (docs/deployment.md)"
@@ -120,7 +122,25 @@ class IndexWatch:
         INDEX_BEHIND.set(len(differing) if lasting or failed else 0)
         if lasting:
             self._tried = frozenset(lasting)
-            self._dataset.reindex(lasting)
+            self._reindex(lasting)
+
+    def _reindex(self, ids: Collection[str]) -> None:
+        """Index records again; one by one if Argilla fails, because it may fail over one of them only.
+
+        Argilla 2.8 fails for each request with a record that somebody has discarded without ``values``, which its UI
+        always sends and its API leaves to the client.
+        """
+        try:
+            self._dataset.reindex(ids)
+        except RetryableError:
+            failed = 0
+            for number, one in enumerate(ids, start=1):
+                try:
+                    self._dataset.reindex([one])
+                except RetryableError:
+                    failed += 1
+                    if number == failed == min(len(ids), HOPELESS):
+                        raise
 
     def _failed(self, why: str) -> None:
         self._failures += 1
