@@ -21,7 +21,8 @@ def test_certainty_is_the_highest_probability_and_its_column() -> None:
     np.testing.assert_allclose(certainties, [0.8, 0.5], rtol=1e-6)
 
 
-def test_a_record_is_acceptable_above_its_labels_threshold_and_undecided_where_none_is_granted() -> None:
+def test_a_record_is_acceptable_above_its_labels_threshold_and_audited_above_that_of_audits() -> None:
+    """A label with too few examples is audited, and never accepted."""
     found = levels_of(
         LABELS,
         {"A": AcceptanceDecision(0.9), "B": AcceptanceDecision(None), "C": AcceptanceDecision(0.7)},
@@ -30,14 +31,19 @@ def test_a_record_is_acceptable_above_its_labels_threshold_and_undecided_where_n
     )
     above = np.full(4, 0.95)
     assert found.acceptable(COLUMNS, above).tolist() == [True, False, False, False]
-    assert found.audit_eligible(COLUMNS, above).tolist() == [False, True, False, False]
+    assert found.audit_eligible(COLUMNS, above).tolist() == [True, True, True, False]
+    between = np.full(4, 0.85)
+    assert found.acceptable(COLUMNS, between).tolist() == [False] * 4
+    assert found.audit_eligible(COLUMNS, between).tolist() == [True, True, True, False]
+    assert not found.audit_eligible(COLUMNS, np.full(4, 0.75)).any()
 
 
 @pytest.mark.parametrize(("certainty", "accepted"), [(0.91, True), (0.9, False), (0.5, False)])
 def test_only_above_the_threshold_is_acceptable(certainty: float, *, accepted: bool) -> None:
     found = levels_of(("A",), {"A": AcceptanceDecision(0.9)})
     assert found.acceptable(np.array([0]), np.array([certainty])).tolist() == [accepted]
-    assert not found.audit_eligible(np.array([0]), np.array([certainty])).any()
+    # nothing is audited for evidence above a stricter threshold than the granted one
+    assert found.audit_eligible(np.array([0]), np.array([certainty])).tolist() == [accepted]
 
 
 def test_nothing_is_acceptable_where_nothing_may_be_even_with_certainty_one() -> None:

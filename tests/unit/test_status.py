@@ -121,7 +121,7 @@ def test_until_evidence_suffices_it_is_said_how_much_is_missing() -> None:
     assert bar_in_words(now) == "target precision 95.0% promised at 95% confidence: not granted yet"
     first, meanwhile = hindrances(now)
     assert first == "nothing yet: at least 38 more right checks needed"
-    assert meanwhile == "until then up to 5 of the 10 texts of a slice are audits"
+    assert meanwhile == "until then a part of each slice is audited: the more, the fewer checks are missing"
     one = with_verdict(AcceptanceDecision(None, 71, 71, 0.94, missing=1))
     assert next(hindrances(one)) == "nothing yet: at least 1 more right check needed"
 
@@ -144,9 +144,20 @@ def test_a_stop_is_told_with_what_was_measured() -> None:
     assert "stricter threshold" in stricter
 
 
-def test_a_bound_that_reaches_the_target_between_two_looks_is_no_promise_and_says_why() -> None:
-    now = with_verdict(AcceptanceDecision(None, 72, 72, 0.956, missing=24))
-    assert precision_in_words(now).endswith("in a single analysis; a promise has to allow for repeated ones")
+def test_a_promise_for_the_dataset_says_how_much_it_allows_and_what_would_allow_more() -> None:
+    rules = replace(TARGET, promise="dataset")
+    now = with_verdict(AcceptanceDecision(0.9, 30, 30, 0.9, missing=44, room=31), rules)
+    assert bar_in_words(now) == (
+        "target precision 95.0% of all labels of the dataset, people's included, promised at 95% confidence: "
+        "31 more records above certainty 0.9"
+    )
+    (why,) = hindrances(now)
+    assert why == (
+        "the promise allows 31 more records now: each label by people and each right check allows more, and 44 more "
+        "right checks in a row would allow all"
+    )
+    all_of_it = with_verdict(AcceptanceDecision(0.9, 74, 74, 0.95), rules)
+    assert bar_in_words(all_of_it).endswith("promised at 95% confidence: accepting above certainty 0.9")
 
 
 def test_labels_that_lack_examples_are_named_with_what_they_lack() -> None:
@@ -235,7 +246,7 @@ def test_all_that_an_operator_asks_is_answered_on_one_page(tmp_path: Path) -> No
         "accepted 40 records, 39 standing, 1 corrected by people",
         "blind audits 148 of 148 right, 1 waiting for people",
         "target precision 95.0% promised at 95% confidence: accepting above certainty 0.9",
-        "149 of 150 checks right (99.3%), at least 96.",
+        "149 of 150 checks right (99.3%), at least 97.",
         "why it isn't labelling more - ",
         "in short 145 human labels; the model is right on 97% of the other texts (94% to 99%)",
         "1 of 1 answered; the current model is right on 27 of 30, mostly doubtful texts",

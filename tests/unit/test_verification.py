@@ -50,7 +50,7 @@ def test_the_rules_name_what_they_promise() -> None:
 
 def test_a_grant_that_the_audits_gave_is_no_finding_and_one_that_they_did_not_is() -> None:
     assert list(verification.promises(adjudicated(world()), LABELS)) == []
-    for few in (world(right=2), world(right=10, wrong=10)):
+    for few in (world(right=2), world(right=5, wrong=10)):
         (line,) = verification.promises(adjudicated(few), LABELS)
         assert line.startswith("batch 1: record 'a' accepted above 0.9 under min_precision 0.8")
 

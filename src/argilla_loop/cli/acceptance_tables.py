@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping, Sequence
 
 from rich.console import RenderableType
@@ -10,7 +11,7 @@ from rich.table import Table
 
 from argilla_loop.policy.estimate.outlook import Outlook
 from argilla_loop.policy.progress import Blind, Progress
-from argilla_loop.policy.rules import AUDITED_SHARE
+from argilla_loop.policy.rules import MAX_BATCH
 from argilla_loop.policy.validation.acceptance import Acceptance
 from argilla_loop.policy.validation.promise import AcceptanceDecision
 
@@ -62,16 +63,24 @@ def bar_in_words(now: Acceptance) -> str:
         demanded = f"fixed threshold {rules.certainty_threshold}, and precision {criterion.precision:.1%}"
     else:
         demanded = f"target precision {criterion.precision:.1%}"
+    if rules.promise == "dataset":
+        demanded += " of all labels of the dataset, people's included,"
     demanded += f" promised at {criterion.confidence:.0%} confidence"
     if rules.promise == "label":
         granted = sum(decision.threshold is not None for decision in now.decisions.values())
         return f"{demanded}, for each label: granted to {granted} of {len(now.decisions)}, see below"
+    return f"{demanded}: {_so_far(now)}"
+
+
+def _so_far(now: Acceptance) -> str:
     decision = _common(now)
     if decision.threshold is None:
-        return f"{demanded}: {'stopped' if decision.stopped else 'not granted yet'}"
+        return "stopped" if decision.stopped else "not granted yet"
     if now.missing:
-        return f"{demanded}: granted above certainty {decision.threshold}, but some labels lack examples"
-    return f"{demanded}: accepting above certainty {decision.threshold}"
+        return f"granted above certainty {decision.threshold}, but some labels lack examples"
+    if now.room < math.inf:
+        return f"{_count(int(now.room), 'more record')} above certainty {decision.threshold}"
+    return f"accepting above certainty {decision.threshold}"
 
 
 def precision_in_words(now: Acceptance) -> str:
@@ -82,17 +91,10 @@ def precision_in_words(now: Acceptance) -> str:
     decision = _common(now)
     if not decision.checked:
         return "not measured: no check yet"
-    words = (
+    return (
         f"{decision.right:,} of {_count(decision.checked, 'check')} right ({decision.right / decision.checked:.1%}), "
         f"at least {_floor(decision.lower)} at {rules.confidence:.0%} confidence"
     )
-    if (
-        decision.threshold is None
-        and rules.criterion is not None
-        and decision.lower >= (rules.criterion.precision or 0)
-    ):
-        words += " in a single analysis; a promise has to allow for repeated ones"
-    return words
 
 
 def hindrances(now: Acceptance, outlook: Outlook | None = None) -> Iterator[str]:
@@ -132,7 +134,11 @@ def _caps(now: Acceptance, outlook: Outlook | None) -> Iterator[str]:
         yield "accept_limit = 0: only records of the slice are accepted"
     elif rules.accept_limit is not None:
         yield f"accept_limit = {rules.accept_limit} records a batch{_held(outlook, now.limit)}"
-    elif now.needs_audits:
+    elif (
+        now.limit < MAX_BATCH - rules.slice_size
+        and rules.criterion is not None
+        and rules.criterion.precision is None
+    ):
         yield f"{now.limit} records a batch until more audits are right{_held(outlook, now.limit)}"
     granted = {decision.threshold for decision in now.decisions.values()} - {None}
     if granted and outlook is not None and outlook.acceptable is not None:
@@ -149,6 +155,12 @@ def _held(outlook: Outlook | None, limit: int) -> str:
 
 def _evidence_missing(now: Acceptance) -> Iterator[str]:
     waiting = {label: decision for label, decision in now.decisions.items() if decision.threshold is None}
+    if now.room < math.inf:
+        more = _count(_common(now).missing, "more right check")
+        yield (
+            f"the promise allows {_count(int(now.room), 'more record')} now: each label by people and each right check "
+            f"allows more, and {more} in a row would allow all"
+        )
     if not waiting:
         return
     if now.rules.promise == "label":
@@ -166,8 +178,7 @@ def _evidence_missing(now: Acceptance) -> Iterator[str]:
             yield "too many of these checks are wrong: the next are drawn above a stricter threshold, if there is one"
     if now.missing:
         return
-    audited = max(round(now.rules.slice_size * AUDITED_SHARE), 1)
-    yield f"until then up to {audited} of the {now.rules.slice_size} texts of a slice are audits"
+    yield "until then a part of each slice is audited: the more, the fewer checks are missing"
 
 
 def _validated(seen: Progress) -> str:

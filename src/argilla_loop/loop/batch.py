@@ -25,9 +25,10 @@ from argilla_loop.loop.scoring import score_texts
 from argilla_loop.policy.estimate.strata import draw_held_back
 from argilla_loop.policy.plan import ColdStart, NextBatch
 from argilla_loop.policy.query import Strategy, choose, shuffled
-from argilla_loop.policy.rules import AUDITED_SHARE, Rules
+from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.task import SINGLE_LABEL, Task
 from argilla_loop.policy.validation.acceptance import Acceptance
+from argilla_loop.policy.validation.audits import audits_of_slice
 from argilla_loop.policy.validation.certainty import Levels, levels_of, mean_above
 from argilla_loop.policy.validation.checks import is_audited
 from argilla_loop.policy.validation.promise import audit_threshold
@@ -143,9 +144,15 @@ class Selection:
         held_back = np.array([draw.position for draw in draws], dtype=np.int64)
         rest = order[~np.isin(order, held_back)]
         eligible = levels.audit_eligible(columns, certainties)
-        if acceptance.needs_audits:
-            eligible = eligible | levels.acceptable(columns, certainties)
-        audited = rest[eligible[rest]][: max(round(step.size * AUDITED_SHARE), 1)]
+        acceptable = levels.acceptable(columns, certainties)
+        eligible = levels.audit_eligible(columns, certainties)
+        checked, missing = acceptance.evidence_for(float(levels.audited.min()))
+        audits = audits_of_slice(
+            step.size - len(held_back),
+            above=float((eligible & ~acceptable if acceptance.room == math.inf else eligible).mean()),
+            missing=missing, human=acceptance.human, checked=checked,
+        )  # fmt: skip
+        audited = rest[eligible[rest]][:audits]
         free = np.setdiff1d(rest, audited)
         asked = free[
             self._choose(
@@ -153,12 +160,14 @@ class Selection:
                 max(step.size - len(held_back) - len(audited), 0),
             )
         ]  # fmt: skip
-        beyond = rest[levels.acceptable(columns, certainties)[rest] & ~np.isin(rest, [*asked, *audited])]
-        beyond = beyond[: acceptance.limit]
+        within = asked[acceptable[asked]]
+        beyond = rest[acceptable[rest] & ~np.isin(rest, [*asked, *audited])]
+        beyond = beyond[: int(max(min(acceptance.limit, acceptance.room - len(within)), 0))]
 
         chosen = np.concatenate([asked, audited, held_back, beyond])
         by_lot = np.isin(chosen, audited)
-        records = self._records(pool, candidates[chosen], by_lot, step, model, levels)
+        closed = np.isin(chosen, within[int(min(acceptance.room, len(within))) :])
+        records = self._records(pool, candidates[chosen], by_lot, step, model, levels, closed)
         n, m = len(asked) + len(audited), len(asked) + len(audited) + len(held_back)
         return [
             *records[:n],
@@ -183,6 +192,7 @@ class Selection:
             criterion,
             before=acceptance.last_audit_threshold,
             futile=all(decision.futile for decision in acceptance.decisions.values()),
+            granted=acceptance.granted_threshold,
         )
         return levels_of(
             model.labels,
@@ -199,27 +209,26 @@ class Selection:
         step: ColdStart | NextBatch,
         model: Model,
         levels: Levels,
+        closed: NDArray[np.bool_] | None = None,
     ) -> list[NewRecord]:
         """Score the texts at ``positions`` themselves, so that what is logged depends on text and model alone.
 
-        A record that may be audited is evidence only if it was drawn ``by_lot``.
+        A record that may be audited is evidence only if it was drawn ``by_lot``. A ``closed`` one is not accepted.
         """
         texts, ids = pool.texts(positions), pool.ids()
         labels, columns, certainties = score_texts(model, texts, self._task)
         acceptable = levels.acceptable(columns, certainties)
-        audit_eligible = levels.audit_eligible(columns, certainties) & by_lot
+        drawn = levels.audit_eligible(columns, certainties) & by_lot
         promised = self._rules.promised
         records = []
         for n, (position, text) in enumerate(zip(positions, texts, strict=True)):
             route = Route.ASK
-            if acceptable[n] and by_lot[n]:
+            if drawn[n]:
                 route = Route.AUDIT
-            elif acceptable[n]:
+            elif acceptable[n] and not (closed is not None and closed[n]):
                 audited = is_audited(ids[position], model.version, self._rules.audit_rate)
                 route = Route.AUDIT if audited else Route.ACCEPT
-            elif audit_eligible[n]:
-                route = Route.AUDIT
-            above = levels.above[columns[n]]
+            above = levels.audited[columns[n]] if drawn[n] else levels.above[columns[n]]
             in_force = levels.granted[columns[n]] or route is not Route.ASK
             records.append(
                 NewRecord(

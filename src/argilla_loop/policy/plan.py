@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, replace
 
 from argilla_loop.domain import Origin
@@ -81,6 +82,10 @@ def plan(seen: Observation, rules: Rules, *, largest: int = MAX_BATCH) -> Plan:
         seen.checks,
         seen.labels,
         rules,
+        labelled=sum(one.label is not None for one in seen.records),
+        accepted=Counter(
+            one.record.threshold or 0.0 for one in seen.records if one.is_accepted and not one.answers
+        ),
         min_submitted=seen.min_submitted,
         last_audit_threshold=seen.last_audit_threshold,
         task=seen.task,

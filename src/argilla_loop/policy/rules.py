@@ -12,9 +12,6 @@ from argilla_loop.policy.validation.promise import THRESHOLDS, AcceptanceCriteri
 
 # Records that one request to Argilla takes (its own limit for a bulk upsert): a batch is logged whole or not at all.
 MAX_BATCH = 500
-# Share of a slice that is audited while a promise waits for evidence; its answers are examples too. Chosen, not
-# measured.
-AUDITED_SHARE = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,7 +28,7 @@ class Rules:
     target_precision: float | None = None
     min_precision: float | None = None
     confidence: float = 0.95
-    promise: Literal["overall", "label"] = "overall"
+    promise: Literal["overall", "label", "dataset"] = "overall"
     audit_rate: float = 0.1
     evaluation_share: float = 0.1
     stop_at_accuracy: float | None = None

@@ -108,8 +108,16 @@ def promises(records: Sequence[AdjudicatedRecord], labels: Sequence[str]) -> Ite
         earlier = [one for one in records if (one.record.batch or 0) < batch]
         granted: set[str] = set()
         for known in _views(earlier, at):
-            decisions = promise.decisions(checks_from(known), labels, threshold, some[0].rule.task)
-            granted |= {label for label, one in decisions.items() if one.threshold == threshold}
+            decisions = promise.decisions(
+                checks_from(known), labels, threshold, some[0].rule.task,
+                labelled=sum(one.label is not None for one in known),
+                accepted=Counter(one.record.threshold or 0.0 for one in earlier if one.is_accepted and not one.answers),
+            )  # fmt: skip
+            granted |= {
+                label
+                for label, one in decisions.items()
+                if one.threshold == threshold and len(some) <= one.room
+            }
         wrong = [one for one in some if one.record.prediction not in granted]
         if wrong:
             yield (

@@ -162,11 +162,11 @@ class Settings(BaseSettings):
     confidence: float = Field(
         0.95, ge=0.5, lt=1.0, description="Probability with which the required precision is met."
     )
-    promise: Literal["overall", "label"] = Field(
+    promise: Literal["overall", "label", "dataset"] = Field(
         "overall",
-        description="Whether the required precision applies to all records together or to each label separately, "
-        "which "
-        "needs the same number of audits for every label.",
+        description="What the required precision applies to: all accepted records together, the accepted records of "
+        "each label separately, or all labels of the dataset, in which people's labels count as right. The last "
+        "accepts records much earlier.",
     )
     audit_rate: float = Field(
         0.1,

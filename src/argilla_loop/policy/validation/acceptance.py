@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -9,7 +10,12 @@ from dataclasses import dataclass, field
 from argilla_loop.domain import Example, Origin
 from argilla_loop.policy.rules import MAX_BATCH, Rules
 from argilla_loop.policy.task import SINGLE_LABEL, Task
-from argilla_loop.policy.validation.promise import AcceptanceDecision, AuditResult, decide_by_label
+from argilla_loop.policy.validation.promise import (
+    AcceptanceDecision,
+    AuditResult,
+    decide_by_label,
+    decide_for_dataset,
+)
 
 # Wrong labels that one batch may be expected to accept. With 500 records a batch and the usual precision of 98% it is
 # what a batch accepts anyhow, so it costs nothing once some audits are right. Chosen, not measured.
@@ -27,6 +33,7 @@ class Acceptance:
         below_accept_minimum: label -> human examples that it lacks before anything is accepted as that label.
         decisions: by label; empty if the rules never accept anything.
         min_submitted: number of people who have to answer a record of the dataset.
+        human: number of human examples.
         last_audit_threshold: certainty above which the latest audit was drawn; ``None`` before the first.
     """
 
@@ -36,6 +43,7 @@ class Acceptance:
     below_accept_minimum: Mapping[str, int] = field(default_factory=dict)
     decisions: Mapping[str, AcceptanceDecision] = field(default_factory=dict)
     min_submitted: int = 1
+    human: int = 0
     last_audit_threshold: float | None = None
 
     @property
@@ -47,6 +55,7 @@ class Acceptance:
         records, after 30 right ones 320. A promise that is granted has proven itself: then it is all of a request.
         """
         most = MAX_BATCH - self.rules.slice_size
+        most = int(min(most, self.room))
         if self.rules.accept_limit is not None:
             return min(self.rules.accept_limit, most)
         if self.rules.criterion is None or self.rules.criterion.precision is not None:
@@ -66,14 +75,42 @@ class Acceptance:
         }
 
     @property
-    def needs_audits(self) -> bool:
-        """Whether more audit results would let the next batch accept more."""
-        return self.limit < MAX_BATCH - self.rules.slice_size and self.rules.accept_limit is None
+    def room(self) -> float:
+        """How many records may be accepted at all until there is more evidence."""
+        return min((one.room for one in self.decisions.values()), default=math.inf)
+
+    @property
+    def granted_threshold(self) -> float | None:
+        """The threshold that is granted for all labels together, if one is."""
+        if self.rules.promise == "label" or self.room < math.inf:
+            return None
+        return next((one.threshold for one in self.decisions.values()), None)
+
+    def evidence_for(self, threshold: float) -> tuple[int, int]:
+        """Return how many audit results there are, and how many further right ones would let more be accepted.
+
+        Args:
+            threshold: certainty above which audits are drawn.
+        """
+        criterion, (checked, right) = self.rules.criterion, self.checks
+        if criterion is None or not self.decisions:
+            return 0, 0
+        if criterion.precision is None:  # the limit follows the evidence
+            if self.rules.accept_limit is not None:
+                return checked, 0
+            most = MAX_BATCH - self.rules.slice_size
+            return checked, max(math.ceil(most * (checked - right + 1) / EXPECTED_WRONG) - checked - 2, 0)
+        if self.rules.promise == "label":
+            return checked, sum(one.missing for one in self.decisions.values())
+        shared = next(iter(self.decisions.values()))
+        if self.granted_threshold is not None and threshold >= self.granted_threshold:
+            return checked, 0
+        return checked, shared.further.get(threshold, shared.missing)
 
     @property
     def checks(self) -> tuple[int, int]:
         """Number of audit results above the threshold in force, and how many of them are right."""
-        if self.rules.promise == "overall":
+        if self.rules.promise != "label":
             shared = next(iter(self.decisions.values()), AcceptanceDecision(None))
             return shared.checked, shared.right
         found = self.decisions.values()
@@ -86,6 +123,8 @@ def decide_acceptance(
     labels: Sequence[str],
     rules: Rules,
     *,
+    labelled: int = 0,
+    accepted: Mapping[float, int] | None = None,
     min_submitted: int = 1,
     last_audit_threshold: float | None = None,
     task: Task = SINGLE_LABEL,
@@ -97,19 +136,27 @@ def decide_acceptance(
         checks: audit results, in the order in which the records were logged.
         labels: all labels of the question.
         rules: the operator's rules.
+        labelled: number of records that people labelled.
+        accepted: number of labels that the model gave and nobody answered, by the threshold above which they lay.
         min_submitted: number of people who have to answer a record.
         last_audit_threshold: certainty above which the latest audit was drawn.
         task: the kind of question.
     """
     criterion = rules.criterion
-    each = rules.promise == "label"
+    if criterion is None:
+        decisions: Mapping[str, AcceptanceDecision] = {}
+    elif rules.promise == "dataset":
+        decisions = dict.fromkeys(labels, decide_for_dataset(checks, criterion, labelled, accepted or {}))
+    else:
+        decisions = decide_by_label(checks, criterion, labels, each=rules.promise == "label", task=task)
     return Acceptance(
         rules,
         labels,
         missing_examples(examples, labels, rules.min_examples_per_label, task),
         missing_examples(examples, labels, rules.min_accept_examples, task),
-        decide_by_label(checks, criterion, labels, each=each, task=task) if criterion is not None else {},
+        decisions,
         min_submitted,
+        sum(example.origin is Origin.HUMAN for example in examples),
         last_audit_threshold,
     )
 

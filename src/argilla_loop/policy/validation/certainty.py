@@ -21,10 +21,12 @@ class Levels:
     Attributes:
         above: shape (k,); infinite for a label of which nothing is acceptable.
         granted: shape (k,); whether records may be accepted, or only audited.
+        audited: shape (k,); above which certainty audits are drawn to gather evidence.
     """
 
     above: NDArray[np.float64]
     granted: NDArray[np.bool_]
+    audited: NDArray[np.float64]
 
     def acceptable(self, columns: IndexArray, certainties: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return which records may be accepted, or audited instead."""
@@ -32,7 +34,7 @@ class Levels:
 
     def audit_eligible(self, columns: IndexArray, certainties: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Return which records may be audited to gather evidence for accepting."""
-        return ~self.granted[columns] & (certainties > self.above[columns])
+        return certainties > self.audited[columns]
 
 
 def levels_of(
@@ -47,18 +49,19 @@ def levels_of(
     Args:
         labels: of the model.
         decisions: by label; a label without one is neither accepted nor audited.
-        closed: labels that are neither accepted nor audited because they have too few human examples.
-        audit_threshold: certainty above which to audit while nothing is granted.
+        closed: labels that are only audited, because they have too few human examples.
+        audit_threshold: certainty above which to audit; never above what is granted.
     """
-    above = np.full(len(labels), np.inf)
+    above, audited = np.full(len(labels), np.inf), np.full(len(labels), np.inf)
     granted = np.zeros(len(labels), dtype=np.bool_)
     for column, label in enumerate(labels):
-        if label not in decisions or label in closed:
+        if label not in decisions:
             continue
-        threshold = decisions[label].threshold
+        threshold = decisions[label].threshold if label not in closed else None
         granted[column] = threshold is not None
         above[column] = audit_threshold if threshold is None else threshold
-    return Levels(above, granted)
+        audited[column] = min(audit_threshold, above[column])
+    return Levels(above, granted, audited)
 
 
 def mean_above(certainties: NDArray[np.float64], thresholds: Sequence[float]) -> dict[float, float]:

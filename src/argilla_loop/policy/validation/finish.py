@@ -75,7 +75,8 @@ def wanted_levels(labels: Sequence[str], acceptance: Acceptance, wish: Wish) -> 
             "which would leave its records in everybody's queue: let people label the rest"
         )
     if wish.min_certainty is not None:
-        return Levels(np.full(len(labels), wish.min_certainty), np.ones(len(labels), np.bool_))
+        above = np.full(len(labels), wish.min_certainty)
+        return Levels(above, np.ones(len(labels), np.bool_), above)
     criterion = rules.criterion
     if criterion is None:
         raise SettingsError("auto_validate is false, so nothing is accepted: set it, or give --min-certainty")

@@ -14,10 +14,11 @@ from argilla_loop.policy.validation.promise import (
     AcceptanceDecision,
     AuditResult,
     decide_by_label,
+    decide_for_dataset,
 )
 
 _WRITTEN = re.compile(
-    r"(target_precision|min_precision) ([0-9.]+), confidence ([0-9.]+), promise (overall|label)"
+    r"(target_precision|min_precision) ([0-9.]+), confidence ([0-9.]+), promise (overall|label|dataset)"
 )
 
 
@@ -29,13 +30,13 @@ class Promise:
         kind: the setting that asked for it.
         precision: share of the accepted records that must be right, 0 to 1.
         confidence: probability with which that holds, 0 to 1.
-        per: whether it holds for all labels together, or for each label.
+        per: whether it holds for all accepted labels together, for each label, or for all labels of the dataset.
     """
 
     kind: Literal["target_precision", "min_precision"]
     precision: float
     confidence: float
-    per: Literal["overall", "label"]
+    per: Literal["overall", "label", "dataset"]
 
     def __str__(self) -> str:
         return f"{self.kind} {self.precision:g}, confidence {self.confidence:g}, promise {self.per}"
@@ -58,6 +59,9 @@ class Promise:
         labels: Sequence[str],
         threshold: float,
         task: Task = SINGLE_LABEL,
+        *,
+        labelled: int = 0,
+        accepted: Mapping[float, int] | None = None,
     ) -> Mapping[str, AcceptanceDecision]:
         """Return what ``checks`` allow under this promise, by label.
 
@@ -66,7 +70,11 @@ class Promise:
             labels: all labels of the question.
             threshold: the fixed certainty threshold, for ``min_precision``.
             task: the kind of question.
+            labelled: number of people's labels, for a promise for the dataset.
+            accepted: number of accepted labels by threshold, for a promise for the dataset.
         """
         thresholds = THRESHOLDS if self.kind == "target_precision" else (threshold,)
         criterion = AcceptanceCriterion(thresholds, self.precision, self.confidence)
+        if self.per == "dataset":
+            return dict.fromkeys(labels, decide_for_dataset(checks, criterion, labelled, accepted or {}))
         return decide_by_label(checks, criterion, labels, each=self.per == "label", task=task)

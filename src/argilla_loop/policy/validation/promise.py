@@ -5,39 +5,32 @@ seeing the model's prediction. The threshold that is granted is a pure function 
 records were logged. No state is kept, so a changed answer changes the decision.
 
 The promise: with probability ``confidence``, at all times, the share of accepted records that are right is at least
-``precision``, as long as future records are like those that were checked. Three things could break the promise, and
-each is accounted for:
+``precision``, as long as future records are like those that were checked. What could break it is accounted for:
 
-- *repeated analyses*: the exact lower bound (Clopper and Pearson 1934) of the checks is compared with the precision at
-  certain numbers of checks only, at a level that keeps all these interim analyses together within the error
-  (``boundary``);
-- *many thresholds*: one threshold is tested at a time, the one above which audits are drawn. When it moves, counting
-  starts again, and of the error that is left ``ALPHA_SPENDING_FRACTION`` is spent on the new one (alpha spending, Lan
-  and DeMets 1983);
-- *many labels*, if each label has its own decision: the error is divided by their number (Bonferroni).
+- *repeated analyses*: the checks are bet on (``betting``), and the wealth is evidence at every moment;
+- *many thresholds*: the one above which audits are drawn is tested. Looser ones follow only once it is granted, and
+  have the same error (a fixed sequence: Angelopoulos et al. 2021, Learn then Test). A stricter one, which follows if
+  the checks speak against it, begins anew with a part of the error that is left;
+- *many labels*, if each label has its own decision: k of K labels are granted at k/K of the error (e-BH: Wang and
+  Ramdas 2022). This bounds the expected share of false grants among the labels that are granted.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 
 from argilla_loop.policy.task import SINGLE_LABEL, Task
-from argilla_loop.policy.validation.bound import lower_bound, upper_bound
-from argilla_loop.policy.validation.boundary import boundary
+from argilla_loop.policy.validation.betting import FIRST_SHARE, follow, right_checks_needed
+from argilla_loop.policy.validation.bound import lower_bound
 
 # Thresholds to choose from: few, because each needs dozens of checks of its own. Chosen, not measured.
 THRESHOLDS = (0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
-# Share of the remaining error that the next threshold gets; the first threshold is nearly always the last one. Chosen,
-# not measured.
-ALPHA_SPENDING_FRACTION = 0.8
 # Share of the allowed errors that the model may expect of itself above a threshold for audits to begin there: closer to
-# the target it takes hundreds of checks to decide. The second is the share at which a threshold is left. Both chosen,
-# not measured.
-AIM, LEFT_AT = 0.25, 0.6
-# Sizes of the windows of latest checks that are tested separately, so that a shift is not averaged away; see
-# docs/trust.md.
-RECENT = (20, 40, 80)
+# the target it takes hundreds of checks to decide. The second is the share at which a threshold is left. Measured on
+# six sets: above the threshold so chosen a model was wrong 0.1 to 3 times as often as it expected.
+AIM, LEFT_AT = 0.2, 0.6
 # A threshold is futile once it needs this many times as many further checks as one without any. Chosen, not measured.
 FUTILITY_FACTOR = 2.0
 
@@ -85,7 +78,10 @@ class AcceptanceDecision:
         lower: lower bound of the precision from these checks, at the required confidence.
         missing: least number of further right checks until a threshold is granted; 0 if one is.
         stopped: whether a threshold was granted and a later check revoked that.
-        futile: whether audits should rather be drawn above a stricter threshold.
+        futile: whether audits should not be drawn above the latest threshold any more.
+        wrong: for each threshold that was tested, the upper bound of the share that is wrong above it.
+        further: for each threshold, the least number of further right checks until it is granted.
+        room: how many records may be accepted until there is more evidence.
     """
 
     threshold: float | None
@@ -95,38 +91,46 @@ class AcceptanceDecision:
     missing: int = 0
     stopped: bool = False
     futile: bool = False
+    wrong: Mapping[float, float] = field(default_factory=dict, hash=False)
+    further: Mapping[float, int] = field(default_factory=dict, hash=False)
+    room: float = math.inf
 
 
 def decide(
-    checks: Sequence[AuditResult], criterion: AcceptanceCriterion, *, shares: int = 1
+    checks: Sequence[AuditResult], criterion: AcceptanceCriterion, *, share: float = 1.0, latched: bool = True
 ) -> AcceptanceDecision:
     """Decide from ``checks``, in the order in which the records were logged.
 
     Args:
         checks: of one label, or of all.
         criterion: what must hold.
-        shares: number of decisions that share the error.
+        share: of the error that this decision may spend.
+        latched: see ``betting.follow``.
     """
-    error = (1 - criterion.confidence) / shares
+    error = (1 - criterion.confidence) * share
     if criterion.precision is None:
         mine = [c.right for c in checks if c.certainty > criterion.thresholds[0]]
         return AcceptanceDecision(
             criterion.thresholds[0], len(mine), sum(mine), lower_bound(sum(mine), len(mine), error)
         )
 
-    found = AcceptanceDecision(
-        None, missing=_missing((), criterion.precision, error * _alpha_share(criterion, 0))
+    tests = _tests(checks, criterion, error, latched=latched)
+    if not tests:
+        first = _test((), None, criterion, error * _error_share(criterion, 0), latched=latched)
+        return replace(first.decision, further=dict.fromkeys(criterion.thresholds, first.decision.missing))
+    granted = [one.decision for one in tests.values() if one.decision.threshold is not None]
+    found = (
+        min(granted, key=lambda one: one.threshold or 0.0) if granted else list(tests.values())[-1].decision
     )
-    for number, (threshold, start) in enumerate(_tested(checks, criterion)):
-        mine = [
-            check.right
-            for check in checks[start:]
-            if check.certainty > threshold and check.above <= threshold
-        ]
-        tested = _test(mine, threshold, criterion.precision, error * _alpha_share(criterion, number))
-        if found.threshold is None or (tested.threshold is not None and threshold < found.threshold):
-            found = tested
-    return found
+    fresh = right_checks_needed(criterion.precision, error * _error_share(criterion, 0) * FIRST_SHARE)
+    further = dict.fromkeys(criterion.thresholds, fresh)
+    further |= {threshold: one.decision.missing for threshold, one in tests.items()}
+    return replace(
+        found,
+        wrong={threshold: one.wrong for threshold, one in tests.items()},
+        further=further,
+        futile=list(tests.values())[-1].decision.futile,
+    )
 
 
 def decide_by_label(
@@ -137,15 +141,60 @@ def decide_by_label(
     each: bool,
     task: Task = SINGLE_LABEL,
 ) -> Mapping[str, AcceptanceDecision]:
-    """Return the decision for every label: the same one for all, or for ``each`` its own."""
+    """Return the decision for every label: the same one for all, or for ``each`` its own.
+
+    For their own, k of K labels are granted if each of them is shown at k/K of the error (e-BH: Wang and Ramdas 2022,
+    valid whatever the dependence between labels).
+    """
     if not each:
         return dict.fromkeys(labels, decide(checks, criterion))
-    return {
-        label: decide(
-            [check for check in checks if label in task.names(check.label)], criterion, shares=len(labels)
-        )
-        for label in labels
-    }
+    mine = {label: [check for check in checks if label in task.names(check.label)] for label in labels}
+
+    def decisions(count: int) -> dict[str, AcceptanceDecision]:
+        share = count / len(labels)
+        return {label: decide(mine[label], criterion, share=share, latched=False) for label in labels}
+
+    for count in range(len(labels), 0, -1):
+        found = decisions(count)
+        granted = {label for label, one in found.items() if one.threshold is not None}
+        if len(granted) >= count:
+            # what the others lack is what they lack as one more
+            more = decisions(min(count + 1, len(labels)))
+            return {label: found[label] if label in granted else more[label] for label in labels}
+    return decisions(1)
+
+
+def decide_for_dataset(
+    checks: Sequence[AuditResult],
+    criterion: AcceptanceCriterion,
+    labelled: int,
+    accepted: Mapping[float, int],
+) -> AcceptanceDecision:
+    """Decide how much may be accepted so that of all labels of the dataset ``criterion.precision`` are right.
+
+    People's labels count as right. With H of them, and A accepted labels of which at most a share U is wrong, the
+    dataset keeps the promise if A U <= (1 - precision) (H + A) (PAC labels: Candes, Ilyas and Zrnic 2025). U is the
+    bound that the checks show, for each threshold its own; it is valid at every moment.
+
+    Args:
+        checks: of all labels, in the order in which the records were logged.
+        criterion: what must hold.
+        labelled: number of people's labels.
+        accepted: number of accepted labels, by the threshold above which they were accepted.
+    """
+    found = decide(checks, criterion)
+    tested = [check.above for check in checks if check.above in found.wrong]
+    if found.threshold is not None or criterion.precision is None or not tested:
+        return found
+    allowed, threshold = 1 - criterion.precision, tested[-1]
+    spent = sum(
+        count * (found.wrong.get(above, 1.0) - allowed)
+        for above, count in accepted.items()
+        if above != threshold
+    )
+    room = (allowed * labelled - spent) / max(found.wrong[threshold] - allowed, 1e-9)
+    room = math.floor(room) - accepted.get(threshold, 0)
+    return replace(found, threshold=threshold, room=room) if room >= 1 else found
 
 
 def audit_threshold(
@@ -154,8 +203,9 @@ def audit_threshold(
     *,
     before: float | None,
     futile: bool = False,
+    granted: float | None = None,
 ) -> float:
-    """Return the threshold above which to draw audits while none is granted.
+    """Return the threshold above which to draw audits: while none is granted, and then below the granted one.
 
     It is the lowest threshold above which the model expects to be hardly ever wrong. The model may be wrong about
     itself, but then the checks show it. The threshold stays where it was ``before`` as long as that nearly holds,
@@ -166,17 +216,66 @@ def audit_threshold(
         criterion: what must hold.
         before: the threshold above which audits were drawn last.
         futile: whether their results speak against it, so that it becomes stricter.
+        granted: the threshold that is granted; nothing stricter is returned.
     """
     if criterion.precision is None or len(criterion.thresholds) == 1:
         return criterion.thresholds[0]
     allowed = 1 - criterion.precision
     least = 0.0
-    if before is not None:
+    if before is not None and (granted is None or before < granted):
         if not futile and mean_above.get(before, 0.0) >= 1 - LEFT_AT * allowed:
             return before
         least = before if futile else 0.0
     fit = [t for t in criterion.thresholds if mean_above.get(t, 0.0) >= 1 - AIM * allowed and t > least]
+    if granted is not None:
+        return min([*fit, granted])
     return min(fit, default=max(mean_above, default=criterion.thresholds[-1]))
+
+
+@dataclass(frozen=True, slots=True)
+class _Test:
+    """The test of one threshold.
+
+    Attributes:
+        decision: what it allows.
+        wrong: upper bound of the share that is wrong above the threshold.
+        number: in which order of testing it stands; see ``_error_share``.
+    """
+
+    decision: AcceptanceDecision
+    wrong: float
+    number: int = 0
+
+
+def _tests(
+    checks: Sequence[AuditResult], criterion: AcceptanceCriterion, error: float, *, latched: bool
+) -> dict[float, _Test]:
+    """Test each threshold above which audits were drawn, in this order.
+
+    One that is looser than a granted one has the error of that one: it is tested only because that was shown (fixed
+    sequence: Angelopoulos et al. 2021). Any other, after the first, has a part of the error that is left.
+    """
+    found: dict[float, _Test] = {}
+    number = 0
+    for threshold, start in _tested(checks, criterion):
+        if found:
+            stricter = [one for above, one in found.items() if above > threshold]
+            before = checks[:start]
+            shown = [one for one in stricter if one.decision.threshold is not None] and (
+                decide(before, criterion, latched=latched).threshold if start else None
+            )
+            if not shown:
+                number += 1
+        mine = [
+            check.right
+            for check in checks[start:]
+            if check.certainty > threshold and check.above <= threshold
+        ]
+        found[threshold] = replace(
+            _test(mine, threshold, criterion, error * _error_share(criterion, number), latched=latched),
+            number=number,
+        )
+    return found
 
 
 def _tested(checks: Sequence[AuditResult], criterion: AcceptanceCriterion) -> list[tuple[float, int]]:
@@ -186,62 +285,35 @@ def _tested(checks: Sequence[AuditResult], criterion: AcceptanceCriterion) -> li
     first: dict[float, int] = {}
     for n, check in enumerate(checks):
         if check.above in criterion.thresholds:
-            first.setdefault(check.above, n)
+            # the first threshold is chosen whatever earlier checks say, so they count; a later one is chosen by them
+            first.setdefault(check.above, n if first else 0)
     return list(first.items())
 
 
-def _alpha_share(criterion: AcceptanceCriterion, number: int) -> float:
+def _error_share(criterion: AcceptanceCriterion, number: int) -> float:
     """Return the share of the error for threshold ``number`` in the order of testing."""
-    return (
-        1.0
-        if len(criterion.thresholds) == 1
-        else ALPHA_SPENDING_FRACTION * (1 - ALPHA_SPENDING_FRACTION) ** number
+    return 1.0 if len(criterion.thresholds) == 1 else FIRST_SHARE * (1 - FIRST_SHARE) ** number
+
+
+def _test(
+    right: Sequence[bool],
+    threshold: float | None,
+    criterion: AcceptanceCriterion,
+    error: float,
+    *,
+    latched: bool,
+) -> _Test:
+    """Test one threshold."""
+    precision = criterion.precision or 0.0
+    course = follow(right, precision, error, fall_at=1 / (1 - criterion.confidence), latched=latched)
+    decision = AcceptanceDecision(
+        threshold if course.granted else None,
+        len(right),
+        sum(right),
+        1 - course.wrong,
+        course.missing,
+        course.stopped,
+        futile=not course.stopped
+        and course.missing > FUTILITY_FACTOR * right_checks_needed(precision, error * FIRST_SHARE),
     )
-
-
-def _test(right: Sequence[bool], threshold: float, precision: float, error: float) -> AcceptanceDecision:
-    """Test one threshold: it is granted at interim analyses, and stopped by any wrong check.
-
-    While a window of the latest checks speaks against it nothing is granted either.
-    """
-    limits = boundary(precision, error)
-    interim_analyses = set(limits.interim_analyses)
-    granted, stopped, good = False, False, 0
-    for n, one in enumerate(right, start=1):
-        good += one
-        if granted and not one and lower_bound(good, n, error) < precision:
-            granted, stopped = False, True
-        if n in interim_analyses and lower_bound(good, n, limits.level) >= precision:
-            granted, stopped = True, False
-    lower = lower_bound(good, len(right), error)
-    if granted and (recovery := _recovery(right, precision, error)):
-        return AcceptanceDecision(None, len(right), good, lower, recovery, stopped=True)
-    if granted:
-        return AcceptanceDecision(threshold, len(right), good, lower)
-    missing, first = _missing(right, precision, error), _missing((), precision, error)
-    return AcceptanceDecision(
-        None, len(right), good, lower, missing, stopped, futile=missing > FUTILITY_FACTOR * first
-    )
-
-
-def _recovery(right: Sequence[bool], precision: float, error: float) -> int:
-    """Return how many right checks it takes until no window of ``RECENT`` checks speaks against ``precision``.
-
-    A window speaks against it if its upper bound lies below it. This can only stop accepting, so it spends no error.
-    """
-    latest = list(right[-max(RECENT) :])
-    for further in range(max(RECENT) + 1):
-        windows = [latest[-size:] for size in RECENT if len(latest) >= size]
-        if all(upper_bound(sum(one), len(one), error) >= precision for one in windows):
-            return further
-        latest.append(True)
-    raise AssertionError  # that many right checks fill every window
-
-
-def _missing(right: Sequence[bool], precision: float, error: float) -> int:
-    """Return the number of checks until the first interim analysis that passes if all are right, or the last one."""
-    limits = boundary(precision, error)
-    wrong = len(right) - sum(right)
-    to_come = [look for look in limits.interim_analyses if look > len(right)]
-    passing = (look for look in to_come if lower_bound(look - wrong, look, limits.level) >= precision)
-    return next(passing, limits.interim_analyses[-1] + 1) - len(right) if to_come else 1
+    return _Test(decision, course.wrong_ever)

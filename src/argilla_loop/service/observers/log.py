@@ -6,6 +6,7 @@ next batch is logged.
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from typing import Any
 
@@ -161,6 +162,7 @@ def _accepting(now: Acceptance) -> dict[str, Any]:
         "right": decision.right,
         "precision_at_least": round(decision.lower, 3),
         "checks_missing": decision.missing,
+        **({"may_accept": int(decision.room)} if decision.room < math.inf else {}),
         **({"stopped": True} if decision.stopped else {}),
         **below_accept_minimum,
     }
