@@ -1,4 +1,4 @@
-"""docs/trust.md says what is so."""
+"""docs/trust.md, docs/trust-settings.md and docs/trust-why.md say what is so."""
 
 from __future__ import annotations
 
@@ -6,12 +6,14 @@ import re
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from argilla_loop.argilla.v2.schema import METADATA
 from argilla_loop.policy.rules import Rules
+from argilla_loop.policy.validation.betting import follow
 from argilla_loop.policy.validation.bound import lower_bound
-from argilla_loop.policy.validation.promise import AuditResult, decide, decide_by_label
+from argilla_loop.policy.validation.promise import AuditResult, decide, decide_by_label, decide_for_dataset
 from argilla_loop.settings import Settings
 
 if sys.version_info >= (3, 11):
@@ -19,7 +21,10 @@ if sys.version_info >= (3, 11):
 else:
     import tomli as tomllib
 
-DOC = (Path(__file__).parents[2] / "docs" / "trust.md").read_text(encoding="utf-8")
+DOC = "\n".join(
+    (Path(__file__).parents[2] / "docs" / name).read_text(encoding="utf-8")
+    for name in ("trust.md", "trust-settings.md", "trust-why.md")
+)
 
 
 def rows(*, columns: int) -> list[list[str]]:
@@ -50,7 +55,7 @@ def needed(rules: Rules, wrong: int, labels: int = 1) -> int:
 
 
 def test_all_metadata_is_told_and_who_sees_it() -> None:
-    told = {name.strip("`"): sees == "yes" for name, _, sees in rows(columns=3) if name.startswith("`")}
+    told = {name.strip("`"): sees == "yes" for name, _, sees in rows(columns=3) if re.match(r"`\w", name)}
     assert told == {name: visible for name, (_, visible) in METADATA.items()}
 
 
@@ -75,24 +80,56 @@ def test_checks_cost_what_the_table_says(row: list[str]) -> None:
 
 
 def test_each_of_five_labels_costs_what_is_told() -> None:
-    found = re.search(r"(\d+) of \1 right for 0.95 and five labels", DOC)
+    found = re.search(r"(\d+) of \1 right for 0.95 and five labels if it is the only one", DOC)
     assert found is not None
     assert needed(Rules(target_precision=0.95, promise="label"), 0, labels=5) == int(found[1])
 
 
+def test_clean_checks_cost_what_the_first_page_tells() -> None:
+    told = re.search(r"until (\d+) checks in a row are right", DOC)
+    assert told is not None
+    assert needed(Rules(target_precision=0.95), 0) == int(told[1])
+
+
+def test_the_dataset_promise_allows_what_is_told() -> None:
+    told = re.search(
+        r"with (\d+) labels by people, (\d+) right checks allow (\d+) accepted labels, "
+        r"and with (\d+) wrong of (\d+)\s+checks (\d+)",
+        DOC,
+    )
+    assert told is not None
+    labelled, right, room, wrong, checked, other = map(int, told.groups())
+    rules = Rules(target_precision=0.95)
+    assert rules.criterion is not None
+    for checks, allowed in (
+        ([check(right=True)] * right, room),
+        ([check(right=n >= wrong) for n in range(checked)], other),
+    ):
+        assert decide_for_dataset(checks, rules.criterion, labelled, {}).room == allowed
+
+
 def test_a_fall_is_noticed_as_late_as_is_told() -> None:
-    """The latest checks are looked at by themselves, so that many right ones before do not hide a fall."""
     told = re.findall(r"after (\d+)(?: right checks)?\s+it takes (\d+)", DOC)
-    slow = re.search(r"one in ten it took (\d+) checks after (\d+)", DOC)
-    assert slow is not None
-    course = [check(right=True)] * int(slow[2]) + [check(right=n % 10 != 9) for n in range(int(slow[1]))]
-    assert not granted(Rules(target_precision=0.95), course)
-    assert granted(Rules(target_precision=0.95), course[:-1])
     assert len(told) == 2
     for right, wrong in told:
         rules, good = Rules(target_precision=0.95), [check(right=True)] * int(right)
         assert granted(rules, good + [check(right=False)] * (int(wrong) - 1))
         assert not granted(rules, good + [check(right=False)] * int(wrong))
+
+
+def test_half_of_the_falls_are_seen_within_the_checks_that_are_told() -> None:
+    found = re.search(
+        r"to 90 % right were seen within (\d+) checks, to 80 % within (\d+), and to 50 % within (\d+)", DOC
+    )
+    assert found is not None
+    generator = np.random.default_rng(3)
+    for share, told in zip((0.9, 0.8, 0.5), map(int, found.groups()), strict=True):
+        seen = 0
+        for _ in range(200):
+            before, after = generator.random(100) < 0.995, generator.random(told) < share
+            course = [True] * 74 + before.tolist() + after.tolist()
+            seen += follow(course, 0.95, 0.05, fall_at=20).stopped
+        assert 70 <= seen <= 130, share  # half of 200, within four standard deviations
 
 
 def test_one_look_costs_what_is_told() -> None:
