@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -23,7 +24,7 @@ from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.validation.acceptance import Acceptance
 from argilla_loop.policy.validation.bound import lower_bound
 from argilla_loop.policy.validation.finish import Wish, last_round, wanted_levels, wrong_allowed
-from argilla_loop.policy.validation.promise import AcceptanceDecision
+from argilla_loop.policy.validation.promise import AcceptanceDecision, AuditResult, decide_for_dataset
 
 LEARNER = CentroidLearner()
 GRANTED, OPEN = AcceptanceDecision(0.8), AcceptanceDecision(None, missing=12)
@@ -85,6 +86,31 @@ def test_the_last_round_is_large_enough_to_say_something_and_small_enough_to_be_
     else:
         assert lower_bound(last.audits - last.wrong, last.audits, 0.05) >= last.claim
         assert lower_bound(max(last.audits - last.wrong - 1, 0), last.audits, 0.05) < last.claim
+
+
+def test_a_promise_for_the_dataset_limits_what_is_accepted_and_says_what_would_allow_more() -> None:
+    """A random part of what is certain enough is taken; with a certainty that the operator gives, all of it is."""
+    dataset = MemoryDataset(tuple(TOPICS))
+    rules = Rules(target_precision=0.95, promise="dataset", min_accept_examples=0)
+    assert rules.criterion is not None
+    right = [AuditResult(label, 0.99, right=True, above=0.6) for label in TOPICS for _ in range(6)]
+    plan, match = observed(dataset)
+    decision = decide_for_dataset(right, rules.criterion, 60, {})
+    acceptance = replace(plan.acceptance, rules=rules, decisions=dict.fromkeys(plan.seen.labels, decision))
+    limited = replace(plan, acceptance=acceptance)
+
+    def of(wish: Wish) -> Proposal:
+        return propose(
+            limited, POOL, match.left, ExactVectors(POOL), lambda: LEARNER.fit(plan.seen.examples), wish
+        )
+
+    made, everything = of(Wish()), of(Wish(min_certainty=0.6))
+    assert len(made.acceptable) == decision.room < len(everything.acceptable)
+    assert set(made.acceptable.tolist()) < set(everything.acceptable.tolist())
+    assert sum(made.open.values()) + len(made.acceptable) == len(match.left)
+    assert any("the promise for the dataset allows no more yet" in reason for reason in made.open)
+    assert acceptance.thresholds
+    assert acceptance.granted == {}
 
 
 def test_without_an_audit_rate_nothing_is_audited() -> None:

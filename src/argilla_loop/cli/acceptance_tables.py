@@ -37,6 +37,8 @@ def section(seen: Progress, now: Acceptance, outlook: Outlook | None) -> list[Re
     table.add_row("accepted", _validated(seen))
     table.add_row("blind audits", _blind(seen.audited))
     table.add_row("required", bar_in_words(now))
+    if words := promise_in_words(seen, now):
+        table.add_row("promised", words)
     if words := precision_in_words(now):
         table.add_row("precision", words)
     table.add_row(
@@ -70,6 +72,23 @@ def bar_in_words(now: Acceptance) -> str:
         granted = sum(decision.threshold is not None for decision in now.decisions.values())
         return f"{demanded}, for each label: granted to {granted} of {len(now.decisions)}, see below"
     return f"{demanded}: {_so_far(now)}"
+
+
+def promise_in_words(seen: Progress, now: Acceptance) -> str:
+    """Return what holds of the dataset's labels now; empty without a promise for the dataset."""
+    rules, criterion = now.rules, now.rules.criterion
+    if (
+        rules.promise != "dataset"
+        or criterion is None
+        or criterion.precision is None
+        or not seen.validated.standing
+    ):
+        return ""
+    labels = seen.human.total() + seen.held_back.answered + seen.validated.standing
+    return (
+        f"of all {labels:,} labels at least {criterion.precision:.1%} are right, at "
+        f"{criterion.confidence:.0%} confidence, people's labels taken as right"
+    )
 
 
 def _so_far(now: Acceptance) -> str:

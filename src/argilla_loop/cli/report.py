@@ -23,7 +23,8 @@ def report(
 
     The file has no text of the dataset and no person's name in it, and it loads nothing from outside.
     """
-    from argilla_loop.cli.report_file import refuse_existing, write_report  # noqa: PLC0415  slow to import
+    with out.status("starting …"):
+        from argilla_loop.cli.report_file import refuse_existing, write_report  # noqa: PLC0415  slow to import
 
     refuse_existing(target, force=force)
     write_report(read_settings(config, quiet=True), target, out)

@@ -7,6 +7,7 @@ are logged last: so an interruption changes neither their number nor which ones 
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -30,6 +31,7 @@ from argilla_loop.policy.validation.checks import audit_draw
 from argilla_loop.policy.validation.finish import (
     LastRound,
     Wish,
+    beyond_promise,
     last_round,
     open_reasons,
     routed_by,
@@ -94,6 +96,16 @@ def propose(
     level = wanted_levels(trained.labels, plan.acceptance, wish)
     columns, certainties = _scored(trained, pool, left, vectors, level, task)
     taken = level.acceptable(columns, certainties)
+    reasons = open_reasons(trained.labels, columns[~taken], certainties[~taken], level, plan.acceptance, wish)
+    room = math.inf if wish.min_certainty is not None else plan.acceptance.room
+    if room < taken.sum():
+        found = np.flatnonzero(taken)
+        draws = [audit_draw(one, trained.version) for one in pool.ids_at(left[found])]
+        beyond = found[
+            np.argsort(draws, kind="stable")[int(room) :]
+        ]  # a random part stays, as audits must be random
+        taken[beyond] = False
+        reasons[beyond_promise(plan.acceptance)] += len(beyond)
     acceptable, mine = left[taken], certainties[taken]
     before, audited = routed_by(plan.seen.records, trained.version)
     confidence = plan.acceptance.rules.confidence
@@ -111,7 +123,7 @@ def propose(
         estimate_accuracy(results, mine, confidence=confidence),
         last,
         min(max(last.audits - audited, 0), len(acceptable)),
-        open_reasons(trained.labels, columns[~taken], certainties[~taken], level, plan.acceptance, wish),
+        reasons,
         str(promised) if promised and wish.min_certainty is None else None,
     )
 

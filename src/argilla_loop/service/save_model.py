@@ -48,7 +48,7 @@ def save_model(now: Snapshot, folder: Path, *, force: bool = False) -> Descripti
         model_version=model.version,
         head=model.head,
         labels=model.labels,
-        thresholds=acceptance.thresholds,
+        thresholds=acceptance.granted,
         argilla_loop=__version__,
     )
     return write_model(folder, model.classifier, encoder, description, facts_of(now, model), force=force)

@@ -80,6 +80,11 @@ class Acceptance:
         return min((one.room for one in self.decisions.values()), default=math.inf)
 
     @property
+    def granted(self) -> dict[str, float]:
+        """Certainty above which the required precision is shown for each label, or nothing is required."""
+        return self.thresholds if self.room == math.inf else {}
+
+    @property
     def granted_threshold(self) -> float | None:
         """The threshold that is granted for all labels together, if one is."""
         if self.rules.promise == "label" or self.room < math.inf:

@@ -130,6 +130,15 @@ def open_reasons(
     return reasons
 
 
+def beyond_promise(acceptance: Acceptance) -> str:
+    """Return why texts stay open that are certain enough, with a promise for the dataset."""
+    more = max((one.missing for one in acceptance.decisions.values()), default=0)
+    return (
+        "the promise for the dataset allows no more yet: each label by people and each right audit allows more, and "
+        f"{more} more right audits in a row would allow all"
+    )
+
+
 def last_round(acceptable: int, acceptance: Acceptance, expected: Estimate) -> LastRound:
     """Return how many of the ``acceptable`` records are audited: the share ``audit_rate``, and a least number.
 

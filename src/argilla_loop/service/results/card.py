@@ -123,6 +123,11 @@ def _promises(figures: Figures) -> str:
             lines.append(f"{count:,} labels of the service: nothing is promised of them.")
         else:
             lines.append(f"{count:,} labels of the service were accepted under: {written}.")
+    if any("promise dataset" in (written or "") for written in promises):
+        lines.append(
+            "A promise for the dataset: of all labels, people's and the service's together, at least the share that it "
+            "names is right with its confidence. It takes people's labels as right."
+        )
     lines.append("Predictions are never promised.")
     return "\n".join(f"- {line}" for line in lines)
 
