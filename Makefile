@@ -14,7 +14,7 @@ JOBS ?= 4
 # A browser for the tests: the system's, else Playwright's own.
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-.PHONY: help setup browser demo test quick stack stack-down stack-test lint types bench constraints clean
+.PHONY: help setup browser demo test coverage quick stack stack-down stack-test lint types bench constraints clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
@@ -42,8 +42,12 @@ browser: setup ## make sure there is a Chromium for the browser tests
 demo: setup ## the main job on real news texts: embedded Argilla, the service, an annotator, a learning curve
 	$(BIN)/argilla-loop demo $(DEMO)
 
-test: browser ## all tests, with coverage
-	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder --cov --cov-report=term $(TESTS)
+test: browser ## all tests
+	$(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder $(TESTS)
+
+# Coverage makes the unit tests half as slow again, and sees nothing of the processes that the others start.
+coverage: browser ## all tests, with the coverage of what runs in the tests' own process
+	@$(MAKE) --no-print-directory test TESTS="--cov --cov-report=term $(TESTS)"
 
 # Leaves out tests/contract and tests/service: all that needs a real Argilla, the service as a process, or a browser. Of
 # tests/unit it leaves out what is marked `slow`. No coverage.

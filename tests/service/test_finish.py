@@ -173,7 +173,7 @@ def test_without_a_promise_granted_nothing_is_accepted_and_it_says_why(
     done = world.call("finish", "--promise", "--yes")
     assert done.returncode == 0, done.stderr
     assert "stay open: 60 texts" in done.stdout
-    assert "the required precision is not granted; it takes at least 96 more right audits" in done.stdout
+    assert "the required precision is not granted; it takes at least 74 more right audits" in done.stdout
     assert "nothing to accept" in done.stdout
     assert world.held() == {}
 

@@ -25,7 +25,7 @@ FALL = 2.0
 # Share of the error that is spent first; of the rest the same share is spent after a fall, and so on. Chosen, not
 # measured: a first grant is nearly always the last one, and this makes it 2 checks dearer.
 FIRST_SHARE = 0.9
-STEPS = 40  # of a bisection: exact to twelve digits
+STEPS = 60  # of a bisection: exact to the last digit
 
 
 @dataclass(frozen=True, slots=True)
