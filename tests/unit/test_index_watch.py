@@ -24,6 +24,8 @@ class Indexed(MemoryDataset):
         self.broken: Exception | None = None
         self.reindexed: list[str] = []
         self.fails_for: set[str] = set()
+        self.fails_with: Exception | None = None
+        self.requests = 0
 
     def search(self, query: Query) -> Iterator[LoggedRecord]:
         if self.broken is not None:
@@ -31,6 +33,9 @@ class Indexed(MemoryDataset):
         return (record for record in super().search(query) if record.id not in self.lacks)
 
     def reindex(self, ids: Collection[str]) -> None:
+        self.requests += 1
+        if self.fails_with is not None:
+            raise self.fails_with
         if self.fails_for & set(ids):
             raise RetryableError("Argilla failed")
         self.reindexed += ids
@@ -87,6 +92,16 @@ def test_a_record_that_argilla_cannot_index_holds_no_other_back(watched: Watched
     assert watched.dataset.lacks == {fails_for}
     assert {one["event"] for one in logs} == {"index_healed", "index_behind"}
     assert watched.watch.trouble is not None
+
+
+def test_a_lost_lease_ends_the_repair_at_once(watched: Watched) -> None:
+    """Another service writes now: nothing more is sent, one by one neither."""
+    watched.dataset.lacks = {"29-0", "29-1"}
+    watched.dataset.fails_with = LeaseLostError("taken over")
+    watched.compare()
+    with pytest.raises(LeaseLostError):
+        watched.compare()
+    assert watched.dataset.requests == 1
 
 
 def test_what_lags_behind_for_a_moment_is_waited_for(watched: Watched) -> None:

@@ -32,7 +32,7 @@ WHOLE_SECONDS = 60.0
 LONGEST_PAUSE = 300.0
 # Records repaired at a time: 1.5 s on a team's server (measured), so that the loop is not delayed.
 ONE_TURN = 100
-# Failures in a row after which no more records are tried one by one: then nothing is indexed now. Chosen, not measured.
+# Failures, without a success, after which no more records are tried one by one. Chosen, not measured.
 HOPELESS = 3
 CURE = (
     "check the disk and the logs of the search engine, then run `python -m argilla_server "
@@ -132,14 +132,19 @@ class IndexWatch:
         """
         try:
             self._dataset.reindex(ids)
+        except (GoneError, LeaseLostError):
+            raise
         except RetryableError:
-            failed = 0
-            for number, one in enumerate(ids, start=1):
+            failed, healed = 0, False
+            for one in ids:
                 try:
                     self._dataset.reindex([one])
+                    healed = True
+                except (GoneError, LeaseLostError):
+                    raise
                 except RetryableError:
                     failed += 1
-                    if number == failed == min(len(ids), HOPELESS):
+                    if not healed and failed >= min(len(ids), HOPELESS):
                         raise
 
     def _failed(self, why: str) -> None:
