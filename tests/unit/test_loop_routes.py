@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -211,3 +212,22 @@ def test_the_same_answers_give_the_same_routes() -> None:
     assert [(r.id, r.route, r.threshold) for r in first.dataset.scan()] == [
         (r.id, r.route, r.threshold) for r in second.dataset.scan()
     ]
+
+
+def test_a_promise_for_the_dataset_accepts_as_much_as_it_allows_and_holds_after_each_turn() -> None:
+    rules = replace(FIXED, target_precision=0.8, confidence=0.8, promise="dataset", accept_limit=None)
+    world = World(rules)
+    limited = unlimited = 0
+    for turn in world.turns(20):
+        if not isinstance(turn.step, NextBatch):
+            break
+        room = turn.plan.acceptance.room
+        accepted = sum(record.route is Route.ACCEPT for record in turn.records)
+        assert accepted <= room
+        limited += 0 < accepted < math.inf and room < math.inf
+        unlimited += accepted > 0 and room == math.inf
+        if accepted:
+            after = world.loop.turn().plan.acceptance
+            assert after.covered
+    assert limited
+    assert unlimited

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Sequence
+from dataclasses import replace
 from math import prod
 
 import numpy as np
@@ -186,10 +187,10 @@ def test_without_a_demand_the_threshold_is_always_granted_and_its_precision_is_t
 
 def test_each_label_has_to_earn_its_own_and_pays_for_there_being_several() -> None:
     made = right(FIRST)
-    assert decide_by_label(made, BAR, ("A", "B"), each=False)["B"].threshold == 0.9
-    found = decide_by_label(made, BAR, ("A", "B"), each=True)
+    assert decide_by_label(made, BAR, ("A", "B"), "overall")["B"].threshold == 0.9
+    found = decide_by_label(made, BAR, ("A", "B"), "label")
     assert (found["A"].threshold, found["B"].threshold) == (None, None)
-    enough = decide_by_label(made + right(found["A"].missing), BAR, ("A", "B"), each=True)
+    enough = decide_by_label(made + right(found["A"].missing), BAR, ("A", "B"), "label")
     assert (enough["A"].threshold, enough["B"].threshold) == (0.9, None)
 
 
@@ -241,9 +242,9 @@ def test_where_the_model_is_sure_of_nothing_checks_are_drawn_at_the_strictest_th
 def test_of_labels_as_many_are_granted_as_are_shown_at_their_share_of_the_error() -> None:
     """With two of two shown, each takes no more checks than a promise for all labels does."""
     both = [*right(FIRST), *(AuditResult("B", 0.93, right=True, above=0.9) for _ in range(FIRST))]
-    found = decide_by_label(both, BAR, ("A", "B"), each=True)
+    found = decide_by_label(both, BAR, ("A", "B"), "label")
     assert {one.threshold for one in found.values()} == {0.9}
-    fewer = decide_by_label(both[:-1], BAR, ("A", "B"), each=True)
+    fewer = decide_by_label(both[:-1], BAR, ("A", "B"), "label")
     assert {one.threshold for one in fewer.values()} == {None}
     assert fewer["B"].missing > 1  # alone it has to be shown at half of the error
 
@@ -268,5 +269,27 @@ def test_the_dataset_keeps_its_promise_whatever_the_wrong_share_is_within_the_bo
 
 def test_the_dataset_promise_sets_no_limit_once_the_precision_is_shown() -> None:
     criterion = AcceptanceCriterion((0.9,), precision=0.95, confidence=0.95)
-    assert decide_for_dataset(right(FIRST), criterion, 10, {0.9: 10_000}) == decide(right(FIRST), criterion)
+    found = decide_for_dataset(right(FIRST), criterion, 10, {0.9: 10_000})
+    assert found == replace(decide(right(FIRST), criterion), covered=10_010)
     assert decide_for_dataset([], criterion, 10, {}).threshold is None
+
+
+def test_the_dataset_promise_covers_no_label_once_the_checks_do_not_support_what_was_accepted() -> None:
+    criterion = AcceptanceCriterion((0.9,), precision=0.95, confidence=0.95)
+    fallen = [*right(FIRST), *[WRONG] * 5]
+    assert decide_for_dataset(fallen, criterion, 10, {0.9: 10_000}).covered == 0
+    assert decide_for_dataset(fallen, criterion, 10_000, {0.9: 10}).covered == 10_010
+    # nobody checked what was accepted above another threshold
+    assert decide_for_dataset(right(FIRST), criterion, 10, {0.9: 100, 0.6: 50}).covered == 0
+
+
+def test_a_second_try_below_a_granted_threshold_costs_error_as_the_first_was_not_granted() -> None:
+    """Of the thresholds that were not shown only one may have the error of the granted one."""
+    criterion = AcceptanceCriterion((0.6, 0.8, 0.9), precision=0.95, confidence=0.95)
+    first = decide([], criterion).missing
+    strict = [AuditResult("A", 0.97, right=True, above=0.9)] * first
+    loose = [AuditResult("A", 0.7, right=n % 2 == 0, above=0.6) for n in range(20)]
+    between = [AuditResult("A", 0.97, right=True, above=0.8)]
+    assert decide([*strict, *between * first], criterion).threshold == 0.8
+    assert decide([*strict, *loose, *between * first], criterion).threshold == 0.9
+    assert decide([*strict, *loose, *between * 2 * first], criterion).threshold == 0.8

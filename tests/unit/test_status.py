@@ -16,6 +16,7 @@ from argilla_loop.cli.acceptance_tables import (
     bar_in_words,
     hindrances,
     precision_in_words,
+    promise_in_words,
 )
 from argilla_loop.cli.status_tables import render
 from argilla_loop.domain import Answer, Example, LoggedRecord, Route
@@ -25,6 +26,7 @@ from argilla_loop.policy.estimate.outlook import Forecast, Outlook
 from argilla_loop.policy.matching import Match
 from argilla_loop.policy.observation import observe
 from argilla_loop.policy.plan import NextBatch, Plan, plan
+from argilla_loop.policy.progress import progress
 from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.validation.acceptance import Acceptance
 from argilla_loop.policy.validation.promise import AcceptanceDecision
@@ -158,6 +160,19 @@ def test_a_promise_for_the_dataset_says_how_much_it_allows_and_what_would_allow_
     )
     all_of_it = with_verdict(AcceptanceDecision(0.9, 74, 74, 0.95), rules)
     assert bar_in_words(all_of_it).endswith("promised at 95% confidence: accepting above certainty 0.9")
+
+
+def test_what_is_promised_of_the_dataset_is_said_while_it_holds() -> None:
+    rules = replace(TARGET, promise="dataset")
+    accepted = [record(200 + n, Route.ACCEPT, None) for n in range(40)]
+    found = progress(read_all(accepted, BOT))
+    holds = with_verdict(AcceptanceDecision(0.9, 80, 80, 0.96, covered=140), rules)
+    assert promise_in_words(found, holds) == (
+        "of all 140 labels at least 95.0% are right, at 95% confidence, people's labels taken as right"
+    )
+    fallen = with_verdict(AcceptanceDecision(None, 85, 80, 0.0, stopped=True), rules)
+    assert promise_in_words(found, fallen).startswith("not shown now")
+    assert promise_in_words(found, with_verdict(AcceptanceDecision(0.9, covered=140))) == ""
 
 
 def test_labels_that_lack_examples_are_named_with_what_they_lack() -> None:

@@ -41,7 +41,7 @@ def granted(rules: Rules, checks: list[AuditResult], labels: int = 1) -> bool:
     if labels == 1:
         return decide(checks, rules.criterion).threshold is not None
     names = ["A", *(f"L{n}" for n in range(1, labels))]
-    return decide_by_label(checks, rules.criterion, names, each=True)["A"].threshold is not None
+    return decide_by_label(checks, rules.criterion, names, "label")["A"].threshold is not None
 
 
 def needed(rules: Rules, wrong: int, labels: int = 1) -> int:

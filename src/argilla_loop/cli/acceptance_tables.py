@@ -11,7 +11,6 @@ from rich.table import Table
 
 from argilla_loop.policy.estimate.outlook import Outlook
 from argilla_loop.policy.progress import Blind, Progress
-from argilla_loop.policy.rules import MAX_BATCH
 from argilla_loop.policy.validation.acceptance import Acceptance
 from argilla_loop.policy.validation.promise import AcceptanceDecision
 
@@ -76,17 +75,15 @@ def bar_in_words(now: Acceptance) -> str:
 
 def promise_in_words(seen: Progress, now: Acceptance) -> str:
     """Return what holds of the dataset's labels now; empty without a promise for the dataset."""
-    rules, criterion = now.rules, now.rules.criterion
-    if (
-        rules.promise != "dataset"
-        or criterion is None
-        or criterion.precision is None
-        or not seen.validated.standing
-    ):
+    criterion = now.rules.criterion
+    if now.rules.promise != "dataset" or criterion is None or criterion.precision is None:
         return ""
-    labels = seen.human.total() + seen.held_back.answered + seen.validated.standing
+    if not seen.validated.standing:
+        return ""
+    if not now.covered:
+        return "not shown now: the checks do not support it for all that was accepted"
     return (
-        f"of all {labels:,} labels at least {criterion.precision:.1%} are right, at "
+        f"of all {now.covered:,} labels at least {criterion.precision:.1%} are right, at "
         f"{criterion.confidence:.0%} confidence, people's labels taken as right"
     )
 
@@ -153,11 +150,7 @@ def _caps(now: Acceptance, outlook: Outlook | None) -> Iterator[str]:
         yield "accept_limit = 0: only records of the slice are accepted"
     elif rules.accept_limit is not None:
         yield f"accept_limit = {rules.accept_limit} records a batch{_held(outlook, now.limit)}"
-    elif (
-        now.limit < MAX_BATCH - rules.slice_size
-        and rules.criterion is not None
-        and rules.criterion.precision is None
-    ):
+    elif now.waits_for_audits:
         yield f"{now.limit} records a batch until more audits are right{_held(outlook, now.limit)}"
     granted = {decision.threshold for decision in now.decisions.values()} - {None}
     if granted and outlook is not None and outlook.acceptable is not None:
@@ -175,11 +168,7 @@ def _held(outlook: Outlook | None, limit: int) -> str:
 def _evidence_missing(now: Acceptance) -> Iterator[str]:
     waiting = {label: decision for label, decision in now.decisions.items() if decision.threshold is None}
     if now.room < math.inf:
-        more = _count(_common(now).missing, "more right check")
-        yield (
-            f"the promise allows {_count(int(now.room), 'more record')} now: each label by people and each right check "
-            f"allows more, and {more} in a row would allow all"
-        )
+        yield f"the promise allows {_count(int(now.room), 'more record')} now: {now.what_allows_more}"
     if not waiting:
         return
     if now.rules.promise == "label":

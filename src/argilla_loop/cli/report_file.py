@@ -102,7 +102,7 @@ def doubtful_answers(now: Snapshot) -> list[Section]:
             "Doubtful answers",
             sentences,
             "Answers that a model contradicts, by pair of labels",
-            ("people said", "the model says", "answers") if rows else (),
+            ("people said", "the model says", "answers"),
             rows,
         )
     ]

@@ -106,7 +106,9 @@ class Selection:
         candidates, rows, probabilities, *_ = self.score(pool, left, start)
         asked = self._choose(self._rules.strategy, pool, left, candidates, rows, probabilities, step.size)
         by_lot = np.zeros(len(asked), dtype=np.bool_)
-        return self._records(pool, candidates[asked], by_lot, step, start, levels_of(start.labels, {}))
+        return self._records(
+            pool, candidates[asked], by_lot, step, start, levels_of(start.labels, {}), closed=~by_lot
+        )
 
     def score(self, pool: Pool, left: IndexArray, model: Model) -> Scores:
         """Score what may be taken next."""
@@ -143,7 +145,6 @@ class Selection:
         )  # fmt: skip
         held_back = np.array([draw.position for draw in draws], dtype=np.int64)
         rest = order[~np.isin(order, held_back)]
-        eligible = levels.audit_eligible(columns, certainties)
         acceptable = levels.acceptable(columns, certainties)
         eligible = levels.audit_eligible(columns, certainties)
         checked, missing = acceptance.evidence_for(float(levels.audited.min()))
@@ -160,19 +161,20 @@ class Selection:
                 max(step.size - len(held_back) - len(audited), 0),
             )
         ]  # fmt: skip
-        within = asked[acceptable[asked]]
         beyond = rest[acceptable[rest] & ~np.isin(rest, [*asked, *audited])]
-        beyond = beyond[: int(max(min(acceptance.limit, acceptance.room - len(within)), 0))]
+        beyond = beyond[: acceptance.limit]
 
         chosen = np.concatenate([asked, audited, held_back, beyond])
         by_lot = np.isin(chosen, audited)
-        closed = np.isin(chosen, within[int(min(acceptance.room, len(within))) :])
-        records = self._records(pool, candidates[chosen], by_lot, step, model, levels, closed)
+        records = self._records(
+            pool, candidates[chosen], by_lot, step, model, levels,
+            closed=np.isin(chosen, held_back), room=acceptance.room,
+        )  # fmt: skip
         n, m = len(asked) + len(audited), len(asked) + len(audited) + len(held_back)
         return [
             *records[:n],
             *(
-                replace(record, route=Route.ASK, held_back=True, weight=draw.weight)
+                replace(record, held_back=True, weight=draw.weight)
                 for record, draw in zip(records[n:m], draws, strict=True)
             ),
             # stored embeddings are rounded: the certainty of the text itself decides
@@ -209,11 +211,14 @@ class Selection:
         step: ColdStart | NextBatch,
         model: Model,
         levels: Levels,
-        closed: NDArray[np.bool_] | None = None,
+        *,
+        closed: NDArray[np.bool_],
+        room: float = math.inf,
     ) -> list[NewRecord]:
         """Score the texts at ``positions`` themselves, so that what is logged depends on text and model alone.
 
-        A record that may be audited is evidence only if it was drawn ``by_lot``. A ``closed`` one is not accepted.
+        A record that may be audited is evidence only if it was drawn ``by_lot``. A ``closed`` one is only asked, and no
+        more than ``room`` are accepted.
         """
         texts, ids = pool.texts(positions), pool.ids()
         labels, columns, certainties = score_texts(model, texts, self._task)
@@ -225,9 +230,11 @@ class Selection:
             route = Route.ASK
             if drawn[n]:
                 route = Route.AUDIT
-            elif acceptable[n] and not (closed is not None and closed[n]):
-                audited = is_audited(ids[position], model.version, self._rules.audit_rate)
-                route = Route.AUDIT if audited else Route.ACCEPT
+            elif acceptable[n] and not closed[n]:
+                if is_audited(ids[position], model.version, self._rules.audit_rate):
+                    route = Route.AUDIT
+                elif room >= 1:
+                    route, room = Route.ACCEPT, room - 1
             above = levels.audited[columns[n]] if drawn[n] else levels.above[columns[n]]
             in_force = levels.granted[columns[n]] or route is not Route.ASK
             records.append(

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from argilla_loop.domain import Model
 from argilla_loop.loop.scoring import score_texts
+from argilla_loop.policy.answers import count_accepted, count_labelled
 from argilla_loop.policy.estimate.evidence import BlindEvidence, blind_evidence
 from argilla_loop.policy.estimate.outlook import Outlook, look_ahead
 from argilla_loop.policy.observation import Observation
@@ -38,8 +39,8 @@ def outlook_of(
     return look_ahead(
         found.results,
         certainties,
-        human=sum(one.label is not None for one in seen.records),
-        accepted=sum(one.is_accepted and not one.answers for one in seen.records),
+        human=count_labelled(seen.records),
+        accepted=count_accepted(seen.records).total(),
         accepted_results=found.audits_right,
         left=seen.pool_left,
         agreement=agreement,

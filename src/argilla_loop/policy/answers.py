@@ -169,6 +169,16 @@ def validated_by_others(records: Iterable[AdjudicatedRecord]) -> Counter[str]:
     )
 
 
+def count_labelled(records: Iterable[AdjudicatedRecord]) -> int:
+    """Count the records that people labelled, those held back included."""
+    return sum(one.label is not None for one in records)
+
+
+def count_accepted(records: Iterable[AdjudicatedRecord]) -> Counter[float]:
+    """Count the accepted records that nobody answered, by the threshold above which they were accepted."""
+    return Counter(one.record.threshold or 0.0 for one in records if one.is_accepted and not one.answers)
+
+
 def examples_from(records: Iterable[AdjudicatedRecord], *, with_model: bool) -> list[Example]:
     """Return the examples in ``records``; an answer of a person outranks the service's.
 

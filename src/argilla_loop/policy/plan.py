@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from dataclasses import dataclass, replace
 
 from argilla_loop.domain import Origin
+from argilla_loop.policy.answers import count_accepted, count_labelled
 from argilla_loop.policy.estimate.outlook import Outlook
 from argilla_loop.policy.observation import Batch, Observation
 from argilla_loop.policy.rules import MAX_BATCH, Rules
@@ -82,10 +82,8 @@ def plan(seen: Observation, rules: Rules, *, largest: int = MAX_BATCH) -> Plan:
         seen.checks,
         seen.labels,
         rules,
-        labelled=sum(one.label is not None for one in seen.records),
-        accepted=Counter(
-            one.record.threshold or 0.0 for one in seen.records if one.is_accepted and not one.answers
-        ),
+        labelled=count_labelled(seen.records),
+        accepted=count_accepted(seen.records),
         min_submitted=seen.min_submitted,
         last_audit_threshold=seen.last_audit_threshold,
         task=seen.task,

@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 
 from argilla_loop.policy.query import Strategy
 from argilla_loop.policy.task import LabelRule
 from argilla_loop.policy.validation.granted import Promise
-from argilla_loop.policy.validation.promise import THRESHOLDS, AcceptanceCriterion
+from argilla_loop.policy.validation.promise import THRESHOLDS, AcceptanceCriterion, Scope
 
 # Records that one request to Argilla takes (its own limit for a bulk upsert): a batch is logged whole or not at all.
 MAX_BATCH = 500
@@ -28,7 +27,7 @@ class Rules:
     target_precision: float | None = None
     min_precision: float | None = None
     confidence: float = 0.95
-    promise: Literal["overall", "label", "dataset"] = "overall"
+    promise: Scope = "overall"
     audit_rate: float = 0.1
     evaluation_share: float = 0.1
     stop_at_accuracy: float | None = None

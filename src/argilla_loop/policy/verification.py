@@ -13,7 +13,12 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from argilla_loop.domain import Answer, LoggedRecord, Route
-from argilla_loop.policy.answers import AdjudicatedRecord, is_service_answer
+from argilla_loop.policy.answers import (
+    AdjudicatedRecord,
+    count_accepted,
+    count_labelled,
+    is_service_answer,
+)
 from argilla_loop.policy.rules import MAX_BATCH
 from argilla_loop.policy.text_keys import kept_of, unescape_markup
 from argilla_loop.policy.validation.checks import checks_from
@@ -110,8 +115,7 @@ def promises(records: Sequence[AdjudicatedRecord], labels: Sequence[str]) -> Ite
         for known in _views(earlier, at):
             decisions = promise.decisions(
                 checks_from(known), labels, threshold, some[0].rule.task,
-                labelled=sum(one.label is not None for one in known),
-                accepted=Counter(one.record.threshold or 0.0 for one in earlier if one.is_accepted and not one.answers),
+                labelled=count_labelled(known), accepted=count_accepted(earlier),
             )  # fmt: skip
             granted |= {
                 label

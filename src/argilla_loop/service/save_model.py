@@ -18,7 +18,8 @@ from argilla_loop.learning.saved.write import describe, write_model
 from argilla_loop.loop.outlook import outlook_of
 from argilla_loop.policy.estimate.outlook import Outlook
 from argilla_loop.policy.figures import count_people
-from argilla_loop.policy.validation.acceptance import Acceptance, decide_acceptance
+from argilla_loop.policy.plan import plan
+from argilla_loop.policy.rules import Rules
 from argilla_loop.service.snapshot import Snapshot
 
 # The hub's own rule, but for what it says about dots and hyphens in a row.
@@ -42,40 +43,29 @@ def save_model(now: Snapshot, folder: Path, *, force: bool = False) -> Descripti
     model = now.model
     if not isinstance(encoder, OnnxEncoder) or not isinstance(model, TrainedModel):
         raise ModelError("this model does not run on onnxruntime, so it cannot be saved: set another model")
-    acceptance = acceptance_of(now)
+    # as if `auto_validate` were on: the model's thresholds are the same
+    rules = replace(now.rules, certainty_threshold=now.settings.certainty_threshold)
     description = describe(
         encoder,
         model_version=model.version,
         head=model.head,
         labels=model.labels,
-        thresholds=acceptance.granted,
+        thresholds=plan(now.plan.seen, rules).acceptance.granted,
         argilla_loop=__version__,
     )
-    return write_model(folder, model.classifier, encoder, description, facts_of(now, model), force=force)
-
-
-def acceptance_of(now: Snapshot) -> Acceptance:
-    """Return what the service may accept, as if ``auto_validate`` were on: the model's thresholds are the same."""
-    seen = now.plan.seen
-    threshold = now.settings.certainty_threshold
-    return decide_acceptance(
-        seen.examples,
-        seen.checks,
-        seen.labels,
-        replace(now.rules, certainty_threshold=threshold),
-        min_submitted=seen.min_submitted,
-        task=seen.task,
+    return write_model(
+        folder, model.classifier, encoder, description, facts_of(now, model, rules), force=force
     )
 
 
-def facts_of(now: Snapshot, model: Model) -> Facts:
-    """Return what the card says about ``model``."""
+def facts_of(now: Snapshot, model: Model, rules: Rules) -> Facts:
+    """Return what the card says about ``model``, by the ``rules`` for what may be accepted."""
     seen = now.plan.seen
     human, made = (
         Counter(one.label for one in seen.examples if one.origin is origin)
         for origin in (Origin.HUMAN, Origin.MODEL)
     )
-    criterion = acceptance_of(now).rules.criterion
+    criterion = rules.criterion
     precision = criterion.precision if criterion is not None else None
     return Facts(
         dataset=now.info.name,

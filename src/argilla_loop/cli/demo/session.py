@@ -19,7 +19,7 @@ from argilla_loop.cli.demo.show import Display, summary_table
 from argilla_loop.cli.demo.texts import Corpus
 from argilla_loop.domain import Model, Route
 from argilla_loop.loop.turn import Turn
-from argilla_loop.policy.answers import AnswerRule, adjudicate
+from argilla_loop.policy.answers import AnswerRule, adjudicate, count_labelled
 from argilla_loop.policy.plan import Finished
 from argilla_loop.policy.progress import progress
 from argilla_loop.service.service import Service
@@ -128,7 +128,7 @@ class Session:
         """Finish the row of the previous batch and start the row of the new one."""
         if not turn.records and not isinstance(turn.step, Finished):
             return
-        self._human = sum(one.label is not None for one in turn.seen.records)  # held-back ones included
+        self._human = count_labelled(turn.seen.records)
         accuracy = self._measure(turn.model) if turn.model is not None else None
         if accuracy is not None:
             self._points.append((self._human, accuracy))

@@ -14,7 +14,6 @@ from argilla_loop.policy.validation.promise import (
     AcceptanceDecision,
     AuditResult,
     decide_by_label,
-    decide_for_dataset,
 )
 
 # Wrong labels that one batch may be expected to accept. With 500 records a batch and the usual precision of 98% it is
@@ -54,8 +53,7 @@ class Acceptance:
         be wrong, by the rule of succession (Laplace 1812) over the audit results. Before the first of them that is 20
         records, after 30 right ones 320. A promise that is granted has proven itself: then it is all of a request.
         """
-        most = MAX_BATCH - self.rules.slice_size
-        most = int(min(most, self.room))
+        most = int(min(MAX_BATCH - self.rules.slice_size, self.room))
         if self.rules.accept_limit is not None:
             return min(self.rules.accept_limit, most)
         if self.rules.criterion is None or self.rules.criterion.precision is not None:
@@ -91,6 +89,31 @@ class Acceptance:
             return None
         return next((one.threshold for one in self.decisions.values()), None)
 
+    @property
+    def waits_for_audits(self) -> bool:
+        """Whether the limit follows the audits, and more right ones would raise it."""
+        criterion = self.rules.criterion
+        return (
+            criterion is not None
+            and criterion.precision is None
+            and self.rules.accept_limit is None
+            and self.limit < MAX_BATCH - self.rules.slice_size
+        )
+
+    @property
+    def covered(self) -> int:
+        """With a promise for the dataset, the number of labels for which it holds now; 0 if it does not."""
+        return next((one.covered for one in self.decisions.values()), 0)
+
+    @property
+    def what_allows_more(self) -> str:
+        """What raises ``room``, in words."""
+        missing = max((one.missing for one in self.decisions.values()), default=0)
+        return (
+            "each label by people and each right check allows more, and "
+            f"{missing:,} more right check{'' if missing == 1 else 's'} in a row would allow all"
+        )
+
     def evidence_for(self, threshold: float) -> tuple[int, int]:
         """Return how many audit results there are, and how many further right ones would let more be accepted.
 
@@ -100,11 +123,10 @@ class Acceptance:
         criterion, (checked, right) = self.rules.criterion, self.checks
         if criterion is None or not self.decisions:
             return 0, 0
-        if criterion.precision is None:  # the limit follows the evidence
-            if self.rules.accept_limit is not None:
-                return checked, 0
+        if criterion.precision is None:
             most = MAX_BATCH - self.rules.slice_size
-            return checked, max(math.ceil(most * (checked - right + 1) / EXPECTED_WRONG) - checked - 2, 0)
+            enough = math.ceil(most * (checked - right + 1) / EXPECTED_WRONG) - 2
+            return checked, max(enough - checked, 0) if self.waits_for_audits else 0
         if self.rules.promise == "label":
             return checked, sum(one.missing for one in self.decisions.values())
         shared = next(iter(self.decisions.values()))
@@ -148,12 +170,11 @@ def decide_acceptance(
         task: the kind of question.
     """
     criterion = rules.criterion
-    if criterion is None:
-        decisions: Mapping[str, AcceptanceDecision] = {}
-    elif rules.promise == "dataset":
-        decisions = dict.fromkeys(labels, decide_for_dataset(checks, criterion, labelled, accepted or {}))
-    else:
-        decisions = decide_by_label(checks, criterion, labels, each=rules.promise == "label", task=task)
+    decisions: Mapping[str, AcceptanceDecision] = {}
+    if criterion is not None:
+        decisions = decide_by_label(
+            checks, criterion, labels, rules.promise, labelled=labelled, accepted=accepted, task=task
+        )
     return Acceptance(
         rules,
         labels,

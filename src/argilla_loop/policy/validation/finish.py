@@ -132,11 +132,7 @@ def open_reasons(
 
 def beyond_promise(acceptance: Acceptance) -> str:
     """Return why texts stay open that are certain enough, with a promise for the dataset."""
-    more = max((one.missing for one in acceptance.decisions.values()), default=0)
-    return (
-        "the promise for the dataset allows no more yet: each label by people and each right audit allows more, and "
-        f"{more} more right audits in a row would allow all"
-    )
+    return f"the promise for the dataset allows no more yet: {acceptance.what_allows_more}"
 
 
 def last_round(acceptable: int, acceptance: Acceptance, expected: Estimate) -> LastRound:

@@ -13,8 +13,8 @@ from argilla_loop.policy.validation.promise import (
     AcceptanceCriterion,
     AcceptanceDecision,
     AuditResult,
+    Scope,
     decide_by_label,
-    decide_for_dataset,
 )
 
 _WRITTEN = re.compile(
@@ -36,7 +36,7 @@ class Promise:
     kind: Literal["target_precision", "min_precision"]
     precision: float
     confidence: float
-    per: Literal["overall", "label", "dataset"]
+    per: Scope
 
     def __str__(self) -> str:
         return f"{self.kind} {self.precision:g}, confidence {self.confidence:g}, promise {self.per}"
@@ -75,6 +75,6 @@ class Promise:
         """
         thresholds = THRESHOLDS if self.kind == "target_precision" else (threshold,)
         criterion = AcceptanceCriterion(thresholds, self.precision, self.confidence)
-        if self.per == "dataset":
-            return dict.fromkeys(labels, decide_for_dataset(checks, criterion, labelled, accepted or {}))
-        return decide_by_label(checks, criterion, labels, each=self.per == "label", task=task)
+        return decide_by_label(
+            checks, criterion, labels, self.per, labelled=labelled, accepted=accepted, task=task
+        )

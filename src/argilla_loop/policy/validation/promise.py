@@ -20,11 +20,14 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from typing import Literal
 
 from argilla_loop.policy.task import SINGLE_LABEL, Task
 from argilla_loop.policy.validation.betting import FIRST_SHARE, follow, right_checks_needed
 from argilla_loop.policy.validation.bound import lower_bound
 
+# What the required precision applies to: all accepted records together, those of each label, or the dataset's labels.
+Scope = Literal["overall", "label", "dataset"]
 # Thresholds to choose from: few, because each needs dozens of checks of its own. Chosen, not measured.
 THRESHOLDS = (0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 # Share of the allowed errors that the model may expect of itself above a threshold for audits to begin there: closer to
@@ -33,6 +36,7 @@ THRESHOLDS = (0.6, 0.7, 0.8, 0.9, 0.95, 0.98)
 AIM, LEFT_AT = 0.2, 0.6
 # A threshold is futile once it needs this many times as many further checks as one without any. Chosen, not measured.
 FUTILITY_FACTOR = 2.0
+ROUNDING = 1e-9  # of sums of shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,6 +86,7 @@ class AcceptanceDecision:
         wrong: for each threshold that was tested, the upper bound of the share that is wrong above it.
         further: for each threshold, the least number of further right checks until it is granted.
         room: how many records may be accepted until there is more evidence.
+        covered: with a promise for the dataset, the number of labels for which it holds now; 0 if it does not.
     """
 
     threshold: float | None
@@ -94,6 +99,7 @@ class AcceptanceDecision:
     wrong: Mapping[float, float] = field(default_factory=dict, hash=False)
     further: Mapping[float, int] = field(default_factory=dict, hash=False)
     room: float = math.inf
+    covered: int = 0
 
 
 def decide(
@@ -115,21 +121,18 @@ def decide(
         )
 
     tests = _tests(checks, criterion, error, latched=latched)
-    if not tests:
-        first = _test((), None, criterion, error * _error_share(criterion, 0), latched=latched)
-        return replace(first.decision, further=dict.fromkeys(criterion.thresholds, first.decision.missing))
+    latest = next(reversed(tests.values()), None)
+    if latest is None:
+        latest = _test((), None, criterion, error * _error_share(criterion, 0), latched=latched)
     granted = [one.decision for one in tests.values() if one.decision.threshold is not None]
-    found = (
-        min(granted, key=lambda one: one.threshold or 0.0) if granted else list(tests.values())[-1].decision
-    )
+    found = min(granted, key=lambda one: one.threshold or 0.0) if granted else latest.decision
     fresh = right_checks_needed(criterion.precision, error * _error_share(criterion, 0) * FIRST_SHARE)
-    further = dict.fromkeys(criterion.thresholds, fresh)
-    further |= {threshold: one.decision.missing for threshold, one in tests.items()}
     return replace(
         found,
         wrong={threshold: one.wrong for threshold, one in tests.items()},
-        further=further,
-        futile=list(tests.values())[-1].decision.futile,
+        further=dict.fromkeys(criterion.thresholds, fresh)
+        | {threshold: one.decision.missing for threshold, one in tests.items()},
+        futile=latest.decision.futile,
     )
 
 
@@ -137,16 +140,29 @@ def decide_by_label(
     checks: Sequence[AuditResult],
     criterion: AcceptanceCriterion,
     labels: Sequence[str],
+    scope: Scope,
     *,
-    each: bool,
+    labelled: int = 0,
+    accepted: Mapping[float, int] | None = None,
     task: Task = SINGLE_LABEL,
 ) -> Mapping[str, AcceptanceDecision]:
-    """Return the decision for every label: the same one for all, or for ``each`` its own.
+    """Return the decision for every label: its own, or the same one for all.
 
     For their own, k of K labels are granted if each of them is shown at k/K of the error (e-BH: Wang and Ramdas 2022,
     valid whatever the dependence between labels).
+
+    Args:
+        checks: of all labels, in the order in which the records were logged.
+        criterion: what must hold.
+        labels: all labels of the question.
+        scope: what it must hold of.
+        labelled: see ``decide_for_dataset``, like ``accepted``.
+        accepted: by threshold.
+        task: the kind of question.
     """
-    if not each:
+    if scope == "dataset":
+        return dict.fromkeys(labels, decide_for_dataset(checks, criterion, labelled, accepted or {}))
+    if scope == "overall":
         return dict.fromkeys(labels, decide(checks, criterion))
     mine = {label: [check for check in checks if label in task.names(check.label)] for label in labels}
 
@@ -154,14 +170,16 @@ def decide_by_label(
         share = count / len(labels)
         return {label: decide(mine[label], criterion, share=share, latched=False) for label in labels}
 
-    for count in range(len(labels), 0, -1):
+    count, found = len(labels), decisions(len(labels))
+    while len(granted := [label for label in labels if found[label].threshold is not None]) < count:
+        # a smaller share of the error grants no label more, so no count between the two can be reached
+        count = len(granted)
+        if not count:
+            return decisions(1)
         found = decisions(count)
-        granted = {label for label, one in found.items() if one.threshold is not None}
-        if len(granted) >= count:
-            # what the others lack is what they lack as one more
-            more = decisions(min(count + 1, len(labels)))
-            return {label: found[label] if label in granted else more[label] for label in labels}
-    return decisions(1)
+    # what the others lack is what they lack as one more
+    more = decisions(min(count + 1, len(labels)))
+    return {label: found[label] if label in granted else more[label] for label in labels}
 
 
 def decide_for_dataset(
@@ -183,18 +201,20 @@ def decide_for_dataset(
         accepted: number of accepted labels, by the threshold above which they were accepted.
     """
     found = decide(checks, criterion)
-    tested = [check.above for check in checks if check.above in found.wrong]
-    if found.threshold is not None or criterion.precision is None or not tested:
+    if criterion.precision is None:
         return found
-    allowed, threshold = 1 - criterion.precision, tested[-1]
-    spent = sum(
-        count * (found.wrong.get(above, 1.0) - allowed)
-        for above, count in accepted.items()
-        if above != threshold
+    allowed = 1 - criterion.precision
+    # wrong labels that may still come; what was accepted above a threshold that nobody checked may all be wrong
+    left = allowed * labelled - sum(
+        count * (found.wrong.get(above, 1.0) - allowed) for above, count in accepted.items()
     )
-    room = (allowed * labelled - spent) / max(found.wrong[threshold] - allowed, 1e-9)
-    room = math.floor(room) - accepted.get(threshold, 0)
-    return replace(found, threshold=threshold, room=room) if room >= 1 else found
+    if left > -ROUNDING:
+        found = replace(found, covered=labelled + sum(accepted.values()))
+    tested = [check.above for check in checks if check.above in found.wrong]
+    if found.threshold is not None or not tested:
+        return found
+    room = math.floor(max(left, 0.0) / max(found.wrong[tested[-1]] - allowed, ROUNDING))
+    return replace(found, threshold=tested[-1], room=room) if room >= 1 else found
 
 
 def audit_threshold(
@@ -239,12 +259,10 @@ class _Test:
     Attributes:
         decision: what it allows.
         wrong: upper bound of the share that is wrong above the threshold.
-        number: in which order of testing it stands; see ``_error_share``.
     """
 
     decision: AcceptanceDecision
     wrong: float
-    number: int = 0
 
 
 def _tests(
@@ -252,30 +270,28 @@ def _tests(
 ) -> dict[float, _Test]:
     """Test each threshold above which audits were drawn, in this order.
 
-    One that is looser than a granted one has the error of that one: it is tested only because that was shown (fixed
-    sequence: Angelopoulos et al. 2021). Any other, after the first, has a part of the error that is left.
+    One that is looser than the one before has the same error if that one was granted by then: it is tested only because
+    that was shown (a fixed sequence: Angelopoulos et al. 2021). Any other, after the first, has a part of what is left.
     """
     found: dict[float, _Test] = {}
-    number = 0
+    before: float | None = None
+    number = since = 0
     for threshold, start in _tested(checks, criterion):
-        if found:
-            stricter = [one for above, one in found.items() if above > threshold]
-            before = checks[:start]
-            shown = [one for one in stricter if one.decision.threshold is not None] and (
-                decide(before, criterion, latched=latched).threshold if start else None
-            )
-            if not shown:
+        if before is not None:
+            share = error * _error_share(criterion, number)
+            then = _test(_above(checks[since:start], before), before, criterion, share, latched=latched)
+            if threshold > before or then.decision.threshold is None:
                 number += 1
-        mine = [
-            check.right
-            for check in checks[start:]
-            if check.certainty > threshold and check.above <= threshold
-        ]
-        found[threshold] = replace(
-            _test(mine, threshold, criterion, error * _error_share(criterion, number), latched=latched),
-            number=number,
-        )
+        share = error * _error_share(criterion, number)
+        mine = _above(checks[start:], threshold)
+        found[threshold] = _test(mine, threshold, criterion, share, latched=latched)
+        before, since = threshold, start
     return found
+
+
+def _above(checks: Sequence[AuditResult], threshold: float) -> list[bool]:
+    """Return which of the ``checks`` that count for ``threshold`` are right."""
+    return [check.right for check in checks if check.certainty > threshold and check.above <= threshold]
 
 
 def _tested(checks: Sequence[AuditResult], criterion: AcceptanceCriterion) -> list[tuple[float, int]]:
