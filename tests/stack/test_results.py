@@ -32,16 +32,27 @@ def test_finish_review_export_and_verify_with_the_server_away_on_the_way(
     """`finish` with the server killed on the way, then `review`, `export` twice and `verify`: nothing is amiss."""
     dataset = "results"
     person = PatientPerson(stack, dataset)
-    config = configured(dataset, POOL, slice_size=10, auto_validate=True)
+    config = configured(
+        dataset,
+        POOL,
+        slice_size=10,
+        auto_validate=True,
+        accept_limit=100,
+        target_precision=0.9,
+        promise="dataset",
+    )
     # a stack has what the commands' world needs of a server: an address, and who may log in
     world = World(cast("EmbeddedServer", stack), config, dataset, tmp_path)
     with Daemon(config, world.key) as daemon:
         daemon.wait_for("batch_logged", batch=0)
         with Labelling(person, GOLD):
-            until(lambda: batches_of(stack, dataset) >= 3, pause=0.3, daemons=[daemon])
+            until(lambda: batches_of(stack, dataset) >= 8, pause=0.3, daemons=[daemon])
         assert daemon.terminate() == 0
 
-    before = len(world.held())
+    held = world.held().values()
+    promised = sum(record["metadata"].get("promise", "").endswith("promise dataset") for record in held)
+    assert promised
+    before = len(held)
     running = world.start("finish", "--min-certainty", "0", "--yes")
     until(lambda: len(world.held()) > before, pause=0.1, what="a batch of finish")
     stack.part("server").kill()
@@ -79,4 +90,5 @@ def test_finish_review_export_and_verify_with_the_server_away_on_the_way(
     verified = world.call("verify")
     assert verified.returncode == 0, verified.stdout + verified.stderr
     record_property("accepted", routes["accept"])
+    record_property("accepted under the promise for the dataset", promised)
     record_property("audits", routes["audit"])
