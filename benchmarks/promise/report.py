@@ -72,7 +72,7 @@ def report(results: Sequence[Result]) -> str:
     seeds = {(one.set, one.seed) for one in group(of_fixed[-1], "right answers")}
     lines += ["", "Self-training, the same sets and seeds: accuracy, and precision of what was accepted.", ""]
     lines += ["| set | " + " | ".join(of_fixed) + " |", "|---|" + "--:|" * len(of_fixed)]
-    for name in [*names, "all"]:
+    for name in [*sorted({name for name, _ in seeds}), "all"]:
         lines.append(
             f"| {name} | "
             + " | ".join(
