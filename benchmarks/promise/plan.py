@@ -16,6 +16,10 @@ START = 50  # records of the first batch where the guard is off
 BARS: dict[str, dict[str, Any]] = {
     "target": {"target_precision": TARGET, "confidence": CONFIDENCE},
     "dataset": {"target_precision": TARGET, "confidence": CONFIDENCE, "promise": "dataset"},
+    "target, second looks": {"target_precision": TARGET, "confidence": CONFIDENCE, "second_looks": True},
+    "dataset, second looks": {
+        "target_precision": TARGET, "confidence": CONFIDENCE, "promise": "dataset", "second_looks": True,
+    },
     "target, each label": {"target_precision": TARGET, "confidence": CONFIDENCE, "promise": "label"},
     "fixed 0.9": {"certainty_threshold": 0.9},
     "fixed 0.9, self-training": {"certainty_threshold": 0.9, "train_on_model": True},
@@ -40,6 +44,11 @@ PLAN = (  # bar, condition, share of the runs
     ("dataset", "right answers", 1.0),
     ("fixed 0.9", "right answers", 0.5),
     *((bar, condition, 0.5) for condition in list(CONDITIONS)[1:5] for bar in ("target", "dataset")),
+    *(
+        (f"{bar}, second looks", condition, 0.5)
+        for condition in ("right answers", "5% wrong answers", "10% wrong answers")
+        for bar in ("target", "dataset")
+    ),
     ("target", "the same, guard off", 0.25),
     ("dataset", "the same, guard off", 0.25),
     ("target, each label", "right answers", 0.25),

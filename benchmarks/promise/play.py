@@ -20,7 +20,7 @@ from argilla_loop.domain import FloatArray, NewRecord, Route
 from argilla_loop.learning.classy.classifier import label_words
 from argilla_loop.learning.learner import ClassyLearner
 from argilla_loop.loop.turn import Loop
-from argilla_loop.policy.answers import AnswerRule, adjudicate
+from argilla_loop.policy.answers import Adjudicator, AnswerRule
 from argilla_loop.policy.plan import Finished, NextBatch
 from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.validation.checks import checks_from
@@ -148,7 +148,7 @@ def play(path: str, seed: int, criterion: str, condition: str, budget: int) -> R
     )
     return Result(
         Path(path).stem, seed, criterion, condition, annotator.given,
-        len(checks_from([adjudicate(record, rule) for record in records])),
+        len(checks_from(Adjudicator(rule).adjudicate(records), second_looks=rules.second_looks)),
         len(accepted), sum(record.prediction == gold[record.id] for record in accepted), first,
         float(np.mean([a == row.label for a, row in zip(said, rows, strict=True)])) if said else 0.0, stops,
     )  # fmt: skip

@@ -17,7 +17,7 @@ BEFORE = ("target, before",)  # played by an earlier commit
 def is_broken(one: Result) -> bool:
     """Return whether the promise is broken: of what is accepted, or of all labels, people's included."""
     wrong, promised = one.accepted - one.right, one.accepted
-    if one.criterion == "dataset":
+    if one.criterion.startswith("dataset"):
         promised += one.human
     return wrong > (1 - TARGET) * promised
 
@@ -95,6 +95,7 @@ seed, until {BUDGET} human labels are spent. A slice has {SLICE} records, and a 
 *target*: {TARGET:.0%} of what is accepted must be right, at {CONFIDENCE:.0%} confidence; the service finds the
 threshold. *target, before*: the same, on the same texts and seeds, by the group-sequential test of earlier versions
 (commit ce2f560). *dataset*: {TARGET:.0%} of all labels, people's included. *target, each label*: of each label.
+*second looks*: with `second_looks = true`, each answer of which is one of the human labels.
 *fixed 0.9*: the tutorial's threshold, with a tenth audited; nothing is promised, and *promise broken* says in how many
 runs {TARGET:.0%} would be. *Promise broken*: runs in which less is right by the gold labels, and the upper 95% bound of
 their share; a run that accepts nothing keeps its promise. *Checks*: audits answered; they count as human labels, and

@@ -76,6 +76,9 @@ class LoggedRecord:
     # of a held-back record: how many texts it stands for, relative to a plain random draw
     weight: float | None = None
     promise: str | None = None  # it was accepted under, see policy.validation.granted; None: without one
+    second_look_of: str | None = (
+        None  # id of the record whose text it asks again; None: it asks for the first time
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,7 @@ class NewRecord:
     weight: float | None = None  # of a held-back record, see LoggedRecord
     promise: str | None = None  # it is accepted under; None: without one
     hidden: bool = False  # the label is not shown, whatever the route
+    second_look_of: str | None = None  # see LoggedRecord
 
     @property
     def suggestion(self) -> str | None:

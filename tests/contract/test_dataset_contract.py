@@ -93,6 +93,7 @@ def new(
     threshold: float | None = None,
     held_back: bool = False,
     promise: str | None = None,
+    second_look_of: str | None = None,
 ) -> NewRecord:
     certainty, model = (None, None) if label is None else (0.75, "abc123")
     return NewRecord(
@@ -106,6 +107,7 @@ def new(
         threshold,
         held_back,
         promise=promise,
+        second_look_of=second_look_of,
     )
 
 
@@ -122,6 +124,14 @@ def test_what_is_logged_is_what_is_seen(working: tuple[WorkingDataset, Annotator
         text_key=kept_of("text of a"),
     )  # fmt: skip
     assert seen["b"] == LoggedRecord("b", "text of b", 0, Route.ASK, text_key=kept_of("text of b"))
+
+
+def test_a_second_look_names_the_record_whose_text_it_asks_again(
+    working: tuple[WorkingDataset, Annotator],
+) -> None:
+    dataset, _ = working
+    dataset.log([new("a", route=Route.AUDIT), new("a.look2", route=Route.AUDIT, second_look_of="a")])
+    assert [by_id(dataset)[one].second_look_of for one in ("a", "a.look2")] == [None, "a"]
 
 
 def test_the_promise_is_on_accepted_records_until_they_are_revoked(

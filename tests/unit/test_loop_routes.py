@@ -231,3 +231,27 @@ def test_a_promise_for_the_dataset_accepts_as_much_as_it_allows_and_holds_after_
             assert after.covered
     assert limited
     assert unlimited
+
+
+def test_an_annotator_who_errs_once_in_the_loop_is_asked_again_and_the_audit_counts_as_right() -> None:
+    world = World(replace(DEMANDED, second_looks=True))
+    world.loop.turn()
+    audit = next(record for record in world.dataset.scan() if record.route is Route.AUDIT)
+    world.dataset.answer(audit.id, "Sports" if world.gold[audit.id] != "Sports" else "World")
+    answer_all(world.dataset, world.gold)
+
+    for _ in range(2):
+        turn = world.loop.turn()
+        looks = [record for record in turn.records if record.second_look_of is not None]
+        assert [look.second_look_of for look in looks] == [audit.id]
+        assert len(turn.records) == len({record.id for record in turn.records})
+        assert sum(record.route is not Route.ACCEPT for record in turn.records) <= DEMANDED.slice_size
+        world.gold |= {look.id: world.gold[audit.id] for look in looks}
+        answer_all(world.dataset, world.gold)
+
+    turn = world.loop.turn()
+    assert not any(record.second_look_of for record in turn.records)
+    (one,) = (one for one in turn.seen.records if one.record.id == audit.id)
+    assert one.is_right
+    assert one.label == world.gold[audit.id]
+    assert all(check.right for check in turn.seen.checks)

@@ -86,7 +86,7 @@ class MemoryDataset:
                 id=new.id, text=new.text, batch=new.batch, route=new.route, certainty=new.certainty,
                 model=new.model, suggestion=new.suggestion, prediction=new.label, threshold=new.threshold,
                 held_back=new.held_back, weight=new.weight, answers=kept + ours, service_user=self._author(new),
-                text_key=kept_of(new.text), promise=self._promise(new),
+                text_key=kept_of(new.text), promise=self._promise(new), second_look_of=new.second_look_of,
             )  # fmt: skip
         return []
 

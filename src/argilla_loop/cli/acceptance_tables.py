@@ -67,6 +67,8 @@ def bar_in_words(now: Acceptance) -> str:
     if rules.promise == "dataset":
         demanded += " of all labels of the dataset, people's included,"
     demanded += f" promised at {criterion.confidence:.0%} confidence"
+    if rules.second_looks:
+        demanded += " (second_looks: right is what most of three people say)"
     if rules.promise == "label":
         granted = sum(decision.threshold is not None for decision in now.decisions.values())
         return f"{demanded}, for each label: granted to {granted} of {len(now.decisions)}, see below"

@@ -26,6 +26,7 @@ from argilla_loop.policy.estimate.strata import draw_held_back
 from argilla_loop.policy.plan import ColdStart, NextBatch
 from argilla_loop.policy.query import Strategy, choose, shuffled
 from argilla_loop.policy.rules import Rules
+from argilla_loop.policy.second_looks import second_look
 from argilla_loop.policy.task import SINGLE_LABEL, Task
 from argilla_loop.policy.validation.acceptance import Acceptance
 from argilla_loop.policy.validation.audits import audits_of_slice
@@ -172,6 +173,7 @@ class Selection:
         )  # fmt: skip
         n, m = len(asked) + len(audited), len(asked) + len(audited) + len(held_back)
         return [
+            *(second_look(one, step.number) for one in step.again),
             *records[:n],
             *(
                 replace(record, held_back=True, weight=draw.weight)

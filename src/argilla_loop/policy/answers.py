@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from argilla_loop.domain import Answer, Example, LoggedRecord, Origin, Route
 from argilla_loop.policy.task import SINGLE_LABEL, LabelRule, Task
@@ -35,10 +35,13 @@ class AdjudicatedRecord:
     Attributes:
         record: as observed in Argilla.
         rule: how its answers were read.
-        answers: submitted and discarded answers of people; drafts and the service's own answer are left out.
+        answers: submitted and discarded answers of people, those of second looks included; drafts and the service's own
+            answer are left out.
         label: the label that people gave it; ``None`` without an answer, on a tie, or if it was discarded.
         is_discarded: whether people discarded it.
         is_accepted: whether a service accepted it, and the service's answer still stands.
+        first: the record by its own answers alone, if it has second looks; else ``None``.
+        second_looks: the records that ask its text again, in the order of their batches (see ``policy.second_looks``).
     """
 
     record: LoggedRecord
@@ -47,11 +50,14 @@ class AdjudicatedRecord:
     label: str | None
     is_discarded: bool
     is_accepted: bool
+    first: AdjudicatedRecord | None = None
+    second_looks: Sequence[AdjudicatedRecord] = ()
 
     @property
     def is_answered(self) -> bool:
         """Whether as many people have answered it as have to."""
-        return len(self.answers) >= max(self.rule.min_submitted, 1)
+        answers = self.answers if self.first is None else self.first.answers
+        return len(answers) >= max(self.rule.min_submitted, 1)
 
     @property
     def is_done(self) -> bool:
@@ -59,12 +65,22 @@ class AdjudicatedRecord:
 
         Argilla's own status is no substitute: a record that was only discarded stays pending for ever.
         """
-        return self.is_accepted or len(self.answers) >= self.rule.min_submitted
+        answers = self.answers if self.first is None else self.first.answers
+        return self.is_accepted or len(answers) >= self.rule.min_submitted
+
+    @property
+    def looks(self) -> Sequence[bool]:
+        """Whether people gave the label that the model predicted, each time that they were asked blind and answered."""
+        first = self.first or self
+        seen = [one for one in self.second_looks if one.is_answered and one.record.route is Route.AUDIT]
+        prediction = self.record.prediction
+        return [self.rule.task.agree(one.label, prediction) for one in (first, *seen)]
 
     @property
     def is_right(self) -> bool:
-        """Whether people gave it the label that the model predicted."""
-        return self.rule.task.agree(self.label, self.record.prediction)
+        """Whether people gave it the label that the model predicted, more often than not if they were asked again."""
+        looks = self.looks
+        return sum(looks) > len(looks) / 2
 
     @property
     def is_half_revoked(self) -> bool:
@@ -111,7 +127,40 @@ class Adjudicator:
             for record in records
         ]
         self._known = {one.record.id: one for one in found}
-        return found
+        return with_second_looks(found)
+
+
+def with_second_looks(records: Sequence[AdjudicatedRecord]) -> list[AdjudicatedRecord]:
+    """Return one record for each text: second looks become part of the record at which they look again.
+
+    The answers of all of them are votes on its label. A second look whose first record was deleted stands for itself.
+    """
+    looks: dict[str, list[AdjudicatedRecord]] = {}
+    for one in records:
+        if (of := one.record.second_look_of) is not None:
+            looks.setdefault(of, []).append(one)
+    if not looks:
+        return list(records)
+    there = {one.record.id for one in records if one.record.second_look_of is None}
+    return [
+        _joined(one, looks[one.record.id]) if one.record.id in looks else one
+        for one in records
+        if one.record.second_look_of not in there
+    ]
+
+
+def _joined(first: AdjudicatedRecord, looks: Sequence[AdjudicatedRecord]) -> AdjudicatedRecord:
+    looks = sorted(looks, key=lambda one: (one.record.batch or 0, one.record.id))
+    answers = [answer for one in (first, *looks) for answer in one.answers]
+    label, is_discarded = first.rule.task.outcome(answers, first.rule.label_rule)
+    return replace(
+        first,
+        answers=answers,
+        label=label,
+        is_discarded=label is None and is_discarded,
+        first=first,
+        second_looks=looks,
+    )
 
 
 def service_user(record: LoggedRecord, service_user_id: str) -> str:

@@ -90,7 +90,7 @@ def observe(
         labels,
         pool_left,
         head_of_latest(one.record for one in records),
-        checks_from(records),
+        checks_from(records, second_looks=rules.second_looks),
         last_audit_threshold(one.record for one in records),
         min_submitted,
         records,
@@ -100,7 +100,8 @@ def observe(
 
 def latest_batch(records: Iterable[AdjudicatedRecord]) -> Batch | None:
     """Return the batch with the highest number among ``records``, or ``None`` if no record has a number."""
-    numbered = [(one.record.batch, one) for one in records if one.record.batch is not None]
+    asked = (each for one in records for each in (one, *one.second_looks))
+    numbered = [(each.record.batch, each) for each in asked if each.record.batch is not None]
     if not numbered:
         return None
     latest = max(number for number, _ in numbered)

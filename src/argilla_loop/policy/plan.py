@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from argilla_loop.domain import Origin
-from argilla_loop.policy.answers import count_accepted, count_labelled
+from argilla_loop.policy import second_looks
+from argilla_loop.policy.answers import AdjudicatedRecord, count_accepted, count_labelled
 from argilla_loop.policy.estimate.outlook import Outlook
 from argilla_loop.policy.observation import Batch, Observation
 from argilla_loop.policy.rules import MAX_BATCH, Rules
@@ -33,10 +35,11 @@ class ColdStart:
 
 @dataclass(frozen=True, slots=True)
 class NextBatch:
-    """Train a model, score the pool, and log the next slice."""
+    """Train a model, score the pool, and log the next slice, with the audits that people are asked ``again``."""
 
     number: int
-    size: int
+    size: int  # new texts
+    again: Sequence[AdjudicatedRecord] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,4 +120,5 @@ def _step(seen: Observation, acceptance: Acceptance, largest: int) -> Step:
     wanted = min(rules.min_examples_per_label * len(seen.labels), COLD_START) - len(human)
     if acceptance.missing and (wanted > 0 or len(found) < LEAST_LABELS):
         return ColdStart(seen.next_number, min(max(rules.slice_size, wanted), most))
-    return NextBatch(seen.next_number, min(rules.slice_size, most))
+    again = second_looks.due(seen.records, rules.slice_size) if rules.second_looks else ()
+    return NextBatch(seen.next_number, min(rules.slice_size - len(again), most), again)

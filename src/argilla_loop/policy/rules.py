@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from argilla_loop.policy.query import Strategy
+from argilla_loop.policy.second_looks import FACTOR
 from argilla_loop.policy.task import LabelRule
 from argilla_loop.policy.validation.granted import Promise
 from argilla_loop.policy.validation.promise import THRESHOLDS, AcceptanceCriterion, Scope
@@ -29,6 +30,7 @@ class Rules:
     confidence: float = 0.95
     promise: Scope = "overall"
     audit_rate: float = 0.1
+    second_looks: bool = False
     evaluation_share: float = 0.1
     stop_at_accuracy: float | None = None
     stop_at_labels: int | None = None
@@ -43,8 +45,14 @@ class Rules:
         if self.certainty_threshold is None:
             return None
         if self.target_precision is not None:
-            return AcceptanceCriterion(THRESHOLDS, self.target_precision, self.confidence)
-        return AcceptanceCriterion((self.certainty_threshold,), self.min_precision, self.confidence)
+            return AcceptanceCriterion(THRESHOLDS, self.target_precision, self.confidence, self._unseen)
+        return AcceptanceCriterion(
+            (self.certainty_threshold,), self.min_precision, self.confidence, self._unseen
+        )
+
+    @property
+    def _unseen(self) -> float:
+        return FACTOR if self.second_looks else 1.0
 
     @property
     def promised(self) -> Promise | None:
@@ -52,7 +60,11 @@ class Rules:
         if self.certainty_threshold is None:
             return None
         if self.target_precision is not None:
-            return Promise("target_precision", self.target_precision, self.confidence, self.promise)
+            return Promise(
+                "target_precision", self.target_precision, self.confidence, self.promise, self.second_looks
+            )
         if self.min_precision is not None:
-            return Promise("min_precision", self.min_precision, self.confidence, self.promise)
+            return Promise(
+                "min_precision", self.min_precision, self.confidence, self.promise, self.second_looks
+            )
         return None

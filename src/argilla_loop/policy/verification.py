@@ -114,7 +114,7 @@ def promises(records: Sequence[AdjudicatedRecord], labels: Sequence[str]) -> Ite
         granted: set[str] = set()
         for known in _views(earlier, at):
             decisions = promise.decisions(
-                checks_from(known), labels, threshold, some[0].rule.task,
+                checks_from(known, second_looks=promise.second_looks), labels, threshold, some[0].rule.task,
                 labelled=count_labelled(known), accepted=count_accepted(earlier),
             )  # fmt: skip
             granted |= {

@@ -13,7 +13,7 @@ from argilla_loop.learning.embeddings.vectors import PoolVectors
 from argilla_loop.learning.learner import ClassyLearner
 from argilla_loop.loop.batch import Selection
 from argilla_loop.loop.turn import decide
-from argilla_loop.policy.answers import AdjudicatedRecord, AnswerRule, adjudicate
+from argilla_loop.policy.answers import AdjudicatedRecord, Adjudicator, AnswerRule
 from argilla_loop.policy.matching import Match, Matcher
 from argilla_loop.policy.plan import Plan
 from argilla_loop.service.identity import working_dataset
@@ -70,7 +70,7 @@ class Snapshot:
     @cached_property
     def records(self) -> list[AdjudicatedRecord]:
         """All records of the working dataset, with what their answers come to."""
-        return [adjudicate(record, self.rule) for record in self.dataset.scan()]
+        return Adjudicator(self.rule).adjudicate(self.dataset.scan())
 
     @cached_property
     def match(self) -> Match:

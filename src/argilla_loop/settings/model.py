@@ -174,6 +174,11 @@ class Settings(BaseSettings):
         le=1.0,
         description="Share of the acceptable records that annotators audit blindly, without a suggestion.",
     )
+    second_looks: bool = Field(
+        default=False,
+        description="Ask an audit that contradicts the model again, blindly, and a third time if the second answer "
+        "agrees with the model; the majority counts. For annotators who sometimes err.",
+    )
     min_accept_examples: int = Field(
         10,
         ge=0,

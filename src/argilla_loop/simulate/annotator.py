@@ -41,17 +41,15 @@ class Annotator:
     def answer(self, most: int) -> int:
         """Answer at most ``most`` records; return how many were answered."""
         rule = AnswerRule(self._dataset.service_user_id, min_submitted=self._dataset.info.min_submitted)
-        waiting = [record.id for record in self._dataset.scan() if not adjudicate(record, rule).is_done][
-            :most
-        ]
-        for record_id in waiting:
-            self._dataset.answer(record_id, self.label(record_id))
+        waiting = [record for record in self._dataset.scan() if not adjudicate(record, rule).is_done][:most]
+        for record in waiting:
+            self._dataset.answer(record.id, self.label(record.id, of=record.second_look_of))
         self.given += len(waiting)
         return len(waiting)
 
-    def label(self, record_id: str) -> str:
-        """Return the label that this annotator gives to a record."""
-        gold = self._gold[record_id]
+    def label(self, record_id: str, *, of: str | None = None) -> str:
+        """Return the label that this annotator gives to a record, which may ask the text of the record ``of`` again."""
+        gold = self._gold[of or record_id]
         digest = hashlib.blake2b(f"{self._seed}/{record_id}".encode(), digest_size=16).digest()
         others = [label for label in self._labels if label != gold]
         if others and int.from_bytes(digest[:8], "little") < self._noise * HASH_RANGE:

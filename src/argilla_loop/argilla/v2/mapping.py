@@ -95,6 +95,7 @@ def record_of(item: dict[str, Any], *, question_id: str) -> LoggedRecord:
         service_user=service_user_of(item, prediction) if route is Route.ACCEPT else None,
         text_key=_first_text(item).get("text_key") if ours else None,
         promise=_word(metadata.get("promise")),
+        second_look_of=_word(metadata.get("second_look_of")),
     )
 
 
@@ -113,6 +114,7 @@ def _metadata_of(record: NewRecord, service_user_id: str) -> dict[str, Any]:
         "service_user": service_user_id if accepted else None,
         "text_key": kept_of(record.text),
         "promise": record.promise if accepted else None,
+        "second_look_of": record.second_look_of,
     }
     return {name: value for name, value in known.items() if value is not None}
 

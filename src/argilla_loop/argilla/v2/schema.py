@@ -37,6 +37,7 @@ METADATA: dict[str, tuple[dict[str, Any], bool]] = {
     "service_user": ({"type": "terms"}, False),
     "text_key": ({"type": "integer"}, False),
     "promise": ({"type": "terms"}, False),
+    "second_look_of": ({"type": "terms"}, False),
 }
 TITLES = {
     "idx": "Batch (idx)",
@@ -51,6 +52,7 @@ TITLES = {
     "service_user": "Service's user",
     "text_key": "Text as it was logged (key)",
     "promise": "Promise in force",
+    "second_look_of": "Second look at",
 }
 DEFAULT_GUIDELINES = (
     "Choose the label that fits the text best and submit. Where a suggestion is shown, a model made it from the "

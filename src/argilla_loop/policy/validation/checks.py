@@ -23,28 +23,36 @@ def audit_draw(record_id: str, version: str) -> float:
     return chance(f"audit/{record_id}/{version}")
 
 
-def checks_from(records: Iterable[AdjudicatedRecord]) -> list[AuditResult]:
+def checks_from(records: Iterable[AdjudicatedRecord], *, second_looks: bool = False) -> list[AuditResult]:
     """Return what ``records`` say about the model's precision, in the order in which they were logged.
 
     Three kinds count: audited records, held-back records, and accepted ones that people corrected. An accepted record
     that somebody confirmed does not count, because nobody drew it at random. A record that was shown with a suggestion
     never counts.
+
+    Args:
+        records: of the working dataset.
+        second_looks: whether an audit counts by the majority of its looks (see ``policy.second_looks``), not by the
+            first. Held-back records have no second look, so they do not count then.
     """
     found: list[tuple[int, str, AuditResult]] = []
     for one in records:
         record = one.record
         if record.prediction is None or record.certainty is None or record.batch is None:
             continue
+        if record.second_look_of is not None:  # its first record was deleted; it was not drawn at random
+            continue
         if not record.held_back and record.route not in (Route.ACCEPT, Route.AUDIT):
             continue
-        if not one.is_answered:
+        if not one.is_answered or (second_looks and record.held_back):
             continue
         above = record.threshold or 0.0
         if record.held_back:
             above = 0.0
         elif record.route is Route.ACCEPT and (one.is_right or one.is_half_revoked):
             continue
-        result = AuditResult(record.prediction, record.certainty, one.is_right, above)
+        right = one.is_right if second_looks else one.looks[0]
+        result = AuditResult(record.prediction, record.certainty, right, above)
         found.append((record.batch, record.id, result))
     return [result for *_, result in sorted(found, key=lambda one: one[:2])]
 

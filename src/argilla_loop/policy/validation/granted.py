@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from argilla_loop.policy.second_looks import FACTOR
 from argilla_loop.policy.task import SINGLE_LABEL, Task
 from argilla_loop.policy.validation.promise import (
     THRESHOLDS,
@@ -19,6 +20,7 @@ from argilla_loop.policy.validation.promise import (
 
 _WRITTEN = re.compile(
     r"(target_precision|min_precision) ([0-9.]+), confidence ([0-9.]+), promise (overall|label|dataset)"
+    r"(, second looks)?"
 )
 
 
@@ -31,15 +33,18 @@ class Promise:
         precision: share of the accepted records that must be right, 0 to 1.
         confidence: probability with which that holds, 0 to 1.
         per: whether it holds for all accepted labels together, for each label, or for all labels of the dataset.
+        second_looks: whether right is what most of three people say, see ``policy.second_looks``.
     """
 
     kind: Literal["target_precision", "min_precision"]
     precision: float
     confidence: float
     per: Scope
+    second_looks: bool = False
 
     def __str__(self) -> str:
-        return f"{self.kind} {self.precision:g}, confidence {self.confidence:g}, promise {self.per}"
+        looks = ", second looks" if self.second_looks else ""
+        return f"{self.kind} {self.precision:g}, confidence {self.confidence:g}, promise {self.per}{looks}"
 
     @classmethod
     def read(cls, written: str | None) -> Promise | None:
@@ -47,9 +52,9 @@ class Promise:
         found = _WRITTEN.fullmatch(written or "")
         if found is None:
             return None
-        kind, precision, confidence, per = found.groups()
+        kind, precision, confidence, per, looks = found.groups()
         try:
-            return cls(kind, float(precision), float(confidence), per)  # type: ignore[arg-type]  # the pattern's words
+            return cls(kind, float(precision), float(confidence), per, bool(looks))  # type: ignore[arg-type]  # the pattern's words
         except ValueError:  # such as "1.2.3", which somebody else wrote
             return None
 
@@ -74,7 +79,8 @@ class Promise:
             accepted: number of accepted labels by threshold, for a promise for the dataset.
         """
         thresholds = THRESHOLDS if self.kind == "target_precision" else (threshold,)
-        criterion = AcceptanceCriterion(thresholds, self.precision, self.confidence)
+        unseen = FACTOR if self.second_looks else 1.0
+        criterion = AcceptanceCriterion(thresholds, self.precision, self.confidence, unseen)
         return decide_by_label(
             checks, criterion, labels, self.per, labelled=labelled, accepted=accepted, task=task
         )

@@ -64,11 +64,19 @@ class AcceptanceCriterion:
         thresholds: to choose from, ascending.
         precision: share of accepted records that must be right, 0 to 1; ``None`` always grants the lowest threshold.
         confidence: probability with which the promise holds, 0 to 1.
+        unseen: the share of accepted records that is wrong is at most this multiple of the share of checks that is
+            wrong; more than 1 with second looks (see ``policy.second_looks``).
     """
 
     thresholds: tuple[float, ...]
     precision: float | None = None
     confidence: float = 0.95
+    unseen: float = 1.0
+
+    @property
+    def tested(self) -> float:
+        """Share of the checks that must be right; 0 if nothing is required."""
+        return 0.0 if self.precision is None else 1 - (1 - self.precision) / self.unseen
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +134,7 @@ def decide(
         latest = _test((), None, criterion, error * _error_share(criterion, 0), latched=latched)
     granted = [one.decision for one in tests.values() if one.decision.threshold is not None]
     found = min(granted, key=lambda one: one.threshold or 0.0) if granted else latest.decision
-    fresh = right_checks_needed(criterion.precision, error * _error_share(criterion, 0) * FIRST_SHARE)
+    fresh = right_checks_needed(criterion.tested, error * _error_share(criterion, 0) * FIRST_SHARE)
     return replace(
         found,
         wrong={threshold: one.wrong for threshold, one in tests.items()},
@@ -320,16 +328,16 @@ def _test(
     latched: bool,
 ) -> _Test:
     """Test one threshold."""
-    precision = criterion.precision or 0.0
+    precision = criterion.tested
     course = follow(right, precision, error, fall_at=1 / (1 - criterion.confidence), latched=latched)
     decision = AcceptanceDecision(
         threshold if course.granted else None,
         len(right),
         sum(right),
-        1 - course.wrong,
+        max(1 - criterion.unseen * course.wrong, 0.0),
         course.missing,
         course.stopped,
         futile=not course.stopped
         and course.missing > FUTILITY_FACTOR * right_checks_needed(precision, error * FIRST_SHARE),
     )
-    return _Test(decision, course.wrong_ever)
+    return _Test(decision, min(criterion.unseen * course.wrong_ever, 1.0))
