@@ -5,6 +5,8 @@ Every message says what is wrong and what to do about it, on one line.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from typing_extensions import Self
 
 _ACCESS_DENIED = frozenset({401, 403, 407})  # HTTP: unauthorized, forbidden, proxy authentication required
@@ -118,6 +120,19 @@ class PoolError(FatalError):
     """The pool cannot be read or holds no usable text."""
 
     exit_code = 5
+
+
+class NoColumnError(PoolError):
+    """The pool has no column of that name.
+
+    Attributes:
+        column: the name.
+        available: the columns that it has.
+    """
+
+    def __init__(self, message: str, *, column: str, available: Sequence[str]) -> None:
+        super().__init__(message)
+        self.column, self.available = column, tuple(available)
 
 
 class ModelError(FatalError):

@@ -34,6 +34,8 @@ from argilla_loop.cli.save_model import save_model
 from argilla_loop.cli.server import server
 from argilla_loop.cli.simulate import EXAMPLE as SIMULATE_EXAMPLE
 from argilla_loop.cli.simulate import simulate
+from argilla_loop.cli.start.command import EXAMPLE as START_EXAMPLE
+from argilla_loop.cli.start.command import start
 from argilla_loop.cli.status import status
 from argilla_loop.cli.suspects import EXAMPLE as SUSPECTS_EXAMPLE
 from argilla_loop.cli.suspects import suspects
@@ -52,7 +54,8 @@ app = typer.Typer(
     name="argilla-loop",
     help="An active-learning service for Argilla. It learns from your annotators' answers, labels the texts it is "
     "sure of, and queues the others for your annotators, with a suggestion.\n\nStart with "
-    "`argilla-loop check -c FILE`, then `argilla-loop run -c FILE`.",
+    "`argilla-loop start FILE --labels A,B,C`; with settings of your own, with `argilla-loop check -c FILE`, then "
+    "`argilla-loop run -c FILE`.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="markdown",
@@ -61,6 +64,7 @@ app = typer.Typer(
 log = structlog.get_logger(__name__)
 
 # in the order in which the help shows them
+app.command(epilog=START_EXAMPLE)(start)
 app.command()(run)
 app.command()(check)
 app.command()(status)

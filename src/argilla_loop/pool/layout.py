@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
-from argilla_loop.errors import PoolError
+from argilla_loop.errors import NoColumnError, PoolError
 from argilla_loop.pool.values import BoolArray, Column, Strings, is_blank, join_fields, to_names, to_texts
 from argilla_loop.settings import PoolSettings
 
@@ -108,8 +108,10 @@ def resolve_columns(
     for key, name in (("text_column", text), ("label_column", label), ("id_column", id_column)):
         if name is not None and name not in there:
             columns = ", ".join(map(str, available)) or "none"
-            raise PoolError(
-                f"{where} has no column {name!r}: set pool.{key} to one of its columns ({columns})"
+            raise NoColumnError(
+                f"{where} has no column {name!r}: set pool.{key} to one of its columns ({columns})",
+                column=name,
+                available=available,
             )
     names = (label_names or {}).get(label) if label else None
     return Columns(

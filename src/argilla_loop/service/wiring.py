@@ -15,6 +15,7 @@ from argilla_loop.argilla.protocol import (
     WorkingDataset,
 )
 from argilla_loop.argilla.v2.backend import ArgillaBackend
+from argilla_loop.argilla.v2.links import dataset_url as ui_address
 from argilla_loop.argilla.v2.queue import ArgillaQueue
 from argilla_loop.errors import SchemaError
 from argilla_loop.learning.embeddings.vectors import PoolVectors
@@ -96,6 +97,11 @@ def existing_dataset(settings: Settings, backend: Backend, found: FoundDataset |
             "workspace in the settings, or start `argilla-loop run`, which creates it"
         )
     return existing.verified(tuple(settings.labels) or existing.labels())
+
+
+def dataset_url(settings: Settings, info: DatasetInfo) -> str:
+    """Return the address at which people label in the UI."""
+    return ui_address(str(settings.api_url), info.id)
 
 
 def dataset_of(

@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
 from rich.console import Console
 
-from argilla_loop.errors import FatalError, SettingsError
+from argilla_loop.errors import SettingsError
 from argilla_loop.learning.learner import build_learner
 from argilla_loop.policy.query import Strategy
 from argilla_loop.policy.rules import Rules
+from argilla_loop.settings.options import options_named
 from argilla_loop.simulate.data import read_labelled
 from argilla_loop.simulate.replay import Baseline
 from argilla_loop.simulate.run import Options, simulate, strategies_of
@@ -34,7 +32,6 @@ OPTION_OF = {
     "slice_size": "--slice-size",
     "train_on": "--train-on",
 }
-SETTING = re.compile(rf"(?<![\w./-])({'|'.join(map(re.escape, OPTION_OF))})(?![\w/])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,21 +68,7 @@ class Request:
         return strategies_of(self.strategies)
 
 
-@contextmanager
-def options_named() -> Iterator[None]:
-    """Name the command's options in place of settings in errors raised inside.
-
-    Raises:
-        FatalError: the error that was raised inside, with its message changed.
-    """
-    try:
-        yield
-    except FatalError as error:
-        error.args = (SETTING.sub(lambda found: OPTION_OF[found[0]], str(error)), *error.args[1:])
-        raise
-
-
-@options_named()
+@options_named(OPTION_OF)
 def run_simulation(request: Request, console: Console) -> bool:
     """Simulate, print and write the results; return whether all runs are finished.
 

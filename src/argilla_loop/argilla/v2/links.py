@@ -31,4 +31,9 @@ def record_url(api_url: str, dataset_id: str, record: LoggedRecord) -> str:
         parts.append(f"metadata=certainty.ge{record.certainty:.12g}.le{record.certainty:.12g}")
     elif record.batch is not None:
         parts.append(f"metadata=idx.ge{record.batch}.le{record.batch}")
-    return f"{api_url.rstrip('/')}/dataset/{dataset_id}/annotation-mode?{'&'.join(parts)}"
+    return f"{dataset_url(api_url, dataset_id)}?{'&'.join(parts)}"
+
+
+def dataset_url(api_url: str, dataset_id: str) -> str:
+    """Return the address that shows an annotator the records of a dataset that wait."""
+    return f"{api_url.rstrip('/')}/dataset/{dataset_id}/annotation-mode"

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import contextlib
-import signal
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
-from types import FrameType
 from typing import Literal
 
 from rich.console import Console
 
 from argilla_embedded import EmbeddedServer
+from argilla_loop.cli.common import sigterm_as_ctrl_c
 from argilla_loop.cli.demo import refuse_without_extra
 from argilla_loop.cli.demo.annotator import SimulatedAnnotator
 from argilla_loop.cli.demo.prepare import embed_held_back, new_folder, settings_of
@@ -58,7 +56,7 @@ def run_demo(options: Options, console: Console) -> None:
         raise SettingsError(
             f"cannot create the folder {options.out} ({error.strerror}): choose another with --out"
         ) from None
-    with _sigterm_as_ctrl_c(), Display(console) as display, ExitStack() as stack:
+    with sigterm_as_ctrl_c(), Display(console) as display, ExitStack() as stack:
         display.say(f"starting an embedded Argilla (the real server, with its web UI) in {home} ...")
         server = EmbeddedServer(home, port=options.port)
         stack.callback(server.stop)  # before the start, which Ctrl-C may interrupt
@@ -129,15 +127,3 @@ def _show_what_is_kept(display: Display, server: EmbeddedServer, folder: Path) -
         name, _, out = command.partition(" ")
         display.say(f"  argilla-loop {name} -c {folder / 'settings.toml'} {out.format(folder)}".rstrip())
     display.say(f"  argilla-loop predict --model {folder}/model texts.csv labelled.csv")
-
-
-@contextmanager
-def _sigterm_as_ctrl_c() -> Iterator[None]:
-    def interrupt(_signal: int, _frame: FrameType | None) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import contextlib
-import queue
-import threading
 from pathlib import Path
 
 from rich.console import Console
@@ -17,18 +14,16 @@ from argilla_loop.cli.demo.curve import draw_curve
 from argilla_loop.cli.demo.rows import Row, summarise
 from argilla_loop.cli.demo.show import Display, summary_table
 from argilla_loop.cli.demo.texts import Corpus
+from argilla_loop.cli.service_thread import ServiceThread
 from argilla_loop.domain import Model, Route
 from argilla_loop.loop.turn import Turn
 from argilla_loop.policy.answers import AnswerRule, adjudicate, count_labelled
 from argilla_loop.policy.plan import Finished
 from argilla_loop.policy.progress import progress
-from argilla_loop.service.service import Service
 from argilla_loop.service.wiring import dataset_of, existing_dataset
 from argilla_loop.settings import Settings
 
-STOP_SECONDS = (
-    10.0  # to wait for a turn at the end; a later run repeats an unfinished one. Chosen, not measured.
-)
+WAIT_SECONDS = 0.2  # for a turn at a time, so that Ctrl-C is handled
 
 
 class Session:
@@ -54,9 +49,7 @@ class Session:
         self._settings, self._corpus, self._annotator = settings, corpus, annotator
         self._backend, self._display = backend, display
         self._gold = corpus.gold
-        self._turns: queue.Queue[Turn | BaseException] = queue.Queue()
-        self._service = Service(settings, on_turn=self._turns.put)
-        self._worker = threading.Thread(target=self._serve, name="service", daemon=True)
+        self._service = ServiceThread(settings)
         self._dataset: WorkingDataset | None = None
         self._rows: list[Row] = []  # batches that are done
         self._open: Row | None = None  # the current batch
@@ -71,7 +64,7 @@ class Session:
         """
         if self._annotator is not None:
             self._annotator.start()
-        self._worker.start()
+        self._service.start()
         while loops is None or len(self._rows) < loops:
             turn = self._next_turn()
             self._process(turn)
@@ -89,8 +82,6 @@ class Session:
         if self._annotator is not None:
             self._annotator.stop()
         self._service.stop()
-        if self._worker.ident is not None:
-            self._worker.join(STOP_SECONDS)
 
     def conclude(self, console: Console, folder: Path) -> None:
         """Print the summary and plot the curve of the finished batches."""
@@ -108,21 +99,12 @@ class Session:
             draw_curve(curve, self._points, held_back=held_back, topics=len(self._corpus.labels))
             console.print(Text(f"learning curve: {curve}"), soft_wrap=True)
 
-    def _serve(self) -> None:
-        try:
-            self._service.run()
-        except BaseException as error:  # noqa: BLE001  the main thread raises it
-            self._turns.put(error)
-
     def _next_turn(self) -> Turn:
         while True:
             if self._annotator is not None and self._annotator.error is not None:
                 raise self._annotator.error
-            with contextlib.suppress(queue.Empty):  # short waits, so that Ctrl-C is handled
-                item = self._turns.get(timeout=0.2)
-                if isinstance(item, BaseException):
-                    raise item
-                return item
+            if (turn := self._service.next_turn(WAIT_SECONDS)) is not None:
+                return turn
 
     def _process(self, turn: Turn) -> None:
         """Finish the row of the previous batch and start the row of the new one."""

@@ -1,0 +1,1 @@
+"""``argilla-loop start``: from a file of texts to labelling in the browser."""

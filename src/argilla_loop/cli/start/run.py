@@ -1,0 +1,344 @@
+"""Start Argilla, the service and the browser, and say what happens until Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import shlex
+import socket
+import sys
+import threading
+import webbrowser
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from argilla_embedded import EmbeddedServer
+from argilla_loop.argilla.protocol import Backend
+from argilla_loop.cli.common import sigterm_as_ctrl_c
+from argilla_loop.cli.service_thread import ServiceThread
+from argilla_loop.cli.start.preparation import (
+    Texts,
+    default_model,
+    name_of,
+    read_texts,
+    refuse_changes,
+    set_api_url,
+    write_settings,
+)
+from argilla_loop.domain import Route
+from argilla_loop.errors import SettingsError
+from argilla_loop.loop.turn import Turn
+from argilla_loop.observability.logs import configure_logs
+from argilla_loop.policy.estimate.outlook import headline
+from argilla_loop.policy.plan import Finished, Stopped, Wait
+from argilla_loop.pool.report import REASONS
+from argilla_loop.service.wiring import connect_with, dataset_url, existing_dataset
+from argilla_loop.settings import Settings, load_settings
+from argilla_loop.settings.options import options_named
+
+PORT, HTTP_PORT = 6900, 9090  # if they are free
+# Errors about the file and its columns name settings. These are the same settings on this command line.
+OPTION_OF = {
+    "pool.path": "the file",
+    "pool.text_column": "--text-column",
+    "pool.label_column": "--label-column",
+}
+KEY = "ARGILLA_LOOP_API_KEY"
+WORD_SECONDS = 4.0  # between two words while something takes long. Chosen, not measured.
+WAIT_SECONDS = 0.5  # for a turn at a time, so that Ctrl-C is handled
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """The options of the command; see ``argilla-loop start --help``."""
+
+    texts: Path
+    labels: Sequence[str] = ()
+    text_column: str | None = None
+    label_column: str | None = None
+    name: str | None = None
+    api_url: str | None = None
+    workspace: str | None = None
+    port: int | None = None
+    model: str | None = None
+    browser: bool = True
+
+
+@options_named(OPTION_OF)
+def run_start(request: Request, console: Console) -> None:
+    """Start everything, and return after Ctrl-C. When it returns or raises, all that it started has ended.
+
+    Raises:
+        FatalError: the file or an option cannot be used, or the service failed.
+        EmbeddedServerError: the server failed.
+    """
+    with sigterm_as_ctrl_c(), ExitStack() as stack:
+        started = Start(request, console, stack)
+        try:
+            started.run()
+        except KeyboardInterrupt:
+            started.say("stopping ...")
+        finally:
+            stack.close()
+        started.say_how_to_go_on()
+
+
+class Start:
+    """One start.
+
+    Args:
+        request: the options.
+        console: says what happens.
+        stack: ends what was started.
+    """
+
+    def __init__(self, request: Request, console: Console, stack: ExitStack) -> None:
+        self._request, self._console, self._stack = request, console, stack
+        self._folder = Path(request.name or name_of(request.texts))
+        self._file = self._folder / "settings.toml"
+        self._said_where = False
+
+    def run(self) -> None:
+        """Read the file, start Argilla and the service, and follow its turns until an error or Ctrl-C."""
+        configure_logs(level="warning")
+        again, texts = self._file.is_file(), None
+        if again:
+            self._refuse_changes()
+        self._ask_key(again=again)
+        if not again:
+            texts = self._read()
+        server = self._server(again=again)
+        settings = self._settings(texts, server)
+        log = self._folder / "service.log"
+        with log.open("a", encoding="utf-8") as stream:
+            self._stack.callback(configure_logs)  # back to standard error before the file is closed
+            configure_logs(form="console", stream=stream, secrets=[settings.api_key.get_secret_value()])
+            service = ServiceThread(settings)
+            backend = connect_with(settings)
+            self._stack.callback(backend.close)
+            self._stack.callback(service.stop)
+            service.start()
+            try:
+                self._follow(service, backend, settings, server)
+            finally:
+                service.stop()
+
+    def say(self, text: str) -> None:
+        """Print a line."""
+        self._console.print(Text(text), soft_wrap=True)
+
+    def say_how_to_go_on(self) -> None:
+        """Print what is kept, and what comes next."""
+        if not self._said_where:  # Ctrl-C came before there was anything to label
+            return
+        texts, folder, file = (
+            shlex.quote(str(path)) for path in (self._request.texts, self._folder, self._file)
+        )
+        name = "" if self._folder == Path(name_of(self._request.texts)) else f" --name {folder}"
+        self.say(f"stopped; everything is kept in {self._folder}. To go on:")
+        self.say(f"  argilla-loop start {texts}{name}")
+        self.say("while it runs, from another terminal:")
+        for verb, rest in (
+            ("status", ""),
+            ("finish", ""),
+            ("export", f" {folder}/labels.parquet"),
+            ("save-model", f" {folder}/model"),
+        ):
+            self.say(f"  argilla-loop {verb} -c {file}{rest}")
+
+    def _read(self) -> Texts:
+        request = self._request
+        made = not self._folder.exists()
+        _make_folder(self._folder)
+        try:
+            with self._patience("reading the texts"):
+                texts = read_texts(
+                    request.texts,
+                    request.labels,
+                    request.text_column,
+                    request.label_column,
+                    self._folder / "cache",
+                )
+        except BaseException:
+            if made:
+                _remove_if_empty(self._folder)
+            raise
+        report = texts.report
+        skipped = {REASONS[reason]: count for reason, count in report.skipped.items()}
+        left_out = {"repeated": report.duplicates, **skipped}
+        named = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items() if count)
+        self.say(
+            f"{report.taken:,} texts from column {texts.pool.text_column!r}{f' (left out: {named})' if named else ''}; "
+            f"{f'{report.labelled:,} have a label; ' if report.labelled else ''}labels: {', '.join(texts.labels)}"
+        )
+        return texts
+
+    def _refuse_changes(self) -> None:
+        """Check that the options go with the settings of an earlier start."""
+        request, earlier = self._request, load_settings(self._file, api_key=self._known_key())
+        refuse_changes(
+            self._file, earlier.pool, earlier.labels, request.texts, request.labels, request.text_column
+        )
+        self.say(f"going on with {self._file}")
+
+    def _known_key(self) -> str:
+        """Return the service's key, or a stand-in to read the other settings with."""
+        return os.environ.get(KEY, "unknown")
+
+    def _ask_key(self, *, again: bool) -> None:
+        """Ask for the key of the operator's own Argilla, which is never written to a file.
+
+        Raises:
+            SettingsError: there is no terminal to ask at.
+        """
+        own = not (self._folder / "argilla").is_dir() if again else self._request.api_url is not None
+        if not own or os.environ.get(KEY):
+            return
+        if not sys.stdin.isatty():
+            raise SettingsError(f"no API key: set {KEY} to that of an owner, or of an admin of the workspace")
+        os.environ[KEY] = typer.prompt(
+            "API key of an owner, or of an admin of the workspace", hide_input=True
+        )
+
+    def _server(self, *, again: bool) -> EmbeddedServer | None:
+        home = self._folder / "argilla"
+        if self._request.api_url is not None or (again and not home.is_dir()):
+            return None
+        port = self._request.port
+        if port is None:
+            port = _port_of(self._file) or PORT
+            port = port if _is_free(port) else 0
+        server = EmbeddedServer(home, port=port)
+        self._stack.callback(server.stop)  # before the start, which Ctrl-C may interrupt
+        with self._patience("starting an embedded Argilla (the real server, with its web UI)"):
+            server.start()
+        self.say(f"Argilla is ready at {server.url}")
+        return server
+
+    def _settings(self, texts: Texts | None, server: EmbeddedServer | None) -> Settings:
+        request = self._request
+        if texts is not None:
+            address = server.url if server is not None else str(request.api_url)
+            write_settings(
+                self._file, texts, dataset=self._folder.name, api_url=address,
+                workspace=server.credentials.workspace if server else request.workspace or "argilla",
+                api_key=server.credentials.loop.api_key if server else None,
+                model=request.model or default_model(), http_port=HTTP_PORT if _is_free(HTTP_PORT) else 0,
+            )  # fmt: skip
+            self.say(f"wrote {self._file}, which you may change")
+        elif server is not None or request.api_url is not None:
+            set_api_url(self._file, server.url if server is not None else str(request.api_url))
+        try:
+            return load_settings(self._file)
+        except SettingsError:
+            if texts is not None:  # so that another try begins anew
+                self._file.unlink()
+            raise
+
+    def _follow(
+        self, service: ServiceThread, backend: Backend, settings: Settings, server: EmbeddedServer | None
+    ) -> None:
+        with self._patience("starting the service and embedding the first texts"):
+            while (turn := service.next_turn(WAIT_SECONDS)) is None:
+                pass
+        self._say_where(backend, settings, server)
+        while True:
+            if words := words_of(turn):
+                self.say(words)
+            while (turn := service.next_turn(WAIT_SECONDS)) is None:
+                pass
+
+    def _say_where(self, backend: Backend, settings: Settings, server: EmbeddedServer | None) -> None:
+        url = dataset_url(settings, existing_dataset(settings, backend))
+        self.say(f"label at {url}")
+        self._said_where = True
+        if server is not None:
+            who = server.credentials.annotator
+            self.say(f"  log in as {who.username} with password {who.password}")
+            self.say(f"  the owner's login and all API keys: {server.home / 'credentials.json'}")
+        self.say(f"the service's log: {self._folder / 'service.log'}; press Ctrl-C to stop")
+        if self._request.browser and _has_browser():
+            webbrowser.open(url)
+
+    @contextmanager
+    def _patience(self, what: str) -> Iterator[None]:
+        """Say ``what`` is done, and every few seconds that it still is."""
+        self.say(f"{what} ...")
+        over = threading.Event()
+
+        def remind() -> None:
+            seconds = 0.0
+            while not over.wait(WORD_SECONDS):
+                seconds += WORD_SECONDS
+                self.say(f"  still {what} ({seconds:.0f} s)")
+
+        reminder = threading.Thread(target=remind, name="patience", daemon=True)
+        reminder.start()
+        try:
+            yield
+        finally:
+            over.set()
+            reminder.join()
+
+
+def words_of(turn: Turn) -> str:
+    """Return what a turn did, in one line; empty if it did nothing that anybody waits for."""
+    if isinstance(turn.step, Finished):
+        return "every text is dealt with; add texts to the file, or press Ctrl-C and take the labels home"
+    if isinstance(turn.step, Stopped):
+        return f"stopped asking ({turn.step.reason})"
+    if isinstance(turn.step, Wait) or not turn.records:
+        batch = turn.seen.batch
+        if batch is None:
+            return ""
+        return f"batch {batch.number}: {batch.size - batch.done:,} of {batch.size:,} texts wait for people"
+    accepted = sum(record.route is Route.ACCEPT for record in turn.records)
+    asked = len(turn.records) - accepted
+    words = f"batch {turn.records[0].batch}: {asked:,} texts for people"
+    if accepted:
+        words += f", {accepted:,} labelled by the service"
+    return f"{words}. {headline(turn.outlook)}" if turn.outlook is not None else words
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot create the folder {folder} ({error.strerror}): choose another with --name"
+        ) from None
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """Remove a folder that was made for nothing, with the folders for temporary files in it, if all are empty."""
+    for path in (folder / "cache" / "pool", folder / "cache", folder):
+        try:
+            path.rmdir()
+        except OSError:
+            if path.exists():
+                return
+
+
+def _port_of(file: Path) -> int | None:
+    """Return the port at which the embedded server of an earlier start was."""
+    return load_settings(file).api_url.port if file.is_file() else None
+
+
+def _is_free(port: int) -> bool:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            return False
+    return True
+
+
+def _has_browser() -> bool:
+    """Return whether there is a screen for a browser."""
+    return sys.platform in ("darwin", "win32") or any(map(os.environ.get, ("DISPLAY", "WAYLAND_DISPLAY")))

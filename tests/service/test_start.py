@@ -1,0 +1,198 @@
+"""``argilla-loop start`` as a new user types it: a file, labels, and nothing else."""
+
+from __future__ import annotations
+
+import csv
+import json
+import os
+import signal
+import stat
+import subprocess
+import sys
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+from daemon import PATIENCE, Person, until
+from typing_extensions import Self
+from worlds import TOPICS, sentences
+
+from argilla_embedded import Credentials, load_credentials
+
+TEXTS = sentences(80)
+GOLD = {text: label for _, text, label in TEXTS}
+LABELS = ",".join(TOPICS)
+FIRST = 15  # three labels, five examples each
+
+
+class Started:
+    """The command in a process of its own, with what it has said so far."""
+
+    def __init__(self, folder: Path, *arguments: str) -> None:
+        self.lines: list[str] = []
+        self._process = subprocess.Popen(
+            command(*arguments), cwd=folder, env=environment(), stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+        )  # fmt: skip
+        self._reader = threading.Thread(target=self._read, daemon=True)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self._process.poll() is None:
+            self.stop()
+
+    def _read(self) -> None:
+        assert self._process.stdout is not None
+        for line in self._process.stdout:
+            self.lines.append(line.rstrip("\n"))
+        self._process.stdout.close()
+
+    def wait_for(self, words: str) -> str:
+        """Wait for a line with ``words``, and return it."""
+
+        def there() -> bool:
+            assert self._process.poll() is None or self.said(words), "\n".join(self.lines)
+            return self.said(words)
+
+        until(there, what=words)
+        return next(line for line in self.lines if words in line)
+
+    def said(self, words: str) -> bool:
+        return any(words in line for line in list(self.lines))
+
+    def stop(self, how: signal.Signals = signal.SIGINT) -> int:
+        self._process.send_signal(how)
+        code = self._process.wait(PATIENCE)
+        self._reader.join(PATIENCE)
+        return code
+
+
+def command(*arguments: str) -> list[str]:
+    return [sys.executable, "-m", "argilla_loop", "start", *arguments]
+
+
+def environment() -> dict[str, str]:
+    return {k: v for k, v in os.environ.items() if not k.startswith("ARGILLA_") and k != "DISPLAY"}
+
+
+def write_texts(folder: Path, rows: Sequence[tuple[str, str, str]] = TEXTS) -> Path:
+    """A file as users have them: the texts' column has some name, and others stand beside it."""
+    file = folder / "my texts.csv"
+    with file.open("w", encoding="utf-8", newline="") as out:
+        writer = csv.writer(out)
+        writer.writerow(["nr", "topic", "body"])
+        writer.writerows([n, label, text] for n, (_, text, label) in enumerate(rows))
+        writer.writerow([len(rows), rows[0][2], rows[0][1]])  # a duplicate
+    return file
+
+
+@dataclass(frozen=True)
+class Server:
+    """The server that the command started."""
+
+    url: str
+    credentials: Credentials
+
+
+def test_one_command_leads_from_a_file_to_labelling_and_the_same_one_goes_on(tmp_path: Path) -> None:
+    write_texts(tmp_path)
+    home, settings = tmp_path / "my-texts" / "argilla", tmp_path / "my-texts" / "settings.toml"
+    with Started(tmp_path, "my texts.csv", "--labels", LABELS, "--port", "0") as started:
+        where = started.wait_for("label at http://127.0.0.1:")
+        password = load_credentials(home).annotator.password
+        started.wait_for(f"log in as annotator with password {password}")
+        assert started.lines[0] == "reading my texts.csv ..."
+        assert started.said(
+            f"{len(TEXTS)} texts from column 'body' (left out: 1 repeated); labels: {', '.join(TOPICS)}"
+        )
+        url = where.removeprefix("label at ").partition("/dataset/")[0]
+        started.wait_for(f"batch 0: {FIRST} texts for people")
+        person = Person(Server(url, load_credentials(home)), "my-texts")
+        first = person.waiting()
+        assert len(first) == FIRST
+        for record in first:
+            person.answer(record, GOLD[record["fields"]["text"]])
+        started.wait_for("batch 1: ")
+        assert stat.S_IMODE(settings.stat().st_mode) == 0o600
+        assert started.stop() == 0
+        assert started.said("  argilla-loop start 'my texts.csv'")
+    assert not any("error" in line.lower() for line in started.lines)
+    assert not (home / "server.json").exists()  # the server is gone
+
+    with Started(tmp_path, "my texts.csv", "--labels", LABELS) as again:
+        again.wait_for("going on with my-texts/settings.toml")
+        again.wait_for(where)  # the same dataset at the same address
+        again.wait_for("batch 1: ")
+        second = person.waiting()
+        assert second
+        assert not {record["id"] for record in first} & {record["id"] for record in second}
+        for record in second:
+            person.answer(record, GOLD[record["fields"]["text"]])
+        again.wait_for("batch 2: ")
+        assert again.stop(signal.SIGTERM) == 0
+    person.close()
+    log = (tmp_path / "my-texts" / "service.log").read_text(encoding="utf-8")
+    assert json.dumps(load_credentials(home).loop.api_key) not in log
+
+
+@pytest.mark.parametrize(
+    ("arguments", "code", "said"),
+    [
+        (["none.csv", "--labels", "a,b"], 5, "the file {folder}/none.csv does not exist"),
+        (["my texts.csv"], 2, "no labels are known: add --labels A,B,C, or --label-column"),
+        (["my texts.csv", "--labels", "a"], 2, "there is only one label, 'a'"),
+        (
+            ["my texts.csv", "--labels", "a,b", "--text-column", "x"],
+            5,
+            "set --text-column to one of its columns",
+        ),
+        (
+            ["my texts.csv", "--labels", "a,b", "--label-column", "x"],
+            5,
+            "set --label-column to one of its columns",
+        ),
+        (
+            ["my texts.csv", "--labels", "a,b", "--api-url", "http://127.0.0.1:1"],
+            2,
+            "set ARGILLA_LOOP_API_KEY",
+        ),
+    ],
+)
+def test_what_cannot_be_started_is_one_line_and_leaves_nothing(
+    tmp_path: Path, arguments: list[str], code: int, said: str
+) -> None:
+    write_texts(tmp_path)
+    done = subprocess.run(
+        command(*arguments), cwd=tmp_path, env=environment(), stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert done.returncode == code
+    (line,) = done.stderr.splitlines()
+    assert said.format(folder=tmp_path) in line
+    assert [path.name for path in tmp_path.iterdir()] == ["my texts.csv"]
+
+
+def test_options_that_do_not_go_with_an_earlier_start_are_refused_before_anything_starts(
+    tmp_path: Path,
+) -> None:
+    file, folder = write_texts(tmp_path), tmp_path / "mine"
+    folder.mkdir()
+    (folder / "settings.toml").write_text(
+        f'api_key = "k"\ndataset = "mine"\nlabels = ["a", "b"]\n[pool]\npath = {json.dumps(str(file))}\n'
+    )
+    for arguments, said in (
+        (["--labels", "a,c"], "has other labels (a, b)"),
+        (["--text-column", "body"], "reads the texts from column 'text'"),
+    ):
+        done = subprocess.run(
+            command("my texts.csv", "--name", "mine", *arguments), cwd=tmp_path, env=environment(),
+            stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False,
+        )  # fmt: skip
+        assert done.returncode == 2
+        assert said in done.stderr
+    assert [path.name for path in folder.iterdir()] == ["settings.toml"]
