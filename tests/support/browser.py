@@ -153,6 +153,15 @@ class Desk:
         """Discard the record on show and wait for what comes next."""
         self._answer("Discard")
 
+    def press(self, key: str) -> None:
+        """Press a key that answers the record on show, and wait for what comes next."""
+        text = self.text.inner_text()
+        with self.page.expect_response(re.compile(r"/api/v1/records/.*/responses$")) as answer:
+            self.page.keyboard.press(key)
+        assert answer.value.ok, f"{answer.value.status}: {answer.value.text()}"
+        expect(self.text.get_by_text(text, exact=True)).to_have_count(0, timeout=PATIENCE)
+        self.settle()
+
     def _answer(self, how: Literal["Submit", "Discard"]) -> None:
         button = self.page.locator(".footer-form").get_by_role("button", name=how)
         text = self.text.inner_text()

@@ -22,7 +22,7 @@ EXAMPLE = ROOT / "config" / "example.toml"
 TUTORIAL = ROOT / "config" / "tutorial.toml"
 KEYS = dict(all_settings())
 # What the example sets, and a service of an earlier version's settings does not get: a promise.
-RECOMMENDED = {"target_precision": 0.95, "promise": "dataset"}
+RECOMMENDED = {"target_precision": 0.95, "promise": "dataset", "refill_at": 1}
 DEFAULTS = {
     key: field.get_default(call_default_factory=True)
     for key, field in KEYS.items()

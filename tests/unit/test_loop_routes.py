@@ -12,6 +12,7 @@ from worlds import CentroidLearner, FixedSource, ListPool, answer_all, sentences
 from argilla_loop.argilla.memory import MemoryDataset
 from argilla_loop.domain import LoggedRecord, Origin, Route
 from argilla_loop.loop.turn import Loop, Turn
+from argilla_loop.policy.answers import AnswerRule, adjudicate
 from argilla_loop.policy.plan import NextBatch
 from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.validation.acceptance import Acceptance
@@ -255,3 +256,26 @@ def test_an_annotator_who_errs_once_in_the_loop_is_asked_again_and_the_audit_cou
     assert one.is_right
     assert one.label == world.gold[audit.id]
     assert all(check.right for check in turn.seen.checks)
+
+
+def test_with_refill_at_people_always_have_something_to_do_and_left_out_audits_hold_back_the_evidence() -> (
+    None
+):
+    """The annotator leaves one audit for later: what is answered of its batch and of later ones is no evidence yet."""
+    world = World(replace(DEMANDED, refill_at=2))
+    turn = world.loop.turn()
+    left_out = next(record.id for record in turn.records if record.route is Route.AUDIT)
+    before = len(turn.seen.checks)
+    rule = AnswerRule(world.dataset.service_user_id)
+    for _ in range(3):
+        waiting = [one.id for one in world.dataset.scan() if not adjudicate(one, rule).is_done]
+        for record_id in [one for one in waiting if one != left_out][: len(waiting) - 2]:
+            assert not world.loop.turn().records  # enough to do
+            world.dataset.answer(record_id, world.gold[record_id])
+        turn = world.loop.turn()
+        assert turn.records
+        assert len(turn.seen.checks) == before
+    assert {record.batch for record in world.dataset.scan()} == {0, 1, 2, 3}
+
+    world.dataset.answer(left_out, world.gold[left_out])
+    assert len(world.loop.turn().seen.checks) > before

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 
+import pytest
 from adjudicated import read_all
 from hypothesis import given
 from hypothesis import strategies as st
@@ -19,7 +21,8 @@ ENOUGH = [Example(f"{label}{n}", "t", label) for label in LABELS for n in range(
 
 
 def see(batch: Batch | None = None, examples: list[Example] | None = None, left: int = 100) -> Observation:
-    return Observation(batch, ENOUGH if examples is None else examples, LABELS, left)
+    waiting = max(batch.size - batch.done, 0) if batch is not None else 0
+    return Observation(batch, ENOUGH if examples is None else examples, LABELS, left, waiting=waiting)
 
 
 RULES = Rules(slice_size=10, min_examples_per_label=5)
@@ -94,6 +97,24 @@ def test_a_cold_start_ends_with_fifty_examples_however_many_labels_there_are() -
     assert isinstance(decide(Observation(None, more, labels, 10_000)), NextBatch)
 
 
+@pytest.mark.parametrize(
+    ("waiting", "left", "step"),
+    [(4, 100, Wait), (3, 100, NextBatch), (0, 100, NextBatch), (3, 0, Wait), (0, 0, Finished)],
+)
+def test_with_refill_at_the_next_batch_follows_while_a_few_wait_but_the_end_waits_for_all(
+    waiting: int, left: int, step: type[Step]
+) -> None:
+    seen = replace(see(Batch(3, size=10, done=10 - waiting), left=left), waiting=waiting)
+    assert isinstance(plan(seen, replace(RULES, refill_at=3)).step, step)
+
+
+def test_with_refill_at_what_waits_of_earlier_batches_counts_too() -> None:
+    seen = replace(see(Batch(3, size=10, done=9)), waiting=4)
+    assert isinstance(plan(seen, replace(RULES, refill_at=3)).step, Wait)
+    finished = replace(see(Batch(3, size=10, done=10)), waiting=40)  # such as records that were put back
+    assert isinstance(plan(finished, replace(RULES, refill_at=3)).step, NextBatch)
+
+
 def test_no_number_of_examples_of_one_label_makes_a_model() -> None:
     examples = [Example(f"e{n}", "t", "A") for n in range(100)]
     assert decide(see(examples=examples)) == ColdStart(0, 10)
@@ -131,7 +152,8 @@ def test_every_observation_has_exactly_one_right_step(
     ]
     batch = None if number is None else Batch(number, size, done)
     rules = Rules(slice_size=slice_size, min_examples_per_label=minimum)
-    decided = plan(Observation(batch, examples, labels, left), rules)
+    waiting = max(size - done, 0)
+    decided = plan(Observation(batch, examples, labels, left, waiting=waiting), rules)
     step = decided.step
     if batch is not None and done < size:
         assert step == Wait(batch)

@@ -24,7 +24,7 @@ from argilla_loop.policy.answers import AdjudicatedRecord, Adjudicator, AnswerRu
 from argilla_loop.policy.estimate.outlook import Outlook
 from argilla_loop.policy.estimate.stability import Stability
 from argilla_loop.policy.matching import Match, Matcher
-from argilla_loop.policy.observation import Observation, latest_batch, latest_batches, observe
+from argilla_loop.policy.observation import Observation, is_open, latest_batches, observe
 from argilla_loop.policy.plan import ColdStart, NextBatch, Plan, Step, plan, stopped_by
 from argilla_loop.policy.progress import suggestions_kept
 from argilla_loop.policy.rules import Rules
@@ -141,7 +141,7 @@ class Loop:
         self._stability = stability or Stability()
 
     def due(self) -> bool:
-        """Return whether a turn could do anything: the batch is done, and something moved since the last turn.
+        """Return whether a turn could do anything: few records wait, and something moved since the last turn.
 
         The database decides whether a batch is done, never the search index, which may lack what was stored. If nothing
         seems to have moved, the open batch is read once a minute all the same.
@@ -152,8 +152,7 @@ class Loop:
             return True  # just started: what happened before is unknown
         if self._looked_at != self._read_at:
             records = self._observer.look()
-            batch = latest_batch(self._adjudicator.adjudicate(records))
-            self._is_open = batch is not None and not batch.is_done
+            self._is_open = is_open(self._adjudicator.adjudicate(records), self._rules.refill_at)
             self._recent = latest_batches(records, COMPARED)
             self._read_at = self._looked_at
         due = self._looked_at != self._acted_on and not self._is_open

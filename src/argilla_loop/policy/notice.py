@@ -21,6 +21,10 @@ NEXT = (
     "If none comes for minutes, others still have texts of this one, or argilla-loop is not running: ask whoever "
     "runs it."
 )
+REFILLED = (
+    "The next one follows while you answer the last of its texts. If the page says that the task is completed, wait a "
+    "moment, go to Home and open the dataset again."
+)
 LAST = "No text was left for another when it was put here. Your queue shows what is left of it."
 FINISHED = "No further batch comes unless texts are added to the pool. You may still change answers."
 AS_LOADED = "This is as it was when the page was loaded: reload it to see the latest."
@@ -37,14 +41,15 @@ def notice(decided: Plan, records: Sequence[NewRecord], outlook: Outlook | None 
         outlook: how right the labels are, if that is known.
     """
     step, seen, lacking = decided.step, decided.seen, decided.acceptance.missing
+    following = REFILLED if decided.acceptance.rules.refill_at else NEXT
     if isinstance(step, Finished):
         state, hint = "All texts have been dealt with.", FINISHED
     elif isinstance(step, Stopped):
         state, hint = "What was asked for is reached.", FINISHED
     elif isinstance(step, Wait):
-        state, hint = _open(step.batch.number, last=seen.pool_left == 0)
+        state, hint = _open(step.batch.number, last=seen.pool_left == 0, following=following)
     elif any(record.route is not Route.ACCEPT for record in records):
-        state, hint = _open(step.number, last=seen.pool_left <= len(records))
+        state, hint = _open(step.number, last=seen.pool_left <= len(records), following=following)
     else:
         return None  # it holds nothing for people: the next turn follows at once
     paragraphs = [f"From argilla-loop: {state}"]
@@ -55,11 +60,11 @@ def notice(decided: Plan, records: Sequence[NewRecord], outlook: Outlook | None 
     return "\n\n".join([*paragraphs, hint, AS_LOADED])
 
 
-def _open(number: int, *, last: bool) -> tuple[str, str]:
+def _open(number: int, *, last: bool, following: str) -> tuple[str, str]:
     """What is so, and what follows from it."""
     if last:
         return f"batch {number} is the last one.", LAST
-    return f"the latest batch is number {number}.", NEXT
+    return f"the latest batch is number {number}.", following
 
 
 def _lacking(lacking: Mapping[str, int], minimum: int) -> str:

@@ -43,6 +43,7 @@ class Observation:
         min_submitted: number of people who have to answer a record.
         records: all records of the working dataset.
         task: the kind of question.
+        waiting: number of records of all batches that people still have to answer.
     """
 
     batch: Batch | None
@@ -55,6 +56,7 @@ class Observation:
     min_submitted: int = 1
     records: Sequence[AdjudicatedRecord] = ()
     task: Task = SINGLE_LABEL
+    waiting: int = 0
 
     @property
     def next_number(self) -> int:
@@ -90,12 +92,50 @@ def observe(
         labels,
         pool_left,
         head_of_latest(one.record for one in records),
-        checks_from(records, second_looks=rules.second_looks),
+        checks_from(settled(records) if rules.refill_at else records, second_looks=rules.second_looks),
         last_audit_threshold(one.record for one in records),
         min_submitted,
         records,
         task,
+        count_waiting(records),
     )
+
+
+def is_open(records: Sequence[AdjudicatedRecord], refill_at: int) -> bool:
+    """Return whether people have enough to do, so that no further batch follows yet.
+
+    Args:
+        records: all records of the working dataset.
+        refill_at: the largest number of waiting records at which the next batch follows.
+    """
+    batch = latest_batch(records)
+    return batch is not None and not batch.is_done and count_waiting(records) > refill_at
+
+
+def count_waiting(records: Iterable[AdjudicatedRecord]) -> int:
+    """Return how many records of all batches people still have to answer."""
+    asked = (each for one in records for each in (one, *one.second_looks))
+    return sum(each.record.batch is not None and not each.is_done for each in asked)
+
+
+def is_blind(record: LoggedRecord) -> bool:
+    """Return whether people answer ``record`` without seeing the model's label, and it may count as a check."""
+    return record.route is Route.AUDIT or record.held_back
+
+
+def settled(records: Sequence[AdjudicatedRecord]) -> list[AdjudicatedRecord]:
+    """Return the records of the batches before the first one in which an audit or a held-back record still waits.
+
+    Where batches overlap, people may leave the hard ones for later. What they answered of a batch is no random sample
+    of it then, so its checks count only once all of them are answered.
+    """
+    waiting = [
+        one.record.batch
+        for one in records
+        if one.record.batch is not None and is_blind(one.record) and not one.is_done
+    ]
+    first = min(waiting, default=None)
+    return [one for one in records if first is None or (one.record.batch or 0) < first]
 
 
 def latest_batch(records: Iterable[AdjudicatedRecord]) -> Batch | None:

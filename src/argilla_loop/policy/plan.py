@@ -107,7 +107,11 @@ def stopped_by(decided: Plan, outlook: Outlook) -> Plan:
 
 def _step(seen: Observation, acceptance: Acceptance, largest: int) -> Step:
     rules = acceptance.rules
-    if seen.batch is not None and not seen.batch.is_done:
+    if (
+        seen.batch is not None
+        and not seen.batch.is_done
+        and (seen.waiting > rules.refill_at or not seen.pool_left)
+    ):
         return Wait(seen.batch)
     if not seen.pool_left:
         return Finished()

@@ -19,6 +19,7 @@ class Rules:
     """The operator's rules; each field is described at the setting of the same name."""
 
     slice_size: int = 10
+    refill_at: int = 0
     accept_limit: int | None = None  # None: it follows the evidence
     min_examples_per_label: int = 5
     min_accept_examples: int = 10

@@ -19,6 +19,7 @@ from argilla_loop.policy.answers import (
     count_labelled,
     is_service_answer,
 )
+from argilla_loop.policy.observation import is_blind
 from argilla_loop.policy.rules import MAX_BATCH
 from argilla_loop.policy.text_keys import kept_of, unescape_markup
 from argilla_loop.policy.validation.checks import checks_from
@@ -200,7 +201,16 @@ def _views(earlier: Sequence[AdjudicatedRecord], at: str) -> Iterator[list[Adjud
     begun = _shifted(at, -UNSEEN)
     moments = sorted({_answered(one) for one in checks if begun <= _answered(one) <= at} | {at})
     for moment in moments:
-        yield [one for one in checks if _answered(one) <= moment]
+        known = [one for one in checks if _answered(one) <= moment]
+        yield known
+        # where batches overlap, what was answered after an audit that still waited was no evidence yet
+        waited = [
+            one.record.batch or 0
+            for one in earlier
+            if is_blind(one.record) and (not one.answers or _answered(one) > moment)
+        ]
+        if waited:
+            yield [one for one in known if (one.record.batch or 0) < min(waited)]
     # people gave some answer to each audit before its batch was done; what it was is not known any more
     late = [one for one in checks if _answered(one) > at and one.record.route is not Route.ACCEPT]
     if late:

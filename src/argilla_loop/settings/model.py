@@ -108,6 +108,14 @@ class Settings(BaseSettings):
         le=MAX_SLICE,
         description="Number of records that the service takes from the pool for each batch.",
     )
+    refill_at: int = Field(
+        0,
+        ge=0,
+        le=499,
+        description="Log the next batch as soon as so few records wait for annotators. With 1 their queue is never "
+        "empty, as long as a turn takes less time than reading a text; Argilla's UI may show an empty page with more. "
+        "With 0 the next batch follows when all records are done.",
+    )
     min_examples_per_label: int = Field(
         5,
         ge=2,
@@ -363,6 +371,15 @@ class Settings(BaseSettings):
         ):
             raise ValueError(
                 f"pool.dataset and dataset are both {self.dataset!r}: the pool must be another dataset"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _refill(self) -> Settings:
+        if self.refill_at >= self.slice_size:
+            raise ValueError(
+                f"refill_at is {self.refill_at} and slice_size is {self.slice_size}: each batch would be followed at "
+                "once by another; set refill_at to less than slice_size"
             )
         return self
 
