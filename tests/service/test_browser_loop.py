@@ -22,6 +22,7 @@ pytestmark = [pytest.mark.browser, pytest.mark.slow]
 pytest_plugins = ["browser"]  # only these tests need Playwright
 
 TOPICS = ("business", "entertainment", "sports")
+DISCARDED = 7  # by keyboard
 SEEDS, ASKED, SLICE = 5, 4, 3  # texts of each topic that come with a label, and without; records of a batch
 
 
@@ -222,7 +223,12 @@ def test_with_refill_at_an_annotator_labels_on_by_keyboard_and_the_queue_is_neve
             until(lambda: len(person.waiting()) > 1, what="the next batch")  # while they read the last text
             # Enter keeps the suggestion; the digit of a label that is chosen takes it back
             kept = annotator.chosen.all_inner_texts() == [gold[text]]
-            annotator.press("Enter" if kept else str(TOPICS.index(gold[text]) + 1))
+            if len(seen) == DISCARDED:
+                annotator.press("Backspace")
+            else:
+                annotator.press("Enter" if kept else str(TOPICS.index(gold[text]) + 1))
         annotator.screenshot("refill-after-forty")
         assert len(set(seen)) == 40
+        answers = [r for record in held(argilla_server, person.name).values() for r in record["responses"]]
+        assert [status for _, status, _ in answers].count("discarded") == 1
         assert daemon.terminate() == 0

@@ -56,7 +56,10 @@ TITLES = {
 }
 DEFAULT_GUIDELINES = (
     "Choose the label that fits the text best and submit. Where a suggestion is shown, a model made it from the "
-    "answers given so far: correct it wherever it is wrong. Discard texts that fit no label. When the queue is "
+    "answers given so far: correct it wherever it is wrong. Discard texts that fit no label.\n\n"
+    "**Keys**: Enter keeps the label that is selected. The digit of another label chooses it and submits at once, so "
+    "do not press Enter after it: that would submit the next text. The digit of the label that is selected takes the "
+    "selection back. Backspace discards.\n\nWhen the queue is "
     "empty, the next batch is there after a moment: go to Home and open the dataset again (a mere reload of the page "
     "keeps your place in the old queue and may skip records). Where there is an (i) beside the title of the "
     "labels, it tells how things stand."
