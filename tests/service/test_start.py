@@ -20,6 +20,7 @@ from typing_extensions import Self
 from worlds import TOPICS, sentences
 
 from argilla_embedded import Credentials, load_credentials
+from argilla_loop.settings import load_settings
 
 TEXTS = sentences(80)
 GOLD = {text: label for _, text, label in TEXTS}
@@ -196,3 +197,54 @@ def test_options_that_do_not_go_with_an_earlier_start_are_refused_before_anythin
         assert done.returncode == 2
         assert said in done.stderr
     assert [path.name for path in folder.iterdir()] == ["settings.toml"]
+
+
+def test_init_writes_settings_that_load_and_starts_nothing(tmp_path: Path) -> None:
+    write_texts(tmp_path)
+    arguments = [
+        "init",
+        "my texts.csv",
+        "--labels",
+        LABELS,
+        "--api-url",
+        "http://argilla.example:6900",
+        "--name",
+        "mine",
+    ]
+    done = subprocess.run(
+        [sys.executable, "-m", "argilla_loop", *arguments], cwd=tmp_path, env=environment(),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stderr) == (0, "")
+    file = tmp_path / "mine" / "settings.toml"
+    settings = load_settings(file, api_key="k")
+    assert (settings.dataset, settings.labels) == ("mine", list(TOPICS))
+    assert (str(settings.api_url), settings.pool.text_column) == ("http://argilla.example:6900/", "body")
+    assert (settings.target_precision, settings.promise, settings.refill_at) == (0.95, "dataset", 1)
+    assert "api_key =" not in file.read_text(encoding="utf-8")
+    assert "argilla-loop check -c mine/settings.toml" in done.stdout
+
+    again = subprocess.run(
+        [sys.executable, "-m", "argilla_loop", *arguments], cwd=tmp_path, env=environment(),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert again.returncode == 2
+    assert "mine/settings.toml is there already" in again.stderr
+
+
+def test_init_asks_at_a_terminal_for_what_is_left_out(tmp_path: Path) -> None:
+    write_texts(tmp_path)
+    typed = f"my texts.csv\n{LABELS}\n\n"
+    primary, secondary = os.openpty()
+    with subprocess.Popen(
+        [sys.executable, "-m", "argilla_loop", "init"], cwd=tmp_path, env=environment(),
+        stdin=secondary, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+    ) as process:  # fmt: skip
+        os.write(primary, typed.encode())
+        said, _ = process.communicate(timeout=PATIENCE)
+    os.close(primary)
+    os.close(secondary)
+    assert process.returncode == 0, said
+    assert "File with the texts" in said
+    settings = load_settings(tmp_path / "my-texts" / "settings.toml", api_key="k")
+    assert (settings.labels, str(settings.api_url)) == (list(TOPICS), "http://127.0.0.1:6900/")

@@ -19,6 +19,8 @@ from argilla_loop.cli.export import export
 from argilla_loop.cli.finish import EXAMPLE as FINISH_EXAMPLE
 from argilla_loop.cli.finish import finish
 from argilla_loop.cli.health import health
+from argilla_loop.cli.init import EXAMPLE as INIT_EXAMPLE
+from argilla_loop.cli.init import init
 from argilla_loop.cli.pool import pool
 from argilla_loop.cli.predict import EXAMPLE as PREDICT_EXAMPLE
 from argilla_loop.cli.predict import predict
@@ -65,6 +67,7 @@ log = structlog.get_logger(__name__)
 
 # in the order in which the help shows them
 app.command(epilog=START_EXAMPLE)(start)
+app.command(epilog=INIT_EXAMPLE)(init)
 app.command()(run)
 app.command()(check)
 app.command()(status)

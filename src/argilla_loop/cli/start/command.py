@@ -65,11 +65,12 @@ def start(
     out.print(
         f"reading {texts} ...", markup=False, highlight=False, soft_wrap=True
     )  # before the slow imports
+    from argilla_loop.cli.start.preparation import labels_of  # noqa: PLC0415  slow to import
     from argilla_loop.cli.start.run import Request, run_start  # noqa: PLC0415  slow to import
 
     request = Request(
         texts=texts,
-        labels=tuple(dict.fromkeys(filter(None, map(str.strip, (labels or "").split(","))))),
+        labels=labels_of(labels),
         text_column=text_column,
         label_column=label_column,
         name=name,

