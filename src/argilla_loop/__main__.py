@@ -6,12 +6,17 @@ import os
 import signal
 import sys
 
+INTERRUPTED = 130  # exit code after Ctrl-C, as in a shell
+
 
 def main() -> int:
-    """Run a command. For ``run``, signal handlers are installed before the imports, which take seconds."""
+    """Run a command. Signal handlers are installed before the imports, which take seconds."""
     if sys.argv[1:2] == ["run"]:
         _answer_early_signals()
-    from argilla_loop.cli.app import main as command  # noqa: PLC0415  see above
+    try:
+        from argilla_loop.cli.app import main as command  # noqa: PLC0415  see above
+    except KeyboardInterrupt:  # nothing has started yet
+        return INTERRUPTED
 
     return command()
 

@@ -248,3 +248,22 @@ def test_init_asks_at_a_terminal_for_what_is_left_out(tmp_path: Path) -> None:
     assert "File with the texts" in said
     settings = load_settings(tmp_path / "my-texts" / "settings.toml", api_key="k")
     assert (settings.labels, str(settings.api_url)) == (list(TOPICS), "http://127.0.0.1:6900/")
+
+
+def test_ctrl_c_while_the_modules_are_imported_is_no_traceback() -> None:
+    """The imports take a second or two; the interrupt comes in the middle of them."""
+    interrupt = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, path, target=None):
+        if name == "argilla_loop.cli.pool":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+signal.signal(signal.SIGINT, signal.default_int_handler)
+from argilla_loop.__main__ import main
+sys.exit(main())
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", interrupt], capture_output=True, text=True, timeout=PATIENCE, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, "", "")
