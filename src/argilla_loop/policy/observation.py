@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from argilla_loop.domain import Example, LoggedRecord, Route
@@ -109,13 +109,21 @@ def is_open(records: Sequence[AdjudicatedRecord], refill_at: int) -> bool:
         refill_at: the largest number of waiting records at which the next batch follows.
     """
     batch = latest_batch(records)
-    return batch is not None and not batch.is_done and count_waiting(records) > refill_at
+    if batch is None or batch.is_done:
+        return False
+    return not refill_at or count_waiting(records) > refill_at
+
+
+def _asked(records: Iterable[AdjudicatedRecord]) -> Iterator[AdjudicatedRecord]:
+    """Yield each of ``records``, followed by its second looks."""
+    for one in records:
+        yield one
+        yield from one.second_looks
 
 
 def count_waiting(records: Iterable[AdjudicatedRecord]) -> int:
     """Return how many records of all batches people still have to answer."""
-    asked = (each for one in records for each in (one, *one.second_looks))
-    return sum(each.record.batch is not None and not each.is_done for each in asked)
+    return sum(each.record.batch is not None and not each.is_done for each in _asked(records))
 
 
 def is_blind(record: LoggedRecord) -> bool:
@@ -140,8 +148,7 @@ def settled(records: Sequence[AdjudicatedRecord]) -> list[AdjudicatedRecord]:
 
 def latest_batch(records: Iterable[AdjudicatedRecord]) -> Batch | None:
     """Return the batch with the highest number among ``records``, or ``None`` if no record has a number."""
-    asked = (each for one in records for each in (one, *one.second_looks))
-    numbered = [(each.record.batch, each) for each in asked if each.record.batch is not None]
+    numbered = [(each.record.batch, each) for each in _asked(records) if each.record.batch is not None]
     if not numbered:
         return None
     latest = max(number for number, _ in numbered)

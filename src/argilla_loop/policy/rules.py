@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from argilla_loop.policy.query import Strategy
-from argilla_loop.policy.second_looks import FACTOR
+from argilla_loop.policy.second_looks import unseen
 from argilla_loop.policy.task import LabelRule
 from argilla_loop.policy.validation.granted import Promise
 from argilla_loop.policy.validation.promise import THRESHOLDS, AcceptanceCriterion, Scope
@@ -45,15 +45,10 @@ class Rules:
         """What must hold before anything is accepted; ``None`` if nothing ever is."""
         if self.certainty_threshold is None:
             return None
+        factor = unseen(second_looks=self.second_looks)
         if self.target_precision is not None:
-            return AcceptanceCriterion(THRESHOLDS, self.target_precision, self.confidence, self._unseen)
-        return AcceptanceCriterion(
-            (self.certainty_threshold,), self.min_precision, self.confidence, self._unseen
-        )
-
-    @property
-    def _unseen(self) -> float:
-        return FACTOR if self.second_looks else 1.0
+            return AcceptanceCriterion(THRESHOLDS, self.target_precision, self.confidence, factor)
+        return AcceptanceCriterion((self.certainty_threshold,), self.min_precision, self.confidence, factor)
 
     @property
     def promised(self) -> Promise | None:

@@ -35,6 +35,11 @@ MOST = 2  # further looks at one record
 SHARE = 0.5
 
 
+def unseen(*, second_looks: bool) -> float:
+    """Return how many times larger the share that is wrong may be than the share of the checks that is."""
+    return FACTOR if second_looks else 1.0
+
+
 def due(records: Sequence[AdjudicatedRecord], size: int) -> tuple[AdjudicatedRecord, ...]:
     """Return the audits to ask again, those of the earliest batches first: at most ``SHARE`` of a slice of ``size``."""
     waiting = [one for one in records if is_due(one)]

