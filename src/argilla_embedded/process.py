@@ -69,6 +69,11 @@ class EmbeddedServer:
             raise EmbeddedServerError(f"The server on {self.home} was not started.")
         return self._process.pid
 
+    @property
+    def is_running(self) -> bool:
+        """Whether the server was started and has not ended."""
+        return self._process is not None and self._process.poll() is None
+
     def start(self) -> None:
         """Start the server and wait until it answers.
 

@@ -204,7 +204,11 @@ def test_with_refill_at_an_annotator_labels_on_by_keyboard_and_the_queue_is_neve
         refill_at=1,
         auto_validate=False,
     )
-    gold = {text: topic for (_, text, _), topic in zip(rows, itertools.cycle(TOPICS), strict=False)}
+    # the page shows a run of spaces as one
+    gold = {
+        " ".join(text.split()): topic
+        for (_, text, _), topic in zip(rows, itertools.cycle(TOPICS), strict=False)
+    }
     with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:
         until(lambda: len(person.waiting()) == 10, what="the first batch")
         annotator = desk()
@@ -214,7 +218,7 @@ def test_with_refill_at_an_annotator_labels_on_by_keyboard_and_the_queue_is_neve
         for _ in range(40):
             expect(annotator.text).to_be_visible()
             expect(annotator.nothing_left).to_have_count(0)
-            text = annotator.text.inner_text()
+            text = " ".join(annotator.text.inner_text().split())
             assert text not in seen
             seen.append(text)
             until(lambda: len(person.waiting()) > 1, what="the next batch")  # while they read the last text

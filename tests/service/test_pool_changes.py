@@ -140,13 +140,17 @@ def test_a_pool_that_changes_under_its_ids_or_its_ids_is_asked_whole_and_no_text
     assert {i: records[i]["fields"] for i in first} == {i: record["fields"] for i, record in first.items()}
     (told,) = [event for event in daemon.events if event["event"] == "pool_texts_changed"]
     counts = (told["ids_with_another_text"], told["texts_under_another_id"])
+    # A turn that had read the pool before it changed may log one more batch of the old one: count what is there.
     if change is with_new_ids:
-        assert counts == (0, len(first))
+        old = records.keys() - unlabelled(now).keys()
+        assert counts == (0, len(old))
         assert len(records) == len(unlabelled(ROWS))
     else:
-        kept = sum(record["fields"]["text"] in unlabelled(now).values() for record in first.values())
-        assert counts == (len(first) - kept, 0)
-        assert len(records) == len(unlabelled(now)) + len(first) - kept
+        texts = set(unlabelled(now).values())
+        old = {i for i, record in records.items() if record["fields"]["text"] not in texts}
+        assert counts == (len(old), 0)
+        assert len(records) == len(unlabelled(now)) + len(old)
+    assert 2 * SLICE - 2 <= len(old) <= 3 * SLICE
 
 
 def test_a_text_that_an_owner_edits_in_argilla_is_not_asked_again(

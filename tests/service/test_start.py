@@ -68,6 +68,10 @@ class Started:
 
     def stop(self, how: signal.Signals = signal.SIGINT) -> int:
         self._process.send_signal(how)
+        return self.ended()
+
+    def ended(self) -> int:
+        """Wait until it ends; its exit code."""
         code = self._process.wait(PATIENCE)
         self._reader.join(PATIENCE)
         return code
@@ -139,6 +143,11 @@ def test_one_command_leads_from_a_file_to_labelling_and_the_same_one_goes_on(tmp
         again.wait_for("batch 2: ")
         assert again.stop(signal.SIGTERM) == 0
     person.close()
+    with Started(tmp_path, "my texts.csv") as third:
+        third.wait_for("texts wait for people")
+        os.kill(json.loads((home / "server.json").read_text())["pid"], signal.SIGKILL)
+        third.wait_for("error: Argilla has ended unexpectedly")
+        assert third.ended() == 1
     log = (tmp_path / "my-texts" / "service.log").read_text(encoding="utf-8")
     assert json.dumps(load_credentials(home).loop.api_key) not in log
 

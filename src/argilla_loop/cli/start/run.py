@@ -34,7 +34,7 @@ from argilla_loop.cli.start.preparation import (
     write_settings,
 )
 from argilla_loop.domain import Route
-from argilla_loop.errors import SettingsError
+from argilla_loop.errors import FatalError, SettingsError
 from argilla_loop.loop.turn import Turn
 from argilla_loop.observability.logs import configure_logs
 from argilla_loop.policy.estimate.outlook import headline
@@ -220,14 +220,12 @@ class Start:
         self, service: ServiceThread, backend: Backend, settings: Settings, server: EmbeddedServer | None
     ) -> None:
         with patience(self._console, "starting the service and embedding the first texts"):
-            while (turn := service.next_turn(WAIT_SECONDS)) is None:
-                pass
+            turn = _next_turn(service, server)
         self._say_where(backend, settings, server)
         while True:
             if words := words_of(turn):
                 self.say(words)
-            while (turn := service.next_turn(WAIT_SECONDS)) is None:
-                pass
+            turn = _next_turn(service, server)
 
     def _say_where(self, backend: Backend, settings: Settings, server: EmbeddedServer | None) -> None:
         url = dataset_url(settings, existing_dataset(settings, backend))
@@ -240,6 +238,21 @@ class Start:
         self.say(f"the service's log: {self._folder / 'service.log'}; press Ctrl-C to stop")
         if self._request.browser and _has_browser():
             webbrowser.open(url)
+
+
+def _next_turn(service: ServiceThread, server: EmbeddedServer | None) -> Turn:
+    """Wait for the next turn.
+
+    Raises:
+        FatalError: the embedded server has ended, which the service alone would wait out.
+    """
+    while (turn := service.next_turn(WAIT_SECONDS)) is None:
+        if server is not None and not server.is_running:
+            log = server.home / "server.log"
+            raise FatalError(
+                f"Argilla has ended unexpectedly, see {log}: the same command goes on where you were"
+            )
+    return turn
 
 
 def words_of(turn: Turn) -> str:
