@@ -13,9 +13,10 @@ from pathlib import Path
 import pytest
 from adjudicated import read_all
 
-from argilla_loop.cli.report_file import refuse_existing, words_of
+from argilla_loop.cli.report_file import refuse_existing
 from argilla_loop.domain import Answer, LoggedRecord, Route
 from argilla_loop.errors import SettingsError
+from argilla_loop.policy.explanation import explain
 from argilla_loop.policy.observation import observe
 from argilla_loop.policy.plan import plan
 from argilla_loop.policy.report.figures import report_of
@@ -92,7 +93,7 @@ def page_of(labels: list[str], found: list[LoggedRecord], rules: Rules | None = 
         settings, dataset=str(more.get("name", "news")), server_version="2.8.0", models=[], made=MADE
     )
     extra = [Section("Doubtful answers", ["Three."], "c", ["label", "n"], [[MARKUP, "3"]])]
-    return render(report_of(decided, Counter()), words_of(decided), told, extra)
+    return render(report_of(decided, Counter()), explain(decided), told, extra)
 
 
 WORLDS = {

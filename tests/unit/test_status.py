@@ -12,17 +12,17 @@ from rich.console import Console
 from worlds import CentroidLearner, FixedSource, ListPool, answer_all, sentences
 
 from argilla_loop.argilla.memory import MemoryDataset
-from argilla_loop.cli.acceptance_tables import (
-    bar_in_words,
-    hindrances,
-    precision_in_words,
-    promise_in_words,
-)
 from argilla_loop.cli.status_tables import render
 from argilla_loop.domain import Answer, Example, LoggedRecord, Route
 from argilla_loop.loop.turn import Loop, decide
 from argilla_loop.policy.estimate.accuracy import Estimate
 from argilla_loop.policy.estimate.outlook import Forecast, Outlook
+from argilla_loop.policy.explanation import (
+    bar_in_words,
+    hindrances,
+    precision_in_words,
+    promise_in_words,
+)
 from argilla_loop.policy.matching import Match
 from argilla_loop.policy.observation import observe
 from argilla_loop.policy.plan import NextBatch, Plan, plan

@@ -8,17 +8,14 @@ from pathlib import Path
 
 from rich.console import Console
 from rich.markup import escape
-from rich.text import Text
 
-from argilla_loop.cli.acceptance_tables import bar_in_words, hindrances, precision_in_words
 from argilla_loop.errors import FatalError, OutputError, SettingsError
-from argilla_loop.policy.estimate.outlook import Outlook, headline
-from argilla_loop.policy.plan import ColdStart, NextBatch, Plan, Stopped, Wait
+from argilla_loop.policy.explanation import explain
 from argilla_loop.policy.report.figures import report_of
 from argilla_loop.service.doubts import doubts
 from argilla_loop.service.observers.evidence import latest_outlook
 from argilla_loop.service.results.report.about import about
-from argilla_loop.service.results.report.page import Section, Words, render
+from argilla_loop.service.results.report.page import Section, render
 from argilla_loop.service.snapshot import Snapshot, snapshot
 from argilla_loop.settings import Settings
 from argilla_loop.settings.files import atomic_write
@@ -58,7 +55,7 @@ def write_report(settings: Settings, target: Path, out: Console) -> None:
         models = [model for batch in figures.seen.batches for model in batch.models]
         page = render(
             figures,
-            words_of(plan, latest_outlook(settings, plan.seen)),
+            explain(plan, latest_outlook(settings, plan.seen)),
             about(
                 settings,
                 dataset=now.info.name,
@@ -106,34 +103,3 @@ def doubtful_answers(now: Snapshot) -> list[Section]:
             rows,
         )
     ]
-
-
-def words_of(plan: Plan, outlook: Outlook | None = None) -> Words:
-    """Return what ``status`` says about ``plan`` and the estimates (``None``: unknown), as plain text."""
-    now = plan.acceptance
-    return Words(
-        required=_plain(bar_in_words(now)),
-        precision=_plain(precision_in_words(now)),
-        state=_step(plan),
-        hindrances=[_plain(reason) for reason in hindrances(now, outlook)],
-        headline=[] if outlook is None else [headline(outlook)],
-    )
-
-
-def _plain(markup: str) -> str:
-    return Text.from_markup(markup).plain
-
-
-def _step(plan: Plan) -> str:
-    step = plan.step
-    if isinstance(step, Wait):
-        left = step.batch.size - step.batch.done
-        return f"batch {step.batch.number} waits for people, {left:,} of its {step.batch.size:,} texts to go"
-    if isinstance(step, ColdStart):
-        why = "there are too few examples for a model"
-        return f"batch {step.number} comes next, {step.size:,} texts without a suggestion: {why}"
-    if isinstance(step, NextBatch):
-        return f"batch {step.number} comes next, {step.size:,} texts and what the service accepts beside them"
-    if isinstance(step, Stopped):
-        return f"nothing more is asked: {step.reason}"
-    return "every text of the pool has been dealt with"

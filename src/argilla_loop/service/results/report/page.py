@@ -12,6 +12,7 @@ from typing import Any
 from jinja2 import Environment, FileSystemLoader, StrictUndefined
 from markupsafe import Markup
 
+from argilla_loop.policy.explanation import Explanation
 from argilla_loop.policy.report.effort import PAUSE
 from argilla_loop.policy.report.figures import Report
 from argilla_loop.service.results.report.about import About
@@ -47,25 +48,6 @@ ACCEPTED = Kind("accepted", SERVICE.style)
 
 
 @dataclass(frozen=True, slots=True)
-class Words:
-    """What the plan says, in the words of ``status``.
-
-    Attributes:
-        required: what must hold before anything is accepted.
-        precision: what was measured; empty if each label has its own decision.
-        state: the next step.
-        hindrances: what keeps the service from accepting more.
-        headline: sentences above everything else.
-    """
-
-    required: str
-    precision: str
-    state: str
-    hindrances: Sequence[str] = ()
-    headline: Sequence[str] = ()
-
-
-@dataclass(frozen=True, slots=True)
 class Section:
     """A section that another command fills: sentences and a table. It must hold no text and no person's name.
 
@@ -84,7 +66,7 @@ class Section:
     rows: Sequence[Sequence[str]] = ()
 
 
-def render(report: Report, words: Words, about: About, extra: Sequence[Section] = ()) -> str:
+def render(report: Report, words: Explanation, about: About, extra: Sequence[Section] = ()) -> str:
     """Return the page; the same arguments give the same page.
 
     Args:
