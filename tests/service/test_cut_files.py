@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from daemon import Daemon, Person, held, until, write_config
+from daemon import POLL, Daemon, Person, held, until, write_config
 from invariants import check_invariants
 from worlds import TOPICS, sentences
 
@@ -42,7 +42,7 @@ def test_every_file_of_the_cache_is_cut_short_under_it_one_by_one_and_it_goes_on
         auto_validate=False,
         model=MODEL,
         cache_dir=str(cache),
-        poll_interval=0.1,
+        poll_interval=POLL,
         retry_max_wait=0.3,
     )
     users = argilla_server.credentials

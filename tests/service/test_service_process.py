@@ -17,7 +17,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 import tomllib
-from daemon import Daemon, Person, held, until, write_config
+from daemon import POLL, Daemon, Person, held, until, write_config
 from embedded_server import Api
 from worlds import TOPICS, sentences
 
@@ -55,7 +55,7 @@ def configured(
                 "slice_size": 5,
                 "model": MODEL,
                 "cache_dir": str(model_cache),
-                "poll_interval": 0.1,
+                "poll_interval": POLL,
                 "retry_max_wait": 0.5,
                 **settings,
             },

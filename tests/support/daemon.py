@@ -19,6 +19,11 @@ from typing_extensions import Self
 from argilla_embedded import Credentials
 
 PATIENCE = 120.0  # seconds until a test gives up; nothing is asserted about how long anything takes
+# Seconds between two looks of a service in tests. Each look, and each question of ``until``, takes CPU time of Argilla,
+# and with four tests at a time there is none to spare: with 0.1 and 0.05 s the three files that took most
+# (test_recovery, test_index_behind, test_revoke) took 390 CPU seconds, with these 266.
+POLL = 0.3
+PAUSE = 0.15  # seconds between two questions of ``until``
 
 
 class ArgillaServer(Protocol):
@@ -32,7 +37,7 @@ class ArgillaServer(Protocol):
 
 
 def until(
-    condition: Callable[[], bool], *, what: str = "it", pause: float = 0.05, daemons: Sequence[Daemon] = ()
+    condition: Callable[[], bool], *, what: str = "it", pause: float = PAUSE, daemons: Sequence[Daemon] = ()
 ) -> None:
     """Wait for ``condition``; fail where it never comes, with the last lines of ``daemons``."""
     deadline = time.monotonic() + PATIENCE

@@ -14,8 +14,8 @@ from worlds import TOPICS, CentroidLearner, ListPool, answer_all, sentences
 from argilla_loop.argilla.memory import MemoryDataset
 from argilla_loop.domain import FloatArray, HalfArray, IndexArray, LoggedRecord, NewRecord, Pool, Route
 from argilla_loop.errors import RetryableError, SettingsError
+from argilla_loop.loop.decision import decide
 from argilla_loop.loop.finish import Proposal, accept, propose
-from argilla_loop.loop.turn import decide
 from argilla_loop.policy.answers import AnswerRule, adjudicate
 from argilla_loop.policy.estimate.accuracy import Estimate
 from argilla_loop.policy.matching import Match, Matcher

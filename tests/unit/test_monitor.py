@@ -105,10 +105,26 @@ def test_metrics_are_what_prometheus_reads(make: Make) -> None:
         assert {"argilla_loop_turns", "argilla_loop_service_info", "process_open_fds"} <= families
 
 
+def test_the_page_is_sent_again_only_if_it_has_changed(make: Make) -> None:
+    with running(make(free_port())) as (one, http):
+        first = http.get("/")
+        assert first.headers["content-type"] == "text/html; charset=utf-8"
+        assert "default-src 'none'" in first.headers["content-security-policy"]
+        assert "starting" in first.text
+        tag = {"If-None-Match": first.headers["etag"]}
+        same = http.get("/", headers=tag)
+        assert (same.status_code, same.content) == (304, b"")
+        one.status = "waiting for <b>Argilla</b>"
+        other = http.get("/", headers=tag)
+        assert other.status_code == 200
+        assert "waiting for &lt;b&gt;Argilla" in other.text
+
+
 def test_nothing_else_is_there_and_nothing_can_be_changed(make: Make) -> None:
     with running(make(free_port())) as (_, http):
-        assert [http.get(path).status_code for path in ("/", "/metrics/x", "/healthz/..%2f")] == [404] * 3
-        assert [http.request(m, "/metrics").status_code for m in ("POST", "PUT", "DELETE")] == [501] * 3
+        assert [http.get(path).status_code for path in ("/x", "/metrics/x", "/healthz/..%2f")] == [404] * 3
+        for path in ("/", "/metrics"):
+            assert [http.request(m, path).status_code for m in ("POST", "PUT", "DELETE")] == [501] * 3
         assert http.get("/healthz?verbose=1").status_code == 200
         head = http.head("/healthz")
         assert (head.status_code, head.content) == (200, b"")

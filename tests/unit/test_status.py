@@ -14,7 +14,8 @@ from worlds import CentroidLearner, FixedSource, ListPool, answer_all, sentences
 from argilla_loop.argilla.memory import MemoryDataset
 from argilla_loop.cli.status_tables import render
 from argilla_loop.domain import Answer, Example, LoggedRecord, Route
-from argilla_loop.loop.turn import Loop, decide
+from argilla_loop.loop.decision import decide
+from argilla_loop.loop.turn import Loop
 from argilla_loop.policy.estimate.accuracy import Estimate
 from argilla_loop.policy.estimate.outlook import Forecast, Outlook
 from argilla_loop.policy.explanation import (
@@ -263,7 +264,7 @@ def test_all_that_an_operator_asks_is_answered_on_one_page(tmp_path: Path) -> No
         "target precision 95.0% promised at 95% confidence: accepting above certainty 0.9",
         "149 of 150 checks right (99.3%), at least 97.",
         "why it isn't labelling more - ",
-        "in short 145 human labels; the model is right on 97% of the other texts (94% to 99%)",
+        "in short 150 human labels; the model is right on 97% of the other texts (94% to 99%)",
         "1 of 1 answered; the current model is right on 27 of 30, mostly doubtful texts",
         "argilla-loop revoke --all",
     ):

@@ -22,6 +22,11 @@ class ServiceThread:
         self._service = Service(settings, on_turn=self._turns.put)
         self._thread = threading.Thread(target=self._serve, name="service", daemon=True)
 
+    @property
+    def page_url(self) -> str | None:
+        """Address of the service's page; ``None`` if it has none."""
+        return self._service.page_url
+
     def start(self) -> None:
         """Start the service."""
         self._thread.start()

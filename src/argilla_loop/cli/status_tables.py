@@ -11,8 +11,10 @@ from rich.table import Table
 
 from argilla_loop.cli.acceptance_tables import section
 from argilla_loop.policy.answers import validated_by_others
-from argilla_loop.policy.estimate.outlook import Outlook, headline
+from argilla_loop.policy.estimate.outlook import Outlook
+from argilla_loop.policy.explanation import headline_now
 from argilla_loop.policy.matching import Match
+from argilla_loop.policy.observation import Observation
 from argilla_loop.policy.plan import Plan
 from argilla_loop.policy.progress import BatchProgress, Disagreement, Progress, progress
 from argilla_loop.policy.task import LabelRule
@@ -72,7 +74,9 @@ def render(
     seen, now = progress(decided.seen.records), decided.acceptance
     current = of_latest_model(known_of_model, decided.seen)
     parts = [
-        _headline(seen, settings, match, writer, others, note, current.outlook if current else None),
+        _headline(
+            seen, settings, match, writer, others, note, decided.seen, current.outlook if current else None
+        ),
         *section(seen, now, current.outlook if current else None),
         _examples(seen, now, seeds),
         _batches(seen),
@@ -112,12 +116,13 @@ def _headline(
     writer: str,
     others: str,
     note: str | None,
+    observed: Observation,
     outlook: Outlook | None,
 ) -> Table:
     name = escape(f"{settings.workspace} / {settings.dataset}")
     table = Table(title=name, show_header=False, title_justify="left")
     if outlook is not None:
-        table.add_row("in short", headline(outlook))
+        table.add_row("in short", headline_now(outlook, observed))
     if note is not None:
         table.add_row("dataset", escape(note))
     if seen.batches:

@@ -9,23 +9,25 @@ from __future__ import annotations
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache, partial
 from typing import Protocol
 
 import structlog
 
 from argilla_loop.argilla.index_watch import IndexWatch
 from argilla_loop.argilla.observer import Observer
-from argilla_loop.argilla.protocol import DatasetInfo, WorkingDataset
+from argilla_loop.argilla.protocol import WorkingDataset
 from argilla_loop.domain import Learner, LoggedRecord, Model, NewRecord, Pool, PoolSample, Route, Vectors
 from argilla_loop.errors import TrainingError
 from argilla_loop.loop.batch import Scores, Selection
+from argilla_loop.loop.decision import View, decide, view
 from argilla_loop.loop.outlook import outlook_of
 from argilla_loop.policy.answers import AdjudicatedRecord, Adjudicator, AnswerRule, validated_by_others
 from argilla_loop.policy.estimate.outlook import Outlook
 from argilla_loop.policy.estimate.stability import Stability
 from argilla_loop.policy.matching import Match, Matcher
-from argilla_loop.policy.observation import Observation, is_open, latest_batches, observe
-from argilla_loop.policy.plan import ColdStart, NextBatch, Plan, Step, plan, stopped_by
+from argilla_loop.policy.observation import Observation, is_open, latest_batches
+from argilla_loop.policy.plan import ColdStart, NextBatch, Plan, Step, stopped_by
 from argilla_loop.policy.progress import suggestions_kept
 from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.task import SINGLE_LABEL, Task
@@ -139,6 +141,8 @@ class Loop:
         )
         self._refused: set[int] = set()  # keys of the texts that the server refused
         self._stability = stability or Stability()
+        self._pool_seen: tuple[Pool, int] | None = None  # that of the last turn, and what it left
+        self._view: Callable[[], View | None] = lambda: None
 
     def due(self) -> bool:
         """Return whether a turn could do anything: few records wait, and something moved since the last turn.
@@ -152,7 +156,9 @@ class Loop:
             return True  # just started: what happened before is unknown
         if self._looked_at != self._read_at:
             records = self._observer.look()
-            self._is_open = is_open(self._adjudicator.adjudicate(records), self._rules.refill_at)
+            adjudicated = self._adjudicator.adjudicate(records)
+            self._is_open = is_open(adjudicated, self._rules.refill_at)
+            self._show(adjudicated)
             self._recent = latest_batches(records, COMPARED)
             self._read_at = self._looked_at
         due = self._looked_at != self._acted_on and not self._is_open
@@ -176,6 +182,13 @@ class Loop:
         self._observer.forget()
         self._acted_on = self._read_at = None
 
+    def view(self) -> View | None:
+        """Return what a turn would decide now, from what was last read of Argilla; ``None`` before the first turn.
+
+        Any thread may call it. It is computed once for what was read, when somebody asks.
+        """
+        return self._view()
+
     @property
     def trouble(self) -> str | None:
         """What is wrong with Argilla's search index, in one line; ``None`` if nothing is."""
@@ -195,11 +208,21 @@ class Loop:
             batch = self._log(match.named(batch))
             clock.lap("log")
 
+        self._pool_seen = pool, len(match.left) - len(batch)
+        if not batch:  # what was logged is read by the next look
+            self._show(records)
         kept, others = suggestions_kept(records), validated_by_others(records)
         turn = Turn(decided, batch, model, outlook, clock.laps, kept, others)
         for observe_turn in self._observers:
             observe_turn(turn)
         return turn
+
+    def _show(self, records: Sequence[AdjudicatedRecord]) -> None:
+        if self._pool_seen is not None:
+            pool, left = self._pool_seen
+            self._view = cache(
+                partial(view, records, pool, left, self._dataset.info, self._rules, self._task)
+            )
 
     def _next_batch(
         self, decided: Plan, pool: Pool, match: Match, clock: _Clock
@@ -263,36 +286,6 @@ class Loop:
                 then="what is logged stays; a text that was never logged is asked, if need be under an id of its own",
             )
         return match
-
-
-def decide(
-    records: Sequence[AdjudicatedRecord],
-    pool: Pool,
-    left: int,
-    info: DatasetInfo,
-    rules: Rules,
-    task: Task = SINGLE_LABEL,
-) -> Plan:
-    """Observe and plan: the decision that a turn acts on, and that ``argilla-loop status`` explains.
-
-    Args:
-        records: all records of the working dataset.
-        pool: as it is now.
-        left: number of its unlabelled texts that are not logged yet.
-        info: of the working dataset.
-        rules: the operator's rules.
-        task: the kind of question.
-    """
-    seen = observe(
-        records,
-        pool.examples(),
-        left,
-        labels=info.labels,
-        rules=rules,
-        min_submitted=info.min_submitted,
-        task=task,
-    )
-    return plan(seen, rules)
 
 
 class _Clock:

@@ -8,9 +8,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
+from argilla_loop.policy.answers import count_accepted, count_labelled
 from argilla_loop.policy.estimate.outlook import Outlook, headline
+from argilla_loop.policy.observation import Observation, waiting_records
 from argilla_loop.policy.plan import ColdStart, NextBatch, Plan, Stopped, Wait
 from argilla_loop.policy.progress import Progress
 from argilla_loop.policy.validation.acceptance import Acceptance
@@ -27,6 +29,7 @@ class Explanation:
         required: what must hold before anything is accepted.
         precision: what was measured; empty if each label has its own decision.
         state: the next step.
+        waiting: what waits for people.
         hindrances: what keeps the service from accepting more.
         headline: how far the work is, in one sentence; empty if that is not known.
     """
@@ -34,6 +37,7 @@ class Explanation:
     required: str
     precision: str
     state: str
+    waiting: str
     hindrances: Sequence[str] = ()
     headline: str = ""
 
@@ -45,9 +49,21 @@ def explain(plan: Plan, outlook: Outlook | None = None) -> Explanation:
         required=bar_in_words(now),
         precision=precision_in_words(now),
         state=step_in_words(plan),
+        waiting=waiting_in_words(plan.seen),
         hindrances=list(hindrances(now, outlook)),
-        headline="" if outlook is None else headline(outlook),
+        headline="" if outlook is None else headline_now(outlook, plan.seen),
     )
+
+
+def headline_now(outlook: Outlook, seen: Observation) -> str:
+    """Return the headline of the latest model, with the counts of ``seen``: labels have come since it was trained."""
+    counted = replace(
+        outlook,
+        human=count_labelled(seen.records),
+        accepted=count_accepted(seen.records).total(),
+        left=seen.pool_left + seen.waiting,
+    )
+    return headline(counted)
 
 
 def step_in_words(plan: Plan) -> str:
@@ -64,6 +80,21 @@ def step_in_words(plan: Plan) -> str:
     if isinstance(step, Stopped):
         return f"nothing more is asked: {step.reason}"
     return "every text of the pool has been dealt with"
+
+
+def waiting_in_words(seen: Observation) -> str:
+    """Return what waits for people."""
+    waiting = waiting_records(seen.records)
+    if not waiting:
+        return "nothing waits for people"
+    number = len(waiting)
+    words = f"{count_in_words(number, 'text')} {'waits' if number == 1 else 'wait'} for people"
+    if suggested := sum(one.record.suggestion is not None for one in waiting):
+        words += ", with a suggestion" if number == 1 else f", {suggested:,} of them with a suggestion"
+    if seen.min_submitted > 1:
+        answers = sum(max(seen.min_submitted - len(one.answers), 1) for one in waiting)
+        words += f"; each needs {seen.min_submitted} answers, {answers:,} in all are missing"
+    return words
 
 
 def bar_in_words(now: Acceptance) -> str:

@@ -121,9 +121,14 @@ def _asked(records: Iterable[AdjudicatedRecord]) -> Iterator[AdjudicatedRecord]:
         yield from one.second_looks
 
 
+def waiting_records(records: Iterable[AdjudicatedRecord]) -> list[AdjudicatedRecord]:
+    """Return the records of all batches that people still have to answer."""
+    return [each for each in _asked(records) if each.record.batch is not None and not each.is_done]
+
+
 def count_waiting(records: Iterable[AdjudicatedRecord]) -> int:
     """Return how many records of all batches people still have to answer."""
-    return sum(each.record.batch is not None and not each.is_done for each in _asked(records))
+    return len(waiting_records(records))
 
 
 def is_blind(record: LoggedRecord) -> bool:

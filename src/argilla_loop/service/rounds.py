@@ -42,6 +42,7 @@ class Rounds:
         with self._guard():
             held = self._lease.hold()
             WRITER.set(held)
+            self._monitor.is_standby = not held
             if not held:
                 self._monitor.status = "standing by: another service writes to the dataset"
                 self._loop.forget()

@@ -27,6 +27,7 @@ from argilla_loop.observability.heartbeat import heartbeat, heartbeat_file
 from argilla_loop.pool import WatchedPool
 from argilla_loop.service.blindness import Blindness
 from argilla_loop.service.http.monitor import Monitor
+from argilla_loop.service.http.page.live import LivePage
 from argilla_loop.service.http.webhook_keeper import WebhookKeeper
 from argilla_loop.service.identity import Identity, identity_of, remember_dataset, working_dataset
 from argilla_loop.service.listener import Listener
@@ -83,13 +84,15 @@ class Service:
         self._lease: Lease | None = None
         self._identity: Identity | None = None
         self._webhook = WebhookKeeper(settings.webhook, self.wake)
-        self._monitor = Monitor(settings)
+        self._page = LivePage(settings.dataset, partial(latest_outlook, settings))
+        self._monitor = Monitor(settings, self._page)
         self._stability = latest_stability(settings)
         self._observers: list[Callable[[Turn], object]] = [
             TurnLog(),
             EvidenceFile(settings),
             update_metrics,
             StatusLine(self._monitor),
+            self._page,
             on_turn,
         ]
 
@@ -128,6 +131,11 @@ class Service:
         if self._vectors is not None:
             self._vectors.close()
         log.info("service_stopped")
+
+    @property
+    def page_url(self) -> str | None:
+        """Address of its page on this machine; ``None`` if it does not listen."""
+        return None if self._monitor.port is None else f"http://127.0.0.1:{self._monitor.port}/"
 
     def stop(self) -> None:
         """Ask it to end; returns at once."""
@@ -263,6 +271,7 @@ class Service:
             start=start,
             stability=self._stability,
         )
+        self._page.follow(loop.view)
         visibility = connection.visibility(info.id, before_write=lease.confirm)
         blindness = Blindness(visibility, dataset, loop.answer_rule)
         rounds = Rounds(loop, lease, blindness, self._monitor, self._let_in_again)

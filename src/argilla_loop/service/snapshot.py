@@ -12,7 +12,7 @@ from argilla_loop.errors import SettingsError
 from argilla_loop.learning.embeddings.vectors import PoolVectors
 from argilla_loop.learning.learner import ClassyLearner
 from argilla_loop.loop.batch import Selection
-from argilla_loop.loop.turn import decide
+from argilla_loop.loop.decision import decide
 from argilla_loop.policy.answers import AdjudicatedRecord, Adjudicator, AnswerRule
 from argilla_loop.policy.matching import Match, Matcher
 from argilla_loop.policy.plan import Plan

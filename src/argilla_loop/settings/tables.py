@@ -119,6 +119,6 @@ class HttpSettings(BaseModel):
         9090,
         ge=0,
         le=65535,
-        description="Port to listen on for `/healthz`, `/readyz` and `/metrics`. Each service on a machine needs its "
-        "own port; 0 turns the server off.",
+        description="Port to listen on for the page (`/`), `/healthz`, `/readyz` and `/metrics`. Each service on a "
+        "machine needs its own port; 0 turns the server off.",
     )

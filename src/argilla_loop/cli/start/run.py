@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 import shlex
 import socket
@@ -199,7 +200,7 @@ class Start:
                 self._file, texts, dataset=self._folder.name, api_url=address,
                 workspace=server.credentials.workspace if server else request.workspace or "argilla",
                 api_key=server.credentials.loop.api_key if server else None,
-                model=request.model or default_model(), http_port=HTTP_PORT if _is_free(HTTP_PORT) else 0,
+                model=request.model or default_model(), http_port=next(filter(_is_free, itertools.count(HTTP_PORT))),
             )  # fmt: skip
             self.say(f"wrote {self._file}, which you may change")
         elif server is not None or request.api_url is not None:
@@ -222,6 +223,8 @@ class Start:
         with patience(self._console, "starting the service and embedding the first texts"):
             turn = _next_turn(service, server)
         self._say_where(backend, settings, server)
+        if service.page_url is not None:
+            self.say(f"see how it goes at {service.page_url}")
         while True:
             if words := words_of(turn):
                 self.say(words)

@@ -1,4 +1,4 @@
-"""The service's health and metrics over HTTP: ``/healthz``, ``/readyz``, ``/metrics``."""
+"""The service over HTTP: its page at ``/``, and ``/healthz``, ``/readyz``, ``/metrics``."""
 
 from __future__ import annotations
 
@@ -14,13 +14,14 @@ from typing_extensions import Self
 from argilla_loop import __version__
 from argilla_loop.observability.heartbeat import heartbeat, longest_silence
 from argilla_loop.observability.metrics import SERVICE, exposition
+from argilla_loop.service.http.page.live import LivePage, Page, State
 from argilla_loop.service.http.server import BoundedServer, Handler
 from argilla_loop.settings import Settings
 
 log = structlog.get_logger(__name__)
 
 TRY_AGAIN = 60.0  # seconds until a taken port is tried again; chosen, not measured
-OK, NOT_FOUND, UNAVAILABLE = 200, 404, 503
+OK, NOT_MODIFIED, NOT_FOUND, UNAVAILABLE = 200, 304, 404, 503
 
 
 class Monitor:
@@ -28,15 +29,18 @@ class Monitor:
 
     Args:
         settings: where to listen, and the dataset that the health is about.
+        page: makes the page at ``/``.
     """
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, page: LivePage | None = None) -> None:
         self._settings = settings
+        self._page = page or LivePage(settings.dataset)
         self._server: _Server | None = None
         self._due = float("-inf")
         self._told = False
         self.status = "starting"  # one line for people, without any text
         self.trouble: str | None = None  # one line about a problem outside the loop
+        self.is_standby = False
 
     @property
     def port(self) -> int | None:
@@ -55,6 +59,12 @@ class Monitor:
             "version": __version__,
         }
 
+    def page(self) -> Page:
+        """Return the page at ``/``."""
+        health = self.health()
+        note = self.status if self.is_standby else self.trouble or ""
+        return self._page.make(State(self.status, note, health["healthy"] and health["ready"]))
+
     def look_after(self) -> None:
         """Try again to listen if the port was taken; it is cheap enough for every look. Never raises."""
         http = self._settings.http
@@ -62,7 +72,7 @@ class Monitor:
             return
         self._due = time.monotonic() + TRY_AGAIN
         try:
-            self._server = _Server(http.host, http.port, self.health)
+            self._server = _Server(http.host, http.port, self.health, self.page)
             self._server.start()
         except (OSError, UnicodeError) as error:  # taken, of another machine, or not a valid name
             if not self._told:
@@ -94,8 +104,10 @@ class Monitor:
 
 
 class _Server(BoundedServer):
-    def __init__(self, host: str, port: int, health: Callable[[], dict[str, Any]]) -> None:
-        self.health = health
+    def __init__(
+        self, host: str, port: int, health: Callable[[], dict[str, Any]], page: Callable[[], Page]
+    ) -> None:
+        self.health, self.page = health, page
         super().__init__(host, port, _Handler, name="monitor")
 
 
@@ -104,7 +116,9 @@ class _Handler(Handler):
 
     def do_GET(self) -> None:  # noqa: N802  http.server's name
         path = self.path.partition("?")[0]
-        if path == "/metrics":
+        if path == "/":
+            self._send_page()
+        elif path == "/metrics":
             self.reply(OK, *exposition())
         elif path in ("/healthz", "/readyz"):
             health = self.server.health()
@@ -113,5 +127,19 @@ class _Handler(Handler):
             self.reply(OK if good else UNAVAILABLE, body + b"\n")
         else:
             self.reply(NOT_FOUND)
+
+    def _send_page(self) -> None:
+        page = self.server.page()
+        headers = {
+            "ETag": page.tag,
+            "Cache-Control": "no-cache",
+            "Content-Security-Policy": page.policy,
+            "Cross-Origin-Resource-Policy": "same-origin",
+            "Referrer-Policy": "no-referrer",
+        }
+        if self.headers.get("If-None-Match") == page.tag:
+            self.reply(NOT_MODIFIED, headers=headers)
+        else:
+            self.reply(OK, page.body, "text/html; charset=utf-8", headers)
 
     do_HEAD = do_GET  # noqa: N815  http.server's name

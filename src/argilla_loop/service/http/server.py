@@ -7,10 +7,12 @@ import socket
 import socketserver
 import threading
 import time
+from collections.abc import Mapping
 from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from io import BytesIO
+from types import MappingProxyType
 
 import structlog
 
@@ -43,9 +45,17 @@ class Handler(BaseHTTPRequestHandler):
     server_version = "argilla-loop"
     sys_version = ""
 
-    def reply(self, status: int, body: bytes = b"", kind: str = "application/json") -> None:
+    def reply(
+        self,
+        status: int,
+        body: bytes = b"",
+        kind: str = "application/json",
+        headers: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         """Send a reply; for HEAD, only its headers."""
         self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
         if body:
             self.send_header("Content-Type", kind)
             self.send_header("X-Content-Type-Options", "nosniff")

@@ -75,41 +75,60 @@ def render(report: Report, words: Explanation, about: About, extra: Sequence[Sec
         about: how it was made.
         extra: further sections.
     """
-    environment = Environment(
-        loader=FileSystemLoader(FOLDER),
+    wrong, more = wrong_pairs(report)
+    return (
+        environment(FOLDER)
+        .get_template("page.html")
+        .render(
+            **sections(report, words),
+            about=about,
+            extra=extra,
+            policy=_policy(),
+            confusion=confusion(report),
+            wrong_rows=wrong,
+            wrong_more=more,
+            batch_rows=batch_rows(report.seen.batches),
+            batch_more=len(report.seen.batches) > MOST_BATCHES,
+            shown_people=MOST_PEOPLE,
+        )
+    )
+
+
+def environment(*folders: Path) -> Environment:
+    """Return what renders the templates in ``folders``; everything is escaped."""
+    return Environment(
+        loader=FileSystemLoader(folders),
         autoescape=True,
         undefined=StrictUndefined,
         keep_trailing_newline=True,
     )
-    wrong, more = wrong_pairs(report)
-    return environment.get_template("page.html").render(
-        report=report,
-        words=words,
-        about=about,
-        extra=extra,
-        policy=_policy(),
-        tiles=_tiles(report),
-        plots=_plots(report),
-        captions=_captions(report),
-        share_rows=share_rows(report),
-        confusion=confusion(report),
-        wrong_rows=wrong,
-        wrong_more=more,
-        batch_rows=batch_rows(report.seen.batches),
-        batch_more=len(report.seen.batches) > MOST_BATCHES,
-        shown_people=MOST_PEOPLE,
-        key_of=key_of,
-        n=count,
-        p=share,
+
+
+def sections(report: Report, words: Explanation) -> dict[str, Any]:
+    """Return what the templates in ``sections/`` need, which the page of the running service has too."""
+    return {
+        "report": report,
+        "words": words,
+        "tiles": _tiles(report),
+        "plots": _plots(report),
+        "captions": _captions(report),
+        "share_rows": share_rows(report),
+        "key_of": key_of,
+        "n": count,
+        "p": share,
         **label_table(report),
-    )
+    }
+
+
+def digest(source: str) -> str:
+    """Return how a content security policy names ``source``, a style sheet or script in the page."""
+    return f"'sha256-{base64.b64encode(hashlib.sha256(source.encode()).digest()).decode()}'"
 
 
 def _policy() -> str:
     """Return a content security policy that allows nothing but our own style sheet, by its digest."""
     style = (FOLDER / "style.css").read_text(encoding="utf-8")
-    digest = base64.b64encode(hashlib.sha256(style.encode()).digest()).decode()
-    return f"default-src 'none'; style-src 'sha256-{digest}'; base-uri 'none'; form-action 'none'"
+    return f"default-src 'none'; style-src {digest(style)}; base-uri 'none'; form-action 'none'"
 
 
 def _tiles(report: Report) -> list[tuple[str, str]]:
@@ -132,10 +151,14 @@ def _tiles(report: Report) -> list[tuple[str, str]]:
         )
         tiles.append((f"{right:,}/{blind:,}", "blind answers that agree with the model"))
     if report.effort.median_seconds is not None:
-        tiles.append((f"{report.effort.hours:.1f} h", "people spent"))
+        tiles.append((_duration(report.effort.hours), "people spent"))
     if report.saved_hours:
-        tiles.append((f"{report.saved_hours:.1f} h", "saved by the service"))
+        tiles.append((_duration(report.saved_hours), "saved by the service"))
     return tiles
+
+
+def _duration(hours: float) -> str:
+    return f"{hours:.1f} h" if hours >= 1 else f"{60 * hours:.0f} min"
 
 
 def _plots(report: Report) -> dict[str, Markup | None]:

@@ -1,0 +1,1 @@
+"""The page that shows how the labelling goes, while the service runs."""
