@@ -21,6 +21,8 @@ from argilla_loop.cli.finish import finish
 from argilla_loop.cli.health import health
 from argilla_loop.cli.init import EXAMPLE as INIT_EXAMPLE
 from argilla_loop.cli.init import init
+from argilla_loop.cli.migrate import EXAMPLE as MIGRATE_EXAMPLE
+from argilla_loop.cli.migrate import migrate
 from argilla_loop.cli.pool import pool
 from argilla_loop.cli.predict import EXAMPLE as PREDICT_EXAMPLE
 from argilla_loop.cli.predict import predict
@@ -75,6 +77,7 @@ app.command(epilog=REVOKE_EXAMPLE)(revoke)
 app.command(epilog=REVIEW_EXAMPLE)(review)
 app.command(epilog=SUSPECTS_EXAMPLE)(suspects)
 app.command(epilog=FINISH_EXAMPLE)(finish)
+app.command(epilog=MIGRATE_EXAMPLE)(migrate)
 app.command(epilog=EXPORT_EXAMPLE)(export)
 app.command()(verify)
 app.command("save-model", epilog=SAVE_MODEL_EXAMPLE)(save_model)

@@ -9,6 +9,7 @@ from dataclasses import dataclass, replace
 
 from argilla_loop.domain import Answer, Example, LoggedRecord, Origin, Route
 from argilla_loop.policy.task import SINGLE_LABEL, LabelRule, Task
+from argilla_loop.policy.validation.carried import is_withdrawn
 
 
 @dataclass(frozen=True, slots=True)
@@ -224,8 +225,15 @@ def count_labelled(records: Iterable[AdjudicatedRecord]) -> int:
 
 
 def count_accepted(records: Iterable[AdjudicatedRecord]) -> Counter[float]:
-    """Count the accepted records that nobody answered, by the threshold above which they were accepted."""
-    return Counter(one.record.threshold or 0.0 for one in records if one.is_accepted and not one.answers)
+    """Count the accepted records that nobody answered, by the threshold above which they were accepted.
+
+    What was accepted before a label was added counts as above 0, which no check covers: all of it may be wrong.
+    """
+    return Counter(
+        0.0 if is_withdrawn(one.record.promise) else one.record.threshold or 0.0
+        for one in records
+        if one.is_accepted and not one.answers
+    )
 
 
 def examples_from(records: Iterable[AdjudicatedRecord], *, with_model: bool) -> list[Example]:

@@ -22,6 +22,7 @@ from argilla_loop.policy.answers import (
 from argilla_loop.policy.observation import is_blind
 from argilla_loop.policy.rules import MAX_BATCH
 from argilla_loop.policy.text_keys import kept_of, unescape_markup
+from argilla_loop.policy.validation.carried import is_carried_over, is_withdrawn
 from argilla_loop.policy.validation.checks import checks_from
 from argilla_loop.policy.validation.granted import Promise
 
@@ -94,7 +95,8 @@ def promises(records: Sequence[AdjudicatedRecord], labels: Sequence[str]) -> Ite
 
     The grant is derived again from the audits of earlier batches that were answered by then. An answer that came while
     the batch was made may have been seen or not; and an answer that somebody has changed since says no longer what it
-    was. Both are given the benefit of the doubt.
+    was. Both are given the benefit of the doubt. A promise that was granted in an earlier dataset is not derived: the
+    answers that show it have their times there.
 
     Args:
         records: all records of the working dataset.
@@ -103,7 +105,9 @@ def promises(records: Sequence[AdjudicatedRecord], labels: Sequence[str]) -> Ite
     groups: dict[tuple[int, str, float], list[AdjudicatedRecord]] = defaultdict(list)
     for one in records:
         record = one.record
-        if one.is_accepted and record.promise and record.threshold is not None and record.batch is not None:
+        if not one.is_accepted or is_carried(record):
+            continue
+        if record.promise and record.threshold is not None and record.batch is not None:
             groups[record.batch, record.promise, record.threshold].append(one)
     for (batch, written, threshold), some in sorted(groups.items()):
         promise = Promise.read(written)
@@ -141,6 +145,11 @@ def audits(records: Iterable[LoggedRecord]) -> Iterator[str]:
             yield f"{kind} {record.id!r} is not blind: it shows a suggestion"
         if record.prediction is None or record.certainty is None:
             yield f"{kind} {record.id!r} has no prediction to compare the answer with"
+
+
+def is_carried(record: LoggedRecord) -> bool:
+    """Return whether ``record`` was accepted in an earlier dataset, with other labels (``argilla-loop migrate``)."""
+    return is_carried_over(record.promise) or is_withdrawn(record.promise)
 
 
 def kept_of_record(one: AdjudicatedRecord) -> Kept:

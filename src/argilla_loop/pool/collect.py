@@ -8,7 +8,7 @@ from __future__ import annotations
 import mmap
 import tempfile
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import pairwise
 from pathlib import Path
@@ -39,10 +39,14 @@ class Collector:
     """Takes rows in batches; keeps the usable ones and counts the reasons for leaving out the others.
 
     The texts are in an unnamed file in ``folder``, which ceases to exist with the pool, even after a ``kill -9``.
+
+    Args:
+        folder: for the texts.
+        relabel: other names of labels.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
+    def __init__(self, folder: Path, relabel: Mapping[str, str] | None = None) -> None:
+        self._folder, self._relabel = folder, relabel or {}
         with self._disk_errors_explained():
             make_private_folder(folder)
             self._file: IO[bytes] = tempfile.TemporaryFile(dir=folder)  # noqa: SIM115  close() closes it
@@ -124,7 +128,7 @@ class Collector:
 
     def _encode_labels(self, labels: Any) -> NDArray[np.int32]:
         encoded = labels.dictionary_encode()
-        names = encoded.dictionary.to_pylist()
+        names = [self._relabel.get(name, name) for name in encoded.dictionary.to_pylist()]
         codes = np.array(
             [*(self._codes_by_label.setdefault(name, len(self._codes_by_label)) for name in names), -1],
             np.int32,

@@ -56,7 +56,7 @@ def load_pool(
     """
     started = time.monotonic()
     source = describe_source(settings)
-    with closing(Collector(cache_dir / "pool")) as collector:
+    with closing(Collector(cache_dir / "pool", settings.relabel)) as collector:
         for columns, batch in read(settings, argilla_rows, batch_rows=batch_rows):
             collector.add(read_rows(batch, columns))
         collected = collector.finish()

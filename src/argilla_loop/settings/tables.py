@@ -56,6 +56,11 @@ class PoolSettings(BaseModel):
     id_column: str | None = Field(
         None, description="Column that identifies a row; default: a hash of the text is used."
     )
+    relabel: dict[str, str] = Field(
+        default_factory=dict,
+        description="What labels of the label column are called in the working dataset, if it is not the same. "
+        "`argilla-loop migrate` sets it.",
+    )
     limit: int | None = Field(None, gt=0, description="Maximum number of rows to read; default: all.")
 
     @model_validator(mode="after")

@@ -13,11 +13,12 @@ Unless a docstring says otherwise, every method that talks to the server raises 
 from argilla_loop.argilla.protocol.annotators import AnnotatorQueue, Exposed, NoticeBoard, Pending, Visibility
 from argilla_loop.argilla.protocol.backend import Backend, FoundDataset, PoolRows
 from argilla_loop.argilla.protocol.lease import HEARTBEATS, Lease, Writer
+from argilla_loop.argilla.protocol.migration import Copied, Migration, Target
 from argilla_loop.argilla.protocol.records import DatasetInfo, Indexed, Listing, Page, WorkingDataset
 from argilla_loop.argilla.protocol.webhooks import Judge, Registration, Verdict, Webhooks
 
 __all__ = [
-    "HEARTBEATS", "AnnotatorQueue", "Backend", "DatasetInfo", "Exposed", "FoundDataset", "Indexed", "Judge", "Lease",
-    "Listing", "NoticeBoard", "Page", "Pending", "PoolRows", "Registration", "Verdict", "Visibility", "Webhooks",
-    "WorkingDataset", "Writer",
+    "HEARTBEATS", "AnnotatorQueue", "Backend", "Copied", "DatasetInfo", "Exposed", "FoundDataset", "Indexed", "Judge",
+    "Lease", "Listing", "Migration", "NoticeBoard", "Page", "Pending", "PoolRows", "Registration", "Target", "Verdict",
+    "Visibility", "Webhooks", "WorkingDataset", "Writer",
 ]  # fmt: skip

@@ -7,9 +7,11 @@ from typing import Protocol
 
 from argilla_loop.argilla.protocol.annotators import NoticeBoard, Visibility
 from argilla_loop.argilla.protocol.lease import Lease, Writer
+from argilla_loop.argilla.protocol.migration import Migration
 from argilla_loop.argilla.protocol.records import DatasetInfo, WorkingDataset
 from argilla_loop.argilla.protocol.webhooks import Webhooks
 from argilla_loop.domain import LoggedRecord
+from argilla_loop.policy.migration import LabelChange
 
 
 class FoundDataset(Protocol):
@@ -30,6 +32,10 @@ class FoundDataset(Protocol):
     @property
     def note(self) -> str | None:
         """One line about the name, for operators; ``None`` if the dataset is called as the settings say."""
+
+    @property
+    def migrated_from(self) -> str | None:
+        """Id of the dataset that ``argilla-loop migrate`` made it from; ``None`` if it did not make it."""
 
     def labels(self) -> tuple[str, ...]:
         """Return the labels of its label question; empty if it has no such question."""
@@ -163,6 +169,16 @@ class Backend(Protocol):
 
     def writer(self, dataset_id: str) -> Writer | None:
         """Return the service that holds the lease on a dataset; ``None`` if there is none."""
+
+    def migration(
+        self,
+        source: DatasetInfo,
+        name: str,
+        change: LabelChange,
+        *,
+        before_write: Callable[[], object] = lambda: None,
+    ) -> Migration:
+        """Return what makes dataset ``name`` from ``source``, with other labels; nothing is written yet."""
 
     def notice_board(
         self, info: DatasetInfo, *, before_write: Callable[[], object] = lambda: None

@@ -11,7 +11,9 @@ from argilla_loop.argilla.v2 import users
 from argilla_loop.argilla.v2.connection import Connection, connect
 from argilla_loop.argilla.v2.dataset import ArgillaDataset
 from argilla_loop.argilla.v2.lease import ArgillaLease, writer_of
+from argilla_loop.argilla.v2.limits import refuse_labels
 from argilla_loop.argilla.v2.links import record_url
+from argilla_loop.argilla.v2.migration import ArgillaMigration
 from argilla_loop.argilla.v2.notice import ArgillaNoticeBoard
 from argilla_loop.argilla.v2.rows import ArgillaRows
 from argilla_loop.argilla.v2.schema import (
@@ -19,13 +21,13 @@ from argilla_loop.argilla.v2.schema import (
     ensure_dataset,
     find_workspace,
     labels_of,
-    refuse_labels,
     verify_dataset,
 )
 from argilla_loop.argilla.v2.visibility import ArgillaVisibility
 from argilla_loop.argilla.v2.webhooks import ArgillaWebhooks
-from argilla_loop.argilla.v2.working import find_working
+from argilla_loop.argilla.v2.working import find_working, migration_of
 from argilla_loop.domain import LoggedRecord
+from argilla_loop.policy.migration import LabelChange
 
 
 class ArgillaBackend:
@@ -127,6 +129,17 @@ class ArgillaBackend:
         """Return the service that holds the lease on a dataset; ``None`` if there is none."""
         return writer_of(self._connection, dataset_id)
 
+    def migration(
+        self,
+        source: DatasetInfo,
+        name: str,
+        change: LabelChange,
+        *,
+        before_write: Callable[[], object] = lambda: None,
+    ) -> ArgillaMigration:
+        """Return what makes dataset ``name`` from ``source``, with other labels."""
+        return ArgillaMigration(self._connection, source, name, change, before_write=before_write)
+
     def notice_board(
         self, info: DatasetInfo, *, before_write: Callable[[], object] = lambda: None
     ) -> ArgillaNoticeBoard:
@@ -178,6 +191,7 @@ class ArgillaFoundDataset:
         self._connection, self._workspace, self._dataset = connection, workspace, dataset
         self.id, self.name, self.note = str(dataset["id"]), str(dataset["name"]), note
         self.is_draft = dataset["status"] == "draft"
+        self.migrated_from = (migration_of(dataset) or {}).get("from")
 
     def labels(self) -> tuple[str, ...]:
         """Return the labels of its label question; empty if it has no such question."""

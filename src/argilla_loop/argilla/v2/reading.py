@@ -24,16 +24,19 @@ class RecordReader:
     Args:
         connection: of an admin or owner.
         info: the dataset.
+        included: what is read with each record.
     """
 
-    def __init__(self, connection: Connection, info: DatasetInfo) -> None:
-        self._connection, self._name = connection, info.name
+    def __init__(
+        self, connection: Connection, info: DatasetInfo, *, included: Sequence[str] = INCLUDED
+    ) -> None:
+        self._connection, self._name, self._included = connection, info.name, list(included)
         self._path = f"/datasets/{info.id}"
         self._server_ids: dict[str, str] = {}  # by our id, of all records that were read
 
     def page(self, offset: int, limit: int = PAGE) -> Any:
         """Return one page of the database's list, which is in the order in which records were added."""
-        params = {"offset": offset, "limit": limit, "include": list(INCLUDED)}
+        params = {"offset": offset, "limit": limit, "include": self._included}
         page = self._connection.call("GET", f"{self._path}/records", where="the records", params=params)
         self._server_ids.update((str(item["external_id"]), item["id"]) for item in page["items"])
         return page

@@ -9,14 +9,21 @@ import structlog
 
 from argilla_loop.argilla.protocol import DatasetInfo
 from argilla_loop.argilla.v2.connection import Connection
-from argilla_loop.argilla.v2.working import datasets_in, ensure_marked, find_working, mark_of
+from argilla_loop.argilla.v2.limits import refuse_labels
+from argilla_loop.argilla.v2.working import (
+    datasets_in,
+    ensure_marked,
+    find_working,
+    is_half_made,
+    mark_of,
+    migration_of,
+)
 from argilla_loop.errors import (
     CredentialsError,
     GoneError,
     RejectedError,
     RetryableError,
     SchemaError,
-    SettingsError,
 )
 
 log = structlog.get_logger(__name__)
@@ -65,9 +72,7 @@ DEFAULT_GUIDELINES = (
     "labels, it tells how things stand."
 )
 
-# Argilla's limits for a label question; the first is its default (ARGILLA_LABEL_SELECTION_OPTIONS_MAX_ITEMS).
-MAX_LABELS = 500
-MAX_LABEL_LENGTH = 200
+HALF_MADE = "argilla-loop migrate has yet to complete it: repeat that command"
 
 
 def find_workspace(connection: Connection, name: str) -> str:
@@ -114,28 +119,6 @@ def question_id_of(connection: Connection, dataset_id: str) -> str:
         else:
             raise GoneError("Argilla knows nothing of the label question")
     return connection.question_ids[dataset_id]
-
-
-def refuse_labels(labels: Sequence[str]) -> None:
-    """Check that a dataset can be created with these labels, before anything is created.
-
-    Raises:
-        SettingsError: there are too few or too many, or one is too long for Argilla.
-    """
-    if len(labels) < 2:  # noqa: PLR2004  a choice needs two
-        raise SettingsError(
-            "no labels are known: set labels, or pool.label_column, so that the dataset can be created"
-        )
-    if len(labels) > MAX_LABELS:
-        raise SettingsError(
-            f"there are {len(labels)} labels, and Argilla takes at most {MAX_LABELS}: set fewer labels, or "
-            "pool.label_column to the column that holds the labels"
-        )
-    if long := [label for label in labels if len(label) > MAX_LABEL_LENGTH]:
-        raise SettingsError(
-            f"label {long[0][:50]!r}… has {len(long[0])} characters, and Argilla takes at most {MAX_LABEL_LENGTH}: "
-            "shorten it in labels, or in the pool's label column"
-        )
 
 
 def ensure_dataset(
@@ -190,7 +173,7 @@ def ensure_dataset(
         log.info("dataset_created", dataset=name, workspace=workspace, labels=len(labels))
     draft = dataset["status"] == "draft"
     try:
-        if draft:
+        if draft and migration_of(dataset) is None:
             _complete_draft(connection, dataset, labels)
         # checked first, because publishing cannot be undone
         info = verify_dataset(connection, dataset, workspace=workspace, labels=labels)
@@ -278,7 +261,10 @@ def differences(connection: Connection, dataset: dict[str, Any], labels: Sequenc
         for name, q in questions.items()
         if q["required"] and name != QUESTION
     ]
-    for prop in _parts(connection, dataset, "metadata-properties"):
+    properties = _parts(connection, dataset, "metadata-properties")
+    if is_half_made(dataset, properties):
+        wrong.insert(0, HALF_MADE)
+    for prop in properties:
         name, kind = prop["name"], prop["settings"]["type"]
         if name not in METADATA:
             continue

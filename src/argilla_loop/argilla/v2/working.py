@@ -6,13 +6,16 @@ its records), which the list of datasets shows. A copy that somebody makes with 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from argilla_loop.argilla.v2.connection import Connection
 
 MARK = "argilla_loop"
+# Metadata property of a dataset that ``argilla-loop migrate`` has yet to complete. A property is one row in the
+# database; a change of the dataset would make Argilla go through all of its answered records.
+UNFINISHED = "argilla_loop_unfinished"
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +93,25 @@ def marked_as(dataset: dict[str, Any]) -> str | None:
 def mark_of(name: str) -> dict[str, Any]:
     """Return the metadata of a dataset that the settings call ``name``."""
     return {MARK: {"dataset": name}}
+
+
+def migration_of(dataset: dict[str, Any]) -> dict[str, str] | None:
+    """Return what ``argilla-loop migrate`` notes on the dataset that it makes; ``None`` for any other dataset."""
+    mark = (dataset.get("metadata") or {}).get(MARK)
+    made = mark.get("migration") if isinstance(mark, dict) else None
+    return made if isinstance(made, dict) else None
+
+
+def is_half_made(dataset: dict[str, Any], properties: Iterable[dict[str, Any]]) -> bool:
+    """Return whether ``argilla-loop migrate`` has yet to complete a dataset.
+
+    Args:
+        dataset: as the API describes it.
+        properties: its metadata properties.
+    """
+    if migration_of(dataset) is None:
+        return False
+    return dataset["status"] == "draft" or any(one["name"] == UNFINISHED for one in properties)
 
 
 def ensure_marked(connection: Connection, dataset: dict[str, Any], name: str) -> None:

@@ -7,6 +7,7 @@ from collections.abc import Iterable
 from argilla_loop.domain import Route
 from argilla_loop.policy.answers import AdjudicatedRecord
 from argilla_loop.policy.chance import chance
+from argilla_loop.policy.validation.carried import is_withdrawn
 from argilla_loop.policy.validation.promise import AuditResult
 
 
@@ -28,7 +29,7 @@ def checks_from(records: Iterable[AdjudicatedRecord], *, second_looks: bool = Fa
 
     Three kinds count: audited records, held-back records, and accepted ones that people corrected. An accepted record
     that somebody confirmed does not count, because nobody drew it at random. A record that was shown with a suggestion
-    never counts.
+    never counts. Nor does a correction of what was accepted before a label was added, of which nothing is promised.
 
     Args:
         records: of the working dataset.
@@ -49,7 +50,9 @@ def checks_from(records: Iterable[AdjudicatedRecord], *, second_looks: bool = Fa
         above = record.threshold or 0.0
         if record.held_back:
             above = 0.0
-        elif record.route is Route.ACCEPT and (one.is_right or one.is_half_revoked):
+        elif record.route is Route.ACCEPT and (
+            one.is_right or one.is_half_revoked or is_withdrawn(record.promise)
+        ):
             continue
         right = one.is_right if second_looks else one.looks[0]
         result = AuditResult(record.prediction, record.certainty, right, above)

@@ -8,6 +8,7 @@ from typing import Any
 from argilla_loop.policy.estimate.accuracy import Estimate
 from argilla_loop.policy.figures import Figures, Measured
 from argilla_loop.policy.result import Source, Wanted
+from argilla_loop.policy.validation.carried import is_withdrawn
 from argilla_loop.service.results.writers import COLUMNS, features_of
 
 SIZES = (
@@ -121,6 +122,10 @@ def _promises(figures: Figures) -> str:
     for written, count in sorted(promises.items(), key=lambda one: (one[0] is None, one[0])):
         if written is None:
             lines.append(f"{count:,} labels of the service: nothing is promised of them.")
+        elif is_withdrawn(written):
+            lines.append(
+                f"{count:,} labels of the service: nothing is promised of them any more, as a label was added since."
+            )
         else:
             lines.append(f"{count:,} labels of the service were accepted under: {written}.")
     if any("promise dataset" in (written or "") for written in promises):

@@ -93,6 +93,9 @@ def _summary(now: Snapshot, *, compared: bool) -> str:
         if compared
         else "answers were not compared with an export (--against OUT)"
     )
+    carried = sum(one.is_accepted and verification.is_carried(one.record) for one in now.records)
+    if carried:
+        since += f"; {carried:,} were accepted in an earlier dataset: verify their promise there"
     return (
         f"all holds: {len(now.records):,} records in {batches:,} batches, {answered:,} answered by people, "
         f"{accepted:,} accepted; {since}"
