@@ -147,22 +147,20 @@ class ArgillaMigration:
             "settings": {"type": "terms", "values": [self._source.id]},
             "visible_for_annotators": False,
         }
-        theirs = [
-            {name: one[name] for name in ("name", "title", "settings", "visible_for_annotators")}
-            for one in self._parts("/me", self._source.id, "metadata-properties")
-            if one["name"] not in (LEASE, UNFINISHED)
-        ]
-        known = {one["name"] for one in theirs}
         ours = [
             {"name": name, "title": TITLES[name], "settings": settings, "visible_for_annotators": visible}
             for name, (settings, visible) in METADATA.items()
-            if name not in known
+        ]
+        theirs = [
+            _only(one, "name", "title", "settings", "visible_for_annotators")
+            for one in self._parts("/me", self._source.id, "metadata-properties")
+            if one["name"] not in {LEASE, UNFINISHED, *METADATA}
         ]
         fields = self._parts("", self._source.id, "fields")
         vectors = self._parts("", self._source.id, "vectors-settings")
         questions = self._parts("", self._source.id, "questions")
         wanted: list[tuple[str, list[dict[str, Any]]]] = [
-            ("metadata-properties", [unfinished, *theirs, *ours]),
+            ("metadata-properties", [unfinished, *ours, *theirs]),
             ("fields", [_only(one, "name", "title", "required", "settings") for one in fields]),
             ("vectors-settings", [_only(one, "name", "title", "dimensions") for one in vectors]),
             ("questions", [copied_question(one, self._change) for one in questions]),

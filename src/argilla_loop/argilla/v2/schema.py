@@ -255,7 +255,10 @@ def differences(connection: Connection, dataset: dict[str, Any], labels: Sequenc
             f"only in the dataset: {more}" if more else "",
             f"only in the settings: {less}" if less else "",
         ]
-        wrong.append("its labels differ from the settings (" + "; ".join(filter(None, parts)) + ")")
+        remedy = "argilla-loop migrate changes labels"
+        wrong.append(
+            "its labels differ from the settings (" + "; ".join(filter(None, [*parts, remedy])) + ")"
+        )
     wrong += [
         f"question {name!r} is required, but only {QUESTION!r} is answered"
         for name, q in questions.items()

@@ -314,8 +314,8 @@ def refuse_changes(
         )
     if asked and set(asked) != set(labels):
         raise SettingsError(
-            f"{file} has other labels ({', '.join(labels)}), and Argilla cannot change them: leave --labels out, or "
-            f"{another}"
+            f"{file} has other labels ({', '.join(labels)}): leave --labels out, change them with "
+            f"`argilla-loop migrate`, or {another}"
         )
     if column is not None and column != pool.text_column:
         raise SettingsError(f"{file} reads the texts from column {pool.text_column!r}: {another}")
