@@ -185,6 +185,15 @@ def test_unknown_labels_end_it_with_one_line() -> None:
     assert "\n" not in message
 
 
+def test_labels_that_are_called_otherwise_now_are_read_as_that() -> None:
+    """And two that have become one are no conflict."""
+    rows = [("1", "one", "A"), ("2", "two", "B"), ("3", "one", "B"), ("4", "three", "C")]
+    settings = SETTINGS.model_copy(update={"relabel": {"A": "X", "B": "X"}})
+    pool, report = load_pool(settings, labels=["X", "C"], cache_dir=CACHE, argilla_rows=lambda: rows)
+    assert [(one.text, one.label) for one in pool.examples()] == [("one", "X"), ("two", "X"), ("three", "C")]
+    assert report.conflicts == 0
+
+
 def test_labels_are_taken_as_they_come_where_none_are_configured() -> None:
     _, report = load(("1", "a", "x"), ("2", "b", "y"), ("3", "c", "x"), ("4", "d", " "))
     assert report.labels == {"x": 2, "y": 1}
