@@ -243,6 +243,15 @@ def test_a_change_copies_all_and_leaves_the_old_dataset_as_it_is(
     assert "nothing to do" in again.stdout
     assert there.held() == copied
 
+    written = world.config.read_text()
+    world.config.write_text(config)  # as if it had been killed before it wrote the settings
+    there.answer(ASKED[0][0], AFTER[kind][0])
+    copied = there.held()
+    last = world.call("migrate", *CHANGES[kind], "--to", new, "--yes")
+    assert last.returncode == 0, last.stderr
+    assert "only the settings are left to change" in last.stdout
+    assert (world.config.read_text(), there.held()) == (written, copied)
+
 
 def test_a_merge_that_turns_wrong_checks_into_right_ones_begins_evidence_anew(
     make_world: Callable[..., tuple[World, ArgillaDataset]],

@@ -209,7 +209,12 @@ def _views(earlier: Sequence[AdjudicatedRecord], at: str) -> Iterator[list[Adjud
     checks = [one for one in earlier if one.answers]
     begun = _shifted(at, -UNSEEN)
     moments = sorted({_answered(one) for one in checks if begun <= _answered(one) <= at} | {at})
-    for moment in moments:
+    # Another label by people only allows more, so of the moments with the same checks the last one counts. There are
+    # many moments at once where `argilla-loop migrate` has copied all answers.
+    checked = {_answered(one) for one in checks if is_blind(one.record) or one.record.route is Route.ACCEPT}
+    for moment in [
+        m for m, after in zip(moments, [*moments[1:], None], strict=True) if not after or after in checked
+    ]:
         known = [one for one in checks if _answered(one) <= moment]
         yield known
         # where batches overlap, what was answered after an audit that still waited was no evidence yet
