@@ -434,6 +434,20 @@ def test_other_options_do_not_go_on_with_what_is_half_made(
     assert "was begun with other options of argilla-loop migrate" in refused.stderr
 
 
+def test_audits_that_annotators_can_see_through_are_not_migrated(
+    make_world: Callable[..., tuple[World, ArgillaDataset]],
+) -> None:
+    """In the copy their answers would look given before anything was visible."""
+    world, _ = make_world()
+    properties = world.owner.call("GET", f"/me/datasets/{world.dataset_id()}/metadata-properties")["items"]
+    prediction = next(one["id"] for one in properties if one["name"] == "prediction")
+    world.owner.call("PATCH", f"/metadata-properties/{prediction}", {"visible_for_annotators": True})
+    refused = world.call("migrate", *CHANGES["rename"], "--to", f"{world.name}-2", "--yes")
+    assert refused.returncode == 1
+    assert "annotators can see the metadata 'prediction'" in refused.stderr
+    assert "start the service once" in refused.stderr
+
+
 @pytest.fixture
 def looping(
     argilla_server: EmbeddedServer,

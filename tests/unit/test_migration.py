@@ -2,22 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from argilla_loop.argilla.protocol import Copied
 from argilla_loop.argilla.v2.copying import copied_item, copied_question, lacking, withdrawn
 from argilla_loop.domain import Answer, LoggedRecord, Route
-from argilla_loop.errors import SettingsError
+from argilla_loop.errors import RetryableError, SettingsError
 from argilla_loop.policy.answers import AnswerRule, adjudicate, count_accepted
 from argilla_loop.policy.migration import label_change, migrated, migrated_promise, relabelled
 from argilla_loop.policy.validation.carried import WITHDRAWN, carried_over
 from argilla_loop.policy.validation.checks import checks_from
 from argilla_loop.policy.validation.promise import AcceptanceCriterion, AuditResult, decide_for_dataset
 from argilla_loop.policy.verification import promises
+from argilla_loop.service.migrate import _copy_all, changed_settings, rewrite
+from argilla_loop.settings import Settings
 
 LABELS = ("A", "B", "C")
 RULE = AnswerRule("service")
@@ -327,3 +333,58 @@ class TestCopies:
         two = copied_question(question, self.change)["settings"]
         assert two["options"] == [{"value": "X", "text": "X"}, options[2]]
         assert "visible_options" not in two
+
+
+class _Answering:
+    """A working dataset in which people keep answering, and the migration that copies their answers."""
+
+    def __init__(self, answers: int) -> None:
+        self.answers, self.passes = answers, 0
+        self.dataset = self
+        self.info = SimpleNamespace(name="news")
+
+    def revision(self) -> str:
+        return str(min(self.passes, self.answers))
+
+    def copy(self, _anew: object, begun: Callable[[int], Callable[[int], None]]) -> Copied:
+        self.passes += 1
+        found = int(self.passes <= self.answers)
+        begun(found)(found)
+        return Copied(found, found, 0)
+
+
+def test_it_copies_until_nobody_answers_in_the_old_dataset_any_more() -> None:
+    for answers in (0, 3):
+        calm = _Answering(answers)
+        _copy_all(calm, calm, label_change(LABELS, add=["D"]), lambda _: None)  # type: ignore[arg-type]
+        assert calm.passes == answers + 1
+    busy = _Answering(100)
+    with pytest.raises(RetryableError, match="ask them to pause"):
+        _copy_all(busy, busy, label_change(LABELS, add=["D"]), lambda _: None)  # type: ignore[arg-type]
+
+
+def test_settings_that_go_with_the_labels_change_with_them() -> None:
+    pool = {"path": "a.csv", "label_column": "topic"}
+    settings = Settings.model_validate(
+        {"api_key": "k", "labels": ["B", "A", "C"], "pool": pool, "start_from": "/models/a"}
+    )
+    assert changed_settings(settings, label_change(LABELS, merge=["A,B=X"], add=["D"]), "new") == {
+        "dataset": "new", "labels": ["X", "C", "D"], "pool.relabel": {"A": "X", "B": "X"}, "start_from": None,
+    }  # fmt: skip
+    assert changed_settings(settings, label_change(LABELS, add=["D"]), "new").keys() == {"dataset", "labels"}
+    plain = Settings.model_validate({"api_key": "k", "pool": {"path": "a.csv"}})
+    assert changed_settings(plain, label_change(LABELS, rename=["A=X"]), "new") == {"dataset": "new"}
+
+
+def test_what_the_file_cannot_say_is_shown(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    changes = {"dataset": "new", "pool.relabel": {"A": "B"}, "start_from": None}
+    by_hand = ['dataset = "new"', 'relabel = { "A" = "B" }, in the table [pool]', "remove start_from"]
+    assert rewrite(None, changes) == by_hand
+    dotted = tmp_path / "dotted.toml"
+    dotted.write_text('api_key = "k"\npool.path = "a.csv"\n')
+    assert rewrite(dotted, changes) == by_hand
+    plain = tmp_path / "plain.toml"
+    plain.write_text('api_key = "k"\ndataset = "old"\n[pool]\npath = "a.csv"\n')
+    assert rewrite(plain, changes) == []
+    monkeypatch.setenv("ARGILLA_LOOP_DATASET", "of-the-environment")
+    assert rewrite(plain, changes) == ['dataset = "new"']
