@@ -11,6 +11,7 @@ from argilla_loop.argilla.v2 import users
 from argilla_loop.argilla.v2.connection import Connection, connect
 from argilla_loop.argilla.v2.dataset import ArgillaDataset
 from argilla_loop.argilla.v2.lease import ArgillaLease, writer_of
+from argilla_loop.argilla.v2.limits import refuse_labels
 from argilla_loop.argilla.v2.links import record_url
 from argilla_loop.argilla.v2.notice import ArgillaNoticeBoard
 from argilla_loop.argilla.v2.rows import ArgillaRows
@@ -19,13 +20,13 @@ from argilla_loop.argilla.v2.schema import (
     ensure_dataset,
     find_workspace,
     labels_of,
-    refuse_labels,
     verify_dataset,
 )
 from argilla_loop.argilla.v2.visibility import ArgillaVisibility
 from argilla_loop.argilla.v2.webhooks import ArgillaWebhooks
 from argilla_loop.argilla.v2.working import find_working
 from argilla_loop.domain import LoggedRecord
+from argilla_loop.policy.presentation import Presentation
 
 
 class ArgillaBackend:
@@ -94,7 +95,7 @@ class ArgillaBackend:
         workspace: str,
         name: str,
         labels: Sequence[str],
-        guidelines: str | None = None,
+        presentation: Presentation | None = None,
         min_submitted: int = 1,
         remembered: str | None = None,
     ) -> DatasetInfo:
@@ -104,7 +105,7 @@ class ArgillaBackend:
             workspace=workspace,
             name=name,
             labels=labels,
-            guidelines=guidelines,
+            presentation=presentation,
             min_submitted=min_submitted,
             remembered=remembered,
         )
