@@ -263,3 +263,14 @@ def test_webhooks_are_the_owners(opened: Opened) -> None:
     assert webhooks.switch(enabled=False) == 1
     assert not webhooks.ensure("http://127.0.0.1:1/").enabled
     assert (webhooks.remove(), webhooks.remove()) == (1, 0)
+
+
+def test_an_owner_creates_an_annotator_once_and_nobody_else_may(opened: Opened) -> None:
+    name = f"{opened.name}-anna"
+    with pytest.raises(CredentialsError):
+        opened.admin.ensure_annotator(WORKSPACE, name, "a password")
+    for password in ("a password", "another one"):
+        opened.owner.ensure_annotator(WORKSPACE, name, password)
+    (user,) = [each for each in opened.call("GET", "/users")["items"] if each["username"] == name]
+    assert user["role"] == "annotator"
+    assert name in opened.admin.usernames(WORKSPACE).values()  # of the workspace

@@ -208,3 +208,12 @@ class Backend(Protocol):
 
     def usernames(self, workspace: str) -> Mapping[str, str]:
         """Return names by user id, as far as our user may see them; never raises because of the server."""
+
+    def ensure_annotator(self, workspace: str, username: str, password: str) -> None:
+        """Create an annotator if nobody has that name, and add the user to the workspace.
+
+        A user who exists keeps role and password.
+
+        Raises:
+            CredentialsError: this user may not create users, or there is no such workspace.
+        """

@@ -162,6 +162,10 @@ class ArgillaBackend:
         """Return names by user id, as far as our user may see them."""
         return users.usernames(self._connection, workspace)
 
+    def ensure_annotator(self, workspace: str, username: str, password: str) -> None:
+        """Create an annotator if nobody has that name, and add the user to the workspace."""
+        users.ensure_annotator(self._connection, workspace, username, password)
+
 
 class ArgillaFoundDataset:
     """``protocol.FoundDataset`` over HTTP.
