@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import shlex
-import socket
 import sys
 import webbrowser
 from collections.abc import Mapping, Sequence
@@ -20,10 +18,10 @@ from rich.console import Console
 from argilla_embedded import EmbeddedServer
 from argilla_loop.argilla.protocol import Backend
 from argilla_loop.cli.common import sigterm_as_ctrl_c
+from argilla_loop.cli.ports import free_http_port, is_free
 from argilla_loop.cli.service_thread import ServiceThread
 from argilla_loop.cli.start.annotators import ensure_annotators
 from argilla_loop.cli.start.preparation import (
-    HTTP_PORT,
     Texts,
     default_model,
     labels_of,
@@ -207,7 +205,7 @@ class Start:
         port = self._request.port
         if port is None:
             port = _port_of(self._file) or PORT
-            port = port if _is_free(port) else 0
+            port = port if is_free(port) else 0
         server = EmbeddedServer(home, port=port)
         self._stack.callback(server.stop)  # before the start, which Ctrl-C may interrupt
         with patience(self._console, "starting an embedded Argilla (the real server, with its web UI)"):
@@ -223,7 +221,7 @@ class Start:
                 self._file, texts, dataset=self._folder.name, api_url=address,
                 workspace=server.credentials.workspace if server else request.workspace or "argilla",
                 api_key=server.credentials.loop.api_key if server else None,
-                model=request.model or default_model(), http_port=next(filter(_is_free, itertools.count(HTTP_PORT))),
+                model=request.model or default_model(), http_port=free_http_port(),
             )  # fmt: skip
             self.say(f"wrote {self._file}, which you may change")
         elif server is not None or request.api_url is not None:
@@ -310,16 +308,6 @@ def words_of(turn: Turn) -> str:
 def _port_of(file: Path) -> int | None:
     """Return the port at which the embedded server of an earlier start was."""
     return urlsplit(str(FileValues(file).values.get("api_url"))).port if file.is_file() else None
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def _has_browser() -> bool:
