@@ -14,7 +14,7 @@ JOBS ?= 4
 # A browser for the tests: the system's, else Playwright's own.
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-.PHONY: help setup browser demo test coverage quick stack stack-down stack-test lint types bench constraints clean
+.PHONY: help setup browser demo test coverage quick stack stack-down stack-test wheel-test lint types bench constraints clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
@@ -62,6 +62,9 @@ stack-down: ## end what still runs of it
 
 stack-test: setup ## the service on such a stack: main job, kills, outages, a lost index, the lease; writes benchmarks/stack.md
 	$(BIN)/python -m pytest tests/stack --stack-report=benchmarks/stack.md $(TESTS)
+
+wheel-test: setup ## build the wheel, install it with constraints.txt into a fresh environment, and start from it
+	ARGILLA_LOOP_FULL_INSTALL=1 TORCH_INDEX=$(TORCH_INDEX) $(BIN)/python -m pytest tests/service/test_wheel.py $(TESTS)
 
 lint: setup ## ruff, formatting, security, import layers
 	$(BIN)/ruff check .

@@ -49,6 +49,7 @@ class Answer:
     status: Literal["submitted", "discarded", "draft"]
     label: str | None  # None for a discard, or where the draft has no label yet
     updated_at: str  # ISO 8601, UTC, as the server gives it: sorts by time
+    comment: str | None = None
 
     @property
     def is_final(self) -> bool:

@@ -24,6 +24,7 @@ from argilla_loop.errors import (
     SchemaError,
     SettingsError,
 )
+from argilla_loop.policy.presentation import Presentation
 
 LABELS = ("World", "Sports")
 WORKSPACE = "argilla"
@@ -58,8 +59,11 @@ class Opened:
 
     def notice(self, info: DatasetInfo) -> str:
         """What annotators read beside the labels."""
-        (question,) = self.call("GET", f"/datasets/{info.id}/questions")["items"]
-        return question["description"] or ""
+        return self.questions(info)["label"]["description"] or ""
+
+    def questions(self, info: DatasetInfo) -> dict[str, dict[str, Any]]:
+        """The questions by name."""
+        return {each["name"]: each for each in self.call("GET", f"/datasets/{info.id}/questions")["items"]}
 
     def delete(self, info: DatasetInfo) -> None:
         self.call("DELETE", f"/datasets/{info.id}")
@@ -96,6 +100,32 @@ def test_a_dataset_is_created_once_and_found_with_its_labels(opened: Opened) -> 
     assert found.labels() == LABELS
     assert found.verified(LABELS) == found.verified(()) == info
     assert (found.indexed(), found.stored()) == (0, 0)
+
+
+def test_a_dataset_is_created_as_it_is_to_be_presented(opened: Opened) -> None:
+    said = Presentation(
+        title="Topic",
+        description="What is it about?",
+        label_descriptions={"World": "politics & *war*"},
+        comments=True,
+    )
+    info = opened.ensure(presentation=said)
+    questions = opened.questions(info)
+    assert list(questions) == ["label", "comment"]
+    assert (questions["label"]["title"], questions["label"]["description"]) == ("Topic", "What is it about?")
+    assert (questions["label"]["required"], questions["comment"]["required"]) == (True, False)
+    meanings = {o["value"]: o.get("description") for o in questions["label"]["settings"]["options"]}
+    assert meanings == {label: said.label_descriptions.get(label) for label in LABELS}
+    guidelines = opened.call("GET", f"/datasets/{info.id}")["guidelines"]
+    assert guidelines == said.full_guidelines()
+    assert "| **World** | politics &amp; \\*war\\* |" in guidelines
+    # a dataset that exists stays as it is
+    assert opened.ensure(presentation=Presentation(title="Other", comments=False)) == info
+    assert opened.questions(info) == questions
+
+
+def test_without_comments_there_is_one_question(opened: Opened) -> None:
+    assert list(opened.questions(opened.ensure(presentation=Presentation(comments=False)))) == ["label"]
 
 
 def test_a_dataset_with_other_labels_is_refused_and_named(opened: Opened) -> None:
@@ -233,3 +263,14 @@ def test_webhooks_are_the_owners(opened: Opened) -> None:
     assert webhooks.switch(enabled=False) == 1
     assert not webhooks.ensure("http://127.0.0.1:1/").enabled
     assert (webhooks.remove(), webhooks.remove()) == (1, 0)
+
+
+def test_an_owner_creates_an_annotator_once_and_nobody_else_may(opened: Opened) -> None:
+    name = f"{opened.name}-anna"
+    with pytest.raises(CredentialsError):
+        opened.admin.ensure_annotator(WORKSPACE, name, "a password")
+    for password in ("a password", "another one"):
+        opened.owner.ensure_annotator(WORKSPACE, name, password)
+    (user,) = [each for each in opened.call("GET", "/users")["items"] if each["username"] == name]
+    assert user["role"] == "annotator"
+    assert name in opened.admin.usernames(WORKSPACE).values()  # of the workspace

@@ -180,7 +180,7 @@ def test_a_label_renamed_in_the_ui_changes_nothing_and_argilla_lets_nobody_add_o
     key = argilla_server.credentials.loop.api_key
     with Daemon(config, key) as daemon:
         daemon.wait_for("batch_logged", batch=0)
-        (question,) = owner.call("GET", f"/datasets/{person.dataset_id()}/questions")["items"]
+        question = owner.call("GET", f"/datasets/{person.dataset_id()}/questions")["items"][0]
         options = question["settings"]["options"]
 
         def offer(changed: list[dict[str, Any]]) -> None:

@@ -71,6 +71,12 @@ def test_it_shows_a_row_for_each_loop_with_what_people_and_service_did(ran: Ran)
     assert f"labels by people           │ {human} " in ran.said
 
 
+def test_it_says_where_its_page_is(ran: Ran) -> None:
+    (line,) = [line for line in ran.said.splitlines() if "see how it goes at" in line]
+    port = load_settings(ran.out / "news-1" / "settings.toml").http.port
+    assert line.endswith(f" http://127.0.0.1:{port}/")
+
+
 def test_it_ends_with_a_summary_and_a_learning_curve(ran: Ran) -> None:
     assert f"loops                      │ {LOOPS} " in ran.said
     assert "on 40 texts (first model:" in ran.said

@@ -59,7 +59,7 @@ def world(
     dataset_id = made.dataset_id()
     made.owner.upsert(dataset_id, [{"external_id": "by-hand", "fields": {"text": "nobody's pool has this"}}])
     made.answer(TEXTS[30][0], TEXTS[30][2])
-    made.answer(TEXTS[31][0], None)
+    made.answer(TEXTS[31][0], None, comment="  fits\nno label ")
     made.answer(TEXTS[32][0], "World")
     made.answer(TEXTS[32][0], "Sports", argilla_server.credentials.owner)  # a tie
     made.answer(TEXTS[40][0], "World")  # what the service had accepted
@@ -105,7 +105,7 @@ def test_one_row_a_text_with_where_its_label_comes_from(world: World) -> None:
         "label": TEXTS[30][2], "source": "person", "batch": 0, "people": 1,
     }  # fmt: skip
     assert {k: v for k, v in rest(discarded).items() if k not in common} == {
-        "source": "none", "batch": 0, "people": 1, "discarded": True,
+        "source": "none", "batch": 0, "people": 1, "discarded": True, "comments": "fits no label",
     }  # fmt: skip
     assert {k: v for k, v in rest(tie).items() if k not in common} == {
         "source": "none", "batch": 0, "people": 2, "disagreed": True,

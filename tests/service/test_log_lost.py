@@ -71,7 +71,7 @@ class World:
         """Lines lost, as its metrics say."""
         with suppress(httpx.HTTPError):
             said = httpx.get(f"http://127.0.0.1:{self.port}/metrics", timeout=60).text
-            return next(float(line.split()[1]) for line in said.splitlines() if line.startswith(METRIC))
+            return next(float(line.split()[-1]) for line in said.splitlines() if line.startswith(METRIC))
         return -1.0
 
     def check(self) -> None:

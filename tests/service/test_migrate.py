@@ -84,7 +84,7 @@ def make_world(
         world.answer(ASKED[1][0], None, status="draft")
         discard_without_values(world, ASKED[2][0])
         world.answer(ACCEPTED[0][0], "Sports")  # it is World: a correction
-        world.answer(ACCEPTED[1][0], ACCEPTED[1][2])  # a confirmation
+        world.answer(ACCEPTED[1][0], ACCEPTED[1][2], comment="of Business, I think")  # a confirmation
         world.answer(ASKED[5][0], "Business", owner)  # later than the other's
         record = world.record(ACCEPTED[2][0])
         world.owner.call("PATCH", f"/records/{record['id']}", {"metadata": {**record["metadata"], **OTHERS}})
@@ -142,7 +142,7 @@ def named(names: Mapping[str, str], response: tuple[str, str, str]) -> tuple[str
     user, status, written = response
     values = ast.literal_eval(written) or {}
     if "label" in values:
-        values = {"label": {"value": names.get(values["label"]["value"], values["label"]["value"])}}
+        values |= {"label": {"value": names.get(values["label"]["value"], values["label"]["value"])}}
     return user, status, str(values)
 
 

@@ -14,6 +14,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+import httpx
 import pytest
 from daemon import PATIENCE, Person, until
 from typing_extensions import Self
@@ -131,10 +132,19 @@ def test_one_command_leads_from_a_file_to_labelling_and_the_same_one_goes_on(tmp
 
     # somebody who also has an Argilla of a team names it in the environment: it is not meant here
     elsewhere = {"ARGILLA_LOOP_API_URL": "http://127.0.0.1:1", "ARGILLA_LOOP_API_KEY": "of-a-team"}
-    with Started(tmp_path, "my texts.csv", "--labels", LABELS, **elsewhere) as again:
+    more = ("--annotators", "anna, ben,anna")
+    with Started(tmp_path, "my texts.csv", "--labels", LABELS, *more, **elsewhere) as again:
         again.wait_for("going on with my-texts/settings.toml")
         again.wait_for(where)  # the same dataset at the same address
         again.wait_for("batch 1: ")
+        logins = [line.split() for line in again.lines if line.startswith("  log in as ")]
+        assert [words[3] for words in logins] == ["anna", "ben"]
+        for words in logins:
+            login = {"username": words[3], "password": words[-1]}
+            token = httpx.post(f"{url}/api/v1/token", data=login).raise_for_status().json()["access_token"]
+            me = httpx.get(f"{url}/api/v1/me/datasets", headers={"Authorization": f"Bearer {token}"})
+            assert [dataset["name"] for dataset in me.json()["items"]] == ["my-texts"]
+        assert stat.S_IMODE((home / "annotators.json").stat().st_mode) == 0o600
         second = person.waiting()
         assert second
         assert not {record["id"] for record in first} & {record["id"] for record in second}
@@ -145,6 +155,7 @@ def test_one_command_leads_from_a_file_to_labelling_and_the_same_one_goes_on(tmp
     person.close()
     with Started(tmp_path, "my texts.csv") as third:
         third.wait_for("texts wait for people")
+        assert [line.split() for line in third.lines if line.startswith("  log in as ")] == logins
         os.kill(json.loads((home / "server.json").read_text())["pid"], signal.SIGKILL)
         third.wait_for("error: Argilla has ended unexpectedly")
         assert third.ended() == 1
@@ -173,6 +184,12 @@ def test_one_command_leads_from_a_file_to_labelling_and_the_same_one_goes_on(tmp
             2,
             "set ARGILLA_LOOP_API_KEY",
         ),
+        (
+            ["my texts.csv", "--labels", "a,b", "--api-url", "http://127.0.0.1:1", "--annotators", "anna"],
+            2,
+            "--annotators is for the embedded server",
+        ),
+        (["my texts.csv", "--labels", "a,b", "--annotators", "anna,../b"], 2, "'../b' cannot be a username"),
     ],
 )
 def test_what_cannot_be_started_is_one_line_and_leaves_nothing(
@@ -200,6 +217,7 @@ def test_options_that_do_not_go_with_an_earlier_start_are_refused_before_anythin
     for arguments, said in (
         (["--labels", "a,c"], "has other labels (a, b)"),
         (["--text-column", "body"], "reads the texts from column 'text'"),
+        (["--annotators", "anna"], "--annotators is for the embedded server"),
     ):
         done = subprocess.run(
             command("my texts.csv", "--name", "mine", *arguments), cwd=tmp_path, env=environment(),
@@ -208,6 +226,15 @@ def test_options_that_do_not_go_with_an_earlier_start_are_refused_before_anythin
         assert done.returncode == 2
         assert said in done.stderr
     assert [path.name for path in folder.iterdir()] == ["settings.toml"]
+    (folder / "argilla").mkdir()  # as of an embedded server
+    done = subprocess.run(
+        command("my texts.csv", "--name", "mine", "--api-url", "http://127.0.0.1:1"), cwd=tmp_path,
+        env=environment(), capture_output=True, text=True, timeout=PATIENCE, check=False,
+    )  # fmt: skip
+    assert done.returncode == 2
+    assert (
+        "mine was begun with an embedded Argilla, which holds its labels: leave --api-url out" in done.stderr
+    )
 
 
 def test_init_writes_settings_that_load_and_starts_nothing(tmp_path: Path) -> None:

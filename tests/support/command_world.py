@@ -82,10 +82,13 @@ class World:
         user: UserCredentials | None = None,
         *,
         status: str | None = None,
+        comment: str | None = None,
     ) -> None:
         """A person answers; without ``status`` a label is submitted, and no label discards the record."""
         api = Api(self.server, user or self.server.credentials.annotator)
         values = {"label": {"value": label}} if label else {}
+        if comment is not None:
+            values["comment"] = {"value": comment}
         item = {
             "record_id": self.record(external_id)["id"],
             "status": status or ("submitted" if label else "discarded"),

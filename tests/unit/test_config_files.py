@@ -62,7 +62,8 @@ def test_the_example_explains_every_setting_right_above_it() -> None:
 
 
 @pytest.mark.parametrize(
-    "key", [key for key, default in DEFAULTS.items() if default not in (None, []) and key not in RECOMMENDED]
+    "key",
+    [key for key, default in DEFAULTS.items() if default not in (None, [], {}) and key not in RECOMMENDED],
 )
 def test_what_the_example_comments_out_is_the_default(key: str) -> None:
     default = DEFAULTS[key]

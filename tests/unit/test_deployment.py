@@ -90,11 +90,20 @@ class TestCompose:
             jsonschema.validate(wrong, schema, cls=jsonschema.Draft202012Validator)
 
     def test_it_has_the_parts_that_argilla_and_the_service_need(self) -> None:
-        assert set(SERVICES) == {"argilla", "worker", "postgres", "elasticsearch", "redis", "argilla-loop"}
+        assert set(SERVICES) == {
+            "argilla",
+            "worker",
+            "postgres",
+            "elasticsearch",
+            "redis",
+            "argilla-loop",
+            "proxy",
+        }
+        assert [name for name, service in SERVICES.items() if "profiles" in service] == ["proxy"]
 
     @each_service
     def test_every_image_has_an_exact_tag(self, name: str) -> None:
-        assert re.fullmatch(r"[a-z0-9./-]+:v?\d+\.\d+(\.\d+)?(-bookworm)?", SERVICES[name]["image"])
+        assert re.fullmatch(r"[a-z0-9./-]+:v?\d+\.\d+(\.\d+)?(-bookworm|-alpine)?", SERVICES[name]["image"])
 
     def test_argilla_is_the_version_that_the_tests_run_against_and_ours_is_this_one(self) -> None:
         expected = f"argilla/argilla-server:v{version('argilla-server')}"
@@ -124,8 +133,18 @@ class TestCompose:
 
     def test_nothing_is_published_but_the_ui_on_this_machine(self) -> None:
         published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+        with_tls = published.pop("proxy")  # only if its profile is asked for
         assert published == {"argilla": ["127.0.0.1:6900:6900"]}
+        assert with_tls == ["80:80", "443:443"]
         assert all(service.get("network_mode") is None for service in SERVICES.values())
+
+    @each_service
+    def test_every_service_has_a_limit_of_memory(self, name: str) -> None:
+        assert SERVICES[name]["mem_limit"]
+
+    def test_the_folder_of_the_pool_exists(self) -> None:
+        assert example_environment()["LOOP_POOL"] == "./pool"
+        assert (ROOT / "pool").is_dir()
 
     def test_databases_are_in_a_network_without_a_way_out_that_the_service_is_not_in(self) -> None:
         assert COMPOSE["networks"]["inside"]["internal"] is True

@@ -372,6 +372,12 @@ def test_settings_that_go_with_the_labels_change_with_them() -> None:
         "dataset": "new", "labels": ["X", "C", "D"], "pool.relabel": {"A": "X", "B": "X"}, "start_from": None,
     }  # fmt: skip
     assert changed_settings(settings, label_change(LABELS, add=["D"]), "new").keys() == {"dataset", "labels"}
+    described = settings.model_copy(update={"label_descriptions": {"A": "a", "B": "b", "C": "c"}})
+    merged = changed_settings(described, label_change(LABELS, merge=["A,B=X"]), "new")
+    assert merged["label_descriptions"] == {"C": "c"}
+    renamed = changed_settings(described, label_change(LABELS, rename=["A=B", "B=A"]), "new")
+    assert renamed["label_descriptions"] == {"B": "a", "A": "b", "C": "c"}
+    assert "label_descriptions" not in changed_settings(described, label_change(LABELS, add=["D"]), "new")
     plain = Settings.model_validate({"api_key": "k", "pool": {"path": "a.csv"}})
     assert changed_settings(plain, label_change(LABELS, rename=["A=X"]), "new") == {"dataset": "new"}
 

@@ -23,7 +23,7 @@ from argilla_loop.loop.turn import Turn
 from argilla_loop.observability.heartbeat import Heartbeat
 from argilla_loop.observability.metrics import exposition
 from argilla_loop.policy.observation import Batch, Observation
-from argilla_loop.policy.plan import NextBatch, Plan, Step, Wait
+from argilla_loop.policy.plan import ColdStart, NextBatch, Plan, Step, Wait
 from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.validation.acceptance import Acceptance
 from argilla_loop.policy.validation.promise import AcceptanceDecision, AuditResult
@@ -244,6 +244,9 @@ def test_a_service_that_listens_everywhere_is_asked_here(
     assert asked_for == [f"http://{asked}:9090/healthz"]
 
 
+OF_DATASET = ("workspace", "dataset")
+
+
 class TestATurnAsMetrics:
     EXAMPLES = (Example("1", "t", "A"), Example("2", "t", "A"), Example("3", "t", "B", Origin.MODEL))
     CHECKS = tuple(AuditResult("A", 0.95, right=right) for right in (True, False, True))
@@ -252,7 +255,7 @@ class TestATurnAsMetrics:
     def values() -> dict[tuple[str, str], float]:
         text = exposition()[0].decode()
         return {
-            (sample.name, ",".join(sample.labels.values())): sample.value
+            (sample.name, ",".join(v for k, v in sample.labels.items() if k not in OF_DATASET)): sample.value
             for family in text_string_to_metric_families(text)
             for sample in family.samples
         }
@@ -276,6 +279,8 @@ class TestATurnAsMetrics:
             ("argilla_loop_checks", "right"): 2,
             ("argilla_loop_checks", "wrong"): 1,
             ("argilla_loop_turns_total", "wait"): before + 1,
+            ("argilla_loop_labelled_records", "people"): 0,
+            ("argilla_loop_labelled_records", "service"): 0,
         }
         assert expected.items() <= now.items()
         assert status_line(turn) == "batch 7: 3 of 10 done; 3 examples, 90 texts left"
@@ -284,8 +289,8 @@ class TestATurnAsMetrics:
         before = self.values()
         seen = Observation(Batch(7, 10, 10), (Example("1", "t", "B"),), ("A", "B", "C"), 90)
         decisions = {
-            "A": AcceptanceDecision(0.9),
-            "B": AcceptanceDecision(None, stopped=True),
+            "A": AcceptanceDecision(0.9, checked=50, right=49, lower=0.91),
+            "B": AcceptanceDecision(None, stopped=True, checked=40, right=30, lower=0.62),
             "C": AcceptanceDecision(0.9),
         }
         acceptance = Acceptance(Rules(), seen.labels, below_accept_minimum={"C": 2}, decisions=decisions)
@@ -299,10 +304,32 @@ class TestATurnAsMetrics:
         assert ("argilla_loop_examples", "A,human") not in now
         states = [now[("argilla_loop_labels", state)] for state in ("granted", "waiting", "stopped")]
         assert states == [1, 1, 1]
+        assert now[("argilla_loop_precision", "measured")] == 0.75
+        assert now[("argilla_loop_precision", "lower_bound")] == 0.62
         assert now[("argilla_loop_batch_number", "")] == 8
         assert now[("argilla_loop_batch_done_records", "")] == 1
         assert now[("argilla_loop_pool_left_texts", "")] == 86
         assert now[("argilla_loop_last_batch_timestamp_seconds", "")] > 1e9
+
+    def test_a_precision_that_nobody_measured_has_no_value(self) -> None:
+        seen = Observation(None, (), ("A", "B"), 90)
+        update_metrics(
+            Turn(Plan(seen, ColdStart(0, 10), Acceptance(Rules(target_precision=0.9), seen.labels)))
+        )
+        assert {
+            figure: value for (name, figure), value in self.values().items() if name.endswith("precision")
+        } == {"target": 0.9}
+
+    def test_each_series_names_the_dataset(self, make: Make) -> None:
+        with Monitor(make(0, workspace="team", dataset='a "quoted" one')):
+            families = list(text_string_to_metric_families(exposition()[0].decode()))
+        samples = [sample for family in families for sample in family.samples]
+        assert {sample.name for sample in samples} >= {
+            "argilla_loop_service_info",
+            "argilla_loop_turn_seconds_bucket",
+        }
+        for sample in samples:
+            assert (sample.labels["workspace"], sample.labels["dataset"]) == ("team", 'a "quoted" one')
 
     def test_every_step_has_an_outcome(self) -> None:
         assert set(OUTCOMES) == set(get_args(Step))

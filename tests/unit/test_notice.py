@@ -10,13 +10,13 @@ from hypothesis import strategies as st
 
 from argilla_loop.domain import Example, NewRecord, Route
 from argilla_loop.policy.estimate.accuracy import Estimate
-from argilla_loop.policy.estimate.outlook import Outlook
+from argilla_loop.policy.estimate.outlook import Forecast, Outlook
 from argilla_loop.policy.notice import escaped, notice
 from argilla_loop.policy.observation import Batch, Observation
 from argilla_loop.policy.plan import ColdStart, Finished, NextBatch, Plan, Step, Wait
 from argilla_loop.policy.rules import Rules
 from argilla_loop.policy.section import put, without
-from argilla_loop.policy.validation.acceptance import decide_acceptance
+from argilla_loop.policy.validation.acceptance import Acceptance, decide_acceptance
 
 BEGIN, END = "<!-- argilla-loop 0123abcd -->", "<!-- /argilla-loop -->"
 OURS = put("", "We say so.")
@@ -116,8 +116,40 @@ def test_people_read_how_right_the_labels_are() -> None:
     assert said is not None
     state, first, *_ = said.split("\n\n")
     assert "the latest batch is number 1" in state
-    assert first.startswith("40 human labels; ")
-    assert first.endswith("you can stop.")
+    assert first == (
+        "People have labelled 40 of 1,000 texts, and argilla-loop has labelled 500. "
+        "The model chooses the right label for about 97 in 100 of the others. "
+        "That is good enough to stop labelling."
+    )
+
+
+@pytest.mark.parametrize(
+    ("forecast", "last"),
+    [
+        (Forecast(120, 100, 150, 0.96), "About 120 more labels are needed."),
+        (Forecast(1200, 1000, None, 0.96), "Many more labels are needed."),
+        (None, "right label for about 91 in 100 of the others."),
+    ],
+)
+def test_people_read_how_many_labels_are_needed(forecast: Forecast | None, last: str) -> None:
+    outlook = Outlook(
+        40, 60, 400, Estimate(0.919, 0.85, 0.95, 40), Estimate(0.93, 0.9, 0.97, 60), forecast=forecast
+    )
+    said = notice(Plan(seen(), Wait(Batch(1, 3, 0)), Acceptance(Rules(), LABELS)), (), outlook)
+    assert said is not None
+    paragraph = said.split("\n\n")[1]
+    assert paragraph.startswith("People have labelled 40 of 500 texts, and argilla-loop has labelled 60.")
+    assert paragraph.endswith(last)
+
+
+@pytest.mark.parametrize("step", [Finished(), NextBatch(1, 3), Wait(Batch(1, 3, 0)), ColdStart(1, 3)])
+def test_it_has_never_more_than_ten_lines(step: Step) -> None:
+    many = tuple(f"label {n}" for n in range(200))
+    acceptance = decide_acceptance(EXAMPLES, (), many, Rules())
+    outlook = Outlook(40, 60, 400, Estimate(0.9, 0.8, 0.95, 40), Estimate(0.93, 0.9, 0.97, 60))
+    said = notice(Plan(seen(labels=many), step, acceptance), ASKED, outlook)
+    assert said is not None
+    assert len(said.splitlines()) <= 10
 
 
 def test_an_answer_does_not_change_it() -> None:

@@ -75,10 +75,27 @@ def test_labels_and_values_that_are_asked_for_exist(expression: str) -> None:
         base = re.sub(r"_(bucket|sum|count)$", "", one.name)
         labels, meaning = by_name.get(one.name) or by_name.get(base) or ((), "")
         for matcher in one.matchers.matchers:
-            if matcher.name in ("job", "instance"):
+            if matcher.name in ("job", "instance", "workspace", "dataset"):
                 continue
             assert matcher.name in labels
             assert matcher.value in meaning or one.name.startswith("argilla_loop_webhook")
+
+
+@pytest.mark.parametrize("expression", PANELS.values(), ids=PANELS.keys())
+def test_a_panel_shows_the_dataset_that_was_selected(expression: str) -> None:
+    variables = {variable["name"] for variable in DASHBOARD["templating"]["list"]}
+    for one in query(expression):
+        asked = {matcher.name: matcher.value for matcher in one.matchers.matchers}
+        assert {name: f"${name}" for name in ("workspace", "dataset", "instance")}.items() <= asked.items()
+        assert set(asked) & {"workspace", "dataset", "instance"} <= variables
+
+
+@pytest.mark.parametrize("rule", ALERTS, ids=[rule["alert"] for rule in ALERTS])
+def test_no_alert_hides_a_service_behind_another(rule: dict[str, Any]) -> None:
+    """What it sums up, it sums up for one dataset."""
+    for grouping in re.findall(r"\b(?:by|without) \((.*?)\)", rule["expr"]):
+        assert grouping == "workspace, dataset"
+    assert re.search(r"\$labels\.(instance|dataset)", rule["annotations"]["summary"])
 
 
 def test_panels_do_not_lie_on_each_other() -> None:
@@ -101,4 +118,15 @@ def test_the_docs_have_the_catalogue() -> None:
 
 def test_no_metric_is_by_text_record_or_person() -> None:
     labels = {label for _, _, labels, _ in metrics.catalogue() for label in labels}
-    assert labels == {"cause", "verdict", "outcome", "phase", "label", "origin", "route", "state"}
+    assert labels == {
+        "cause",
+        "verdict",
+        "outcome",
+        "phase",
+        "label",
+        "origin",
+        "route",
+        "state",
+        "figure",
+        "by",
+    }

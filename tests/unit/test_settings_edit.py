@@ -76,3 +76,16 @@ def test_mode_and_link_stay(tmp_path: Path) -> None:
     assert edit_file(link, {"dataset": "other"})
     assert link.is_symlink()
     assert (file.stat().st_mode & 0o777, tomllib.loads(file.read_text())["dataset"]) == (0o640, "other")
+
+
+def test_keys_of_a_table_with_a_header_are_set_and_its_comments_stay() -> None:
+    before = FILE + '[label_descriptions]\n# what they mean\nA = "first"  # short\n"B b" = """\nlong"""\n'
+    after = edited(before, {"label_descriptions": {"A": "first", "C c": "new"}})
+    assert after is not None
+    assert after.endswith('[label_descriptions]\n# what they mean\nA = "first"  # short\n"C c" = "new"\n')
+    assert after.startswith(FILE)
+
+
+def test_a_table_in_one_line_is_replaced() -> None:
+    after = edited('meanings = {A = "first"}\n' + FILE, {"meanings": {"B": "second"}})
+    assert after == 'meanings = { "B" = "second" }\n' + FILE

@@ -34,8 +34,8 @@ def init(
     """Write the settings for labelling a file of texts on your own Argilla. Asks for what you leave out."""
     file = texts or Path(_asked("File with the texts", None, "the file with the texts"))
     out.print(f"reading {file} ...", markup=False, highlight=False, soft_wrap=True)  # before the slow imports
+    from argilla_loop.cli.ports import HTTP_PORT  # noqa: PLC0415  slow to import
     from argilla_loop.cli.start.preparation import (  # noqa: PLC0415  slow to import
-        HTTP_PORT,
         default_model,
         labels_of,
         name_of,

@@ -170,6 +170,7 @@ def _consequences(does: Migrated) -> list[str]:
             lines.append("promise: withdrawn for the labels that the service accepted so far")
     elif does.accepted:
         lines.append("promise: stays for the labels that the service accepted so far")
+    lines.append("guidelines: copied as they are; if they name labels that change, correct them in Argilla")
     if does.turned:
         lines.append(
             f"{does.turned:,} checks would change between wrong and right under the new labels, so they may be the "

@@ -1,14 +1,15 @@
 """The metrics of the service for Prometheus, in the order in which a turn updates them.
 
 The code that does something updates its metric; ``service.http`` serves them. Labels of metrics are phases, causes,
-verdicts and the dataset's labels, but never a text, a record or a person. The table in docs/observability.md is
-generated from this module.
+verdicts and the dataset's labels, but never a text, a record or a person. Every series carries the workspace and the
+dataset that the service works on. The table in docs/observability.md is generated from this module.
 """
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from types import MappingProxyType
 
 from prometheus_client import (
     CollectorRegistry,
@@ -22,6 +23,8 @@ from prometheus_client import (
 )
 from prometheus_client.exposition import CONTENT_TYPE_PLAIN_0_0_4
 from prometheus_client.metrics import MetricWrapperBase
+from prometheus_client.metrics_core import Metric
+from prometheus_client.registry import Collector
 
 PREFIX = "argilla_loop_"
 # Seconds, from a phase of a small turn to the first embedding of a large pool. Chosen, not measured.
@@ -46,7 +49,7 @@ REGISTRY = CollectorRegistry()
 disable_created_metrics()  # type: ignore[no-untyped-call]  # the package has no types for it
 ProcessCollector(registry=REGISTRY)  # process_resident_memory_bytes, process_open_fds and the like
 
-SERVICE = Info(f"{PREFIX}service", "Version and working dataset of this service.", registry=REGISTRY)
+SERVICE = Info(f"{PREFIX}service", "Version of this service.", registry=REGISTRY)
 WRITER = Gauge(
     f"{PREFIX}writer", "1: this service writes to the dataset; 0: it is a standby.", registry=REGISTRY
 )
@@ -131,6 +134,19 @@ LABELS = Gauge(
     ["state"],
     registry=REGISTRY,
 )
+PRECISION = Gauge(
+    f"{PREFIX}precision",
+    "Precision of what may be accepted, as a share, from the blind audits, by figure: measured, lower_bound (at the"
+    " confidence of the settings), target (what is promised). If each label has its own, the lowest.",
+    ["figure"],
+    registry=REGISTRY,
+)
+LABELLED = Gauge(
+    f"{PREFIX}labelled_records",
+    "Records that have a label, by who labelled them: people, service. delta(...[1d]) gives the labels a day.",
+    ["by"],
+    registry=REGISTRY,
+)
 LOG_LINES_LOST = Counter(
     f"{PREFIX}log_lines_lost_total",
     "Log lines that could not be written, because the reader is gone or does not read, or the disk is full.",
@@ -147,9 +163,32 @@ for _cause in CAUSES:
     RETRIES.labels(_cause)
 
 
+class _OfDataset(Collector):
+    """All metrics, with the labels that ``describe_service`` was given added to each sample."""
+
+    labels: Mapping[str, str] = MappingProxyType({})
+
+    def collect(self) -> Iterator[Metric]:
+        for family in REGISTRY.collect():
+            family.samples = [one._replace(labels={**self.labels, **one.labels}) for one in family.samples]
+            yield family
+
+
+_OF_DATASET = _OfDataset()
+# A registry of its own, so that what collects from REGISTRY directly sees each metric once.
+_SERVED = CollectorRegistry()
+_SERVED.register(_OF_DATASET)
+
+
+def describe_service(version: str, workspace: str, dataset: str) -> None:
+    """Say of which service the metrics are: from now on each series carries its workspace and dataset."""
+    SERVICE.info({"version": version})
+    _OF_DATASET.labels = {"workspace": workspace, "dataset": dataset}
+
+
 def exposition() -> tuple[bytes, str]:
     """Return all current values in Prometheus' text format, and its content type."""
-    return generate_latest(REGISTRY), CONTENT_TYPE_PLAIN_0_0_4
+    return generate_latest(_SERVED), CONTENT_TYPE_PLAIN_0_0_4
 
 
 def catalogue() -> Iterator[tuple[str, str, tuple[str, ...], str]]:
@@ -163,7 +202,7 @@ def catalogue() -> Iterator[tuple[str, str, tuple[str, ...], str]]:
 
 def metrics_table() -> str:
     """Return a Markdown table with a row for each metric: name, kind, labels, meaning."""
-    lines = ["| metric | kind | labels | meaning |", "|---|---|---|---|"]
+    lines = ["| metric | kind | further labels | meaning |", "|---|---|---|---|"]
     for name, kind, labels, meaning in catalogue():
         shown = ", ".join(f"`{label}`" for label in labels) or "-"
         lines.append(f"| `{name}` | {kind} | {shown} | {meaning} |")

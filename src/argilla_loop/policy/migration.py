@@ -41,6 +41,10 @@ class LabelChange:
         """Return what ``label`` is called afterwards."""
         return self.names.get(label, label)
 
+    def is_alone(self, label: str) -> bool:
+        """Return whether ``label`` is not merged with others."""
+        return sum(self.of(other) == self.of(label) for other in self.before) == 1
+
     @property
     def merges(self) -> bool:
         """Whether two labels become one."""

@@ -7,11 +7,12 @@ that it was so when it was written; and it changes with a batch, not with an ans
 from __future__ import annotations
 
 import html
+import math
 from collections.abc import Mapping, Sequence
 
 from argilla_loop.domain import NewRecord, Route
 from argilla_loop.errors import collapse_whitespace
-from argilla_loop.policy.estimate.outlook import Outlook, headline
+from argilla_loop.policy.estimate.outlook import Outlook
 from argilla_loop.policy.plan import Finished, Plan, Stopped, Wait
 
 NAMED = 5  # labels that are named one by one
@@ -54,10 +55,27 @@ def notice(decided: Plan, records: Sequence[NewRecord], outlook: Outlook | None 
         return None  # it holds nothing for people: the next turn follows at once
     paragraphs = [f"From argilla-loop: {state}"]
     if outlook is not None:
-        paragraphs.append(f"{headline(outlook)}.")
+        paragraphs.append(_in_plain_words(outlook))
     if lacking:
         paragraphs.append(_lacking(lacking, decided.acceptance.rules.min_examples_per_label))
     return "\n\n".join([*paragraphs, hint, AS_LOADED])
+
+
+def _in_plain_words(outlook: Outlook) -> str:
+    """Return how far the work is, how good the model is, and how many labels are needed, for people who label."""
+    with_help = f", and argilla-loop has labelled {outlook.accepted:,}" if outlook.accepted else ""
+    right = math.floor(100 * outlook.model.value + 1e-9)
+    sentences = [
+        f"People have labelled {outlook.human:,} of {outlook.total:,} texts{with_help}.",
+        f"The model chooses the right label for about {right} in 100 of the others.",
+    ]
+    if outlook.can_stop:
+        sentences.append("That is good enough to stop labelling.")
+    elif outlook.forecast is not None and outlook.forecast.high is not None:
+        sentences.append(f"About {outlook.forecast.labels:,} more labels are needed.")
+    elif outlook.forecast is not None:
+        sentences.append("Many more labels are needed.")
+    return " ".join(sentences)
 
 
 def _open(number: int, *, last: bool, following: str) -> tuple[str, str]:

@@ -11,6 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from argilla_loop.domain import IndexArray, Pool
+from argilla_loop.errors import collapse_whitespace
 from argilla_loop.policy.answers import AdjudicatedRecord
 from argilla_loop.policy.matching import NOWHERE, Matcher
 from argilla_loop.policy.text_keys import keys_of, own_id
@@ -50,6 +51,7 @@ class Row:
         people: number of people who answered.
         disagreed: whether they gave different answers.
         discarded: whether they discarded it.
+        comments: what people wrote beside their answers, one line for each comment; ``None`` if nobody did.
     """
 
     id: str
@@ -64,6 +66,7 @@ class Row:
     people: int = 0
     disagreed: bool = False
     discarded: bool = False
+    comments: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -204,7 +207,14 @@ def _row(id_: str, text: str, one: AdjudicatedRecord | None, given: str | None) 
     row = Row(id_, text)
     if one is not None:
         record = one.record
-        row = Row(id_, record.text, batch=record.batch, people=len(one.answers), disagreed=one.is_disputed)
+        row = Row(
+            id_,
+            record.text,
+            batch=record.batch,
+            people=len(one.answers),
+            disagreed=one.is_disputed,
+            comments=_comments(one),
+        )
         if one.is_discarded or one.label is not None or one.answers:  # without a label, they tie
             source = Source.PERSON if one.label is not None else Source.NONE
             return replace(row, label=one.label, source=source, discarded=one.is_discarded), False
@@ -222,6 +232,11 @@ def _row(id_: str, text: str, one: AdjudicatedRecord | None, given: str | None) 
         model=one.record.model,
     )
     return accepted, False
+
+
+def _comments(one: AdjudicatedRecord) -> str | None:
+    lines = (collapse_whitespace(answer.comment or "") for answer in one.answers)
+    return "\n".join(filter(None, lines)) or None
 
 
 def _fill(

@@ -125,6 +125,11 @@ def changed_settings(settings: Settings, change: LabelChange, name: str) -> dict
     if settings.labels:
         kept = dict.fromkeys(change.of(label) for label in settings.labels)
         changes["labels"] = [*kept, *change.added]
+    meanings = settings.label_descriptions
+    if any(label in change.names for label in meanings):  # merged labels have no description in common
+        changes["label_descriptions"] = {
+            change.of(label): meaning for label, meaning in meanings.items() if change.is_alone(label)
+        }
     pool = settings.pool
     has_labels = pool.label_column is not None or pool.source == "argilla"
     if change.names and (has_labels or pool.relabel):

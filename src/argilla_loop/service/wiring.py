@@ -21,6 +21,7 @@ from argilla_loop.errors import SchemaError
 from argilla_loop.learning.embeddings.vectors import PoolVectors
 from argilla_loop.learning.learner import ClassyLearner, build_learner
 from argilla_loop.learning.saved.start import StartModel
+from argilla_loop.policy.presentation import Presentation
 from argilla_loop.policy.rules import Rules
 from argilla_loop.pool import WatchedPool
 from argilla_loop.service.identity import remembered_dataset, working_dataset
@@ -72,7 +73,13 @@ def ensured_dataset(settings: Settings, backend: Backend, labels: tuple[str, ...
         workspace=settings.workspace,
         name=settings.dataset,
         labels=labels,
-        guidelines=settings.guidelines,
+        presentation=Presentation(
+            title=settings.question_title,
+            description=settings.question_description,
+            guidelines=settings.guidelines,
+            label_descriptions=settings.label_descriptions,
+            comments=settings.comments,
+        ),
         min_submitted=settings.min_submitted,
         remembered=remembered_dataset(settings),
     )

@@ -94,6 +94,8 @@ def _want(values: dict[str, Any], key: str, value: Any) -> bool:
 
 def _set(lines: list[str], key: str, value: Any) -> None:
     table, _, name = key.rpartition(".")
+    if isinstance(value, dict) and _set_table(lines, key, value):
+        return
     here, insert_at, position = "", None if table else 0, 0
     while position < len(lines):
         line = lines[position]
@@ -118,6 +120,28 @@ def _set(lines: list[str], key: str, value: Any) -> None:
         if insert_at and not lines[insert_at - 1].endswith("\n"):
             lines[insert_at - 1] += "\n"
         lines.insert(insert_at, written(key, value) + "\n")
+
+
+def _set_table(lines: list[str], table: str, values: Mapping[str, Any]) -> bool:
+    """Set the keys of a table that has a header of its own; return False if there is none."""
+    start = next((n for n, line in enumerate(lines) if (m := _TABLE.match(line)) and m[1] == table), None)
+    if start is None:
+        return False
+    left, position, insert_at = dict(values), start + 1, start + 1
+    while position < len(lines) and not _HEADER.match(lines[position]):
+        end = _end(lines, position)
+        with suppress(ValueError):
+            there: dict[str, Any] = tomllib.loads("".join(lines[position:end]))
+            if there:
+                same = {key: value for key, value in there.items() if left.get(key) == value}
+                if same != there:
+                    del lines[position:end]
+                    continue
+                left = {key: value for key, value in left.items() if key not in same}
+                insert_at = end
+        position = end
+    lines[insert_at:insert_at] = [f"{_toml(key)} = {_toml(value)}\n" for key, value in left.items()]
+    return True
 
 
 def _replaced(lines: list[str], key: str, value: Any) -> list[str]:

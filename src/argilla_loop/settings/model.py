@@ -75,7 +75,24 @@ class Settings(BaseSettings):
     guidelines: str | None = Field(
         None,
         max_length=10_000,  # as Argilla
-        description="Guidelines for annotators; used when the dataset is created.",
+        description="Guidelines for annotators, in Markdown; used when the dataset is created. Default: general ones, "
+        "which explain the keys.",
+    )
+    question_title: str = Field(
+        "Label",
+        min_length=1,
+        max_length=500,  # as Argilla
+        description="Title of the label question; used when the dataset is created.",
+    )
+    question_description: str | None = Field(
+        None,
+        max_length=500,  # half of what Argilla allows: the notice needs room, too
+        description="Description of the label question, such as what to look at; used when the dataset is created.",
+    )
+    comments: bool = Field(
+        default=True,
+        description="Whether annotators can write a comment on a record; used when the dataset is created. It also "
+        "makes the keys safe: after the digit of a label, Argilla then waits for Enter before it submits.",
     )
     render_html: bool = Field(
         default=False,
@@ -100,6 +117,12 @@ class Settings(BaseSettings):
         description="Labels to choose from; default: the labels of an existing working dataset, or of the pool's "
         "label "
         "column.",
+    )
+    label_descriptions: dict[str, Annotated[str, Field(min_length=1, max_length=1_000)]] = (
+        Field(  # as Argilla
+            default_factory=dict,
+            description="What a label means, by label. The guidelines of a new dataset show it as a table.",
+        )
     )
 
     slice_size: int = Field(
@@ -322,6 +345,15 @@ class Settings(BaseSettings):
         if len(labels) == 1:
             raise ValueError(f"there is only one label, {labels[0]!r}: a classifier needs two or more")
         return labels
+
+    @model_validator(mode="after")
+    def _described_labels_exist(self) -> Settings:
+        unknown = [label for label in self.label_descriptions if self.labels and label not in self.labels]
+        if unknown:
+            raise ValueError(
+                f"label_descriptions describes {unknown[0]!r}, which is not in labels: correct its name"
+            )
+        return self
 
     @field_validator("api_url")
     @classmethod

@@ -12,6 +12,7 @@ from argilla_loop.argilla.protocol.records import DatasetInfo, WorkingDataset
 from argilla_loop.argilla.protocol.webhooks import Webhooks
 from argilla_loop.domain import LoggedRecord
 from argilla_loop.policy.migration import LabelChange
+from argilla_loop.policy.presentation import Presentation
 
 
 class FoundDataset(Protocol):
@@ -127,16 +128,17 @@ class Backend(Protocol):
         workspace: str,
         name: str,
         labels: Sequence[str],
-        guidelines: str | None = None,
+        presentation: Presentation | None = None,
         min_submitted: int = 1,
         remembered: str | None = None,
     ) -> DatasetInfo:
         """Find the working dataset as ``find`` does, or create it; complete a draft that a killed process left.
 
-        Nothing is deleted, emptied or renamed.
+        Nothing is deleted, emptied or renamed. ``presentation`` is for a dataset that is created; ``None`` means the
+        defaults.
 
         Raises:
-            SettingsError: the dataset is missing, and the server would not accept these labels.
+            SettingsError: the dataset is missing, and the server would not accept these labels or guidelines.
             SchemaError: the dataset exists and cannot be used.
             CredentialsError: there is no such workspace, or the user lacks the permission.
             RetryableError: another service creates the dataset at the same moment.
@@ -222,3 +224,12 @@ class Backend(Protocol):
 
     def usernames(self, workspace: str) -> Mapping[str, str]:
         """Return names by user id, as far as our user may see them; never raises because of the server."""
+
+    def ensure_annotator(self, workspace: str, username: str, password: str) -> None:
+        """Create an annotator if nobody has that name, and add the user to the workspace.
+
+        A user who exists keeps role and password.
+
+        Raises:
+            CredentialsError: this user may not create users, or there is no such workspace.
+        """

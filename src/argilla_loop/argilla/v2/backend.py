@@ -28,6 +28,7 @@ from argilla_loop.argilla.v2.webhooks import ArgillaWebhooks
 from argilla_loop.argilla.v2.working import find_working, migration_of
 from argilla_loop.domain import LoggedRecord
 from argilla_loop.policy.migration import LabelChange
+from argilla_loop.policy.presentation import Presentation
 
 
 class ArgillaBackend:
@@ -96,7 +97,7 @@ class ArgillaBackend:
         workspace: str,
         name: str,
         labels: Sequence[str],
-        guidelines: str | None = None,
+        presentation: Presentation | None = None,
         min_submitted: int = 1,
         remembered: str | None = None,
     ) -> DatasetInfo:
@@ -106,7 +107,7 @@ class ArgillaBackend:
             workspace=workspace,
             name=name,
             labels=labels,
-            guidelines=guidelines,
+            presentation=presentation,
             min_submitted=min_submitted,
             remembered=remembered,
         )
@@ -173,6 +174,10 @@ class ArgillaBackend:
     def usernames(self, workspace: str) -> dict[str, str]:
         """Return names by user id, as far as our user may see them."""
         return users.usernames(self._connection, workspace)
+
+    def ensure_annotator(self, workspace: str, username: str, password: str) -> None:
+        """Create an annotator if nobody has that name, and add the user to the workspace."""
+        users.ensure_annotator(self._connection, workspace, username, password)
 
 
 class ArgillaFoundDataset:

@@ -1,4 +1,4 @@
-"""What Argilla allows of the labels of a question."""
+"""What Argilla accepts as the labels of a question."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from argilla_loop.errors import SettingsError
 
-# The first is Argilla's default (ARGILLA_LABEL_SELECTION_OPTIONS_MAX_ITEMS).
+# Argilla's limits for a label question; the first is its default (ARGILLA_LABEL_SELECTION_OPTIONS_MAX_ITEMS).
 MAX_LABELS = 500
 MAX_LABEL_LENGTH = 200
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from argilla_loop.argilla.v2.markup import escape_markup, unescape_markup
-from argilla_loop.argilla.v2.schema import FIELD, METADATA, QUESTION
+from argilla_loop.argilla.v2.schema import COMMENT, FIELD, METADATA, QUESTION
 from argilla_loop.argilla.v2.service_user import service_user_of
 from argilla_loop.domain import Answer, LoggedRecord, NewRecord, Route
 from argilla_loop.policy.text_keys import KEPT, kept_of
@@ -126,12 +126,14 @@ def _first_text(item: dict[str, Any]) -> dict[str, int]:
 
 
 def _answer_of(response: dict[str, Any]) -> Answer:
-    value = ((response.get("values") or {}).get(QUESTION) or {}).get("value")
+    values = response.get("values") or {}
+    value, comment = ((values.get(name) or {}).get("value") for name in (QUESTION, COMMENT))
     return Answer(
         user_id=str(response["user_id"]),
         status=response["status"],
         label=_word(value),
         updated_at=str(response["updated_at"]),
+        comment=_word(comment),
     )
 
 

@@ -25,11 +25,19 @@ from argilla_loop.errors import (
     RetryableError,
     SchemaError,
 )
+from argilla_loop.policy.presentation import Presentation
 
 log = structlog.get_logger(__name__)
 
 FIELD = "text"
 QUESTION = "label"
+COMMENT = "comment"
+COMMENT_QUESTION = {
+    "name": COMMENT,
+    "title": "Comment (optional)",
+    "required": False,
+    "settings": {"type": "text", "use_markdown": False},
+}
 # name -> (settings, whether annotators see it): audits are blind, so everything that would reveal them is hidden
 METADATA: dict[str, tuple[dict[str, Any], bool]] = {
     "idx": ({"type": "integer"}, True),
@@ -61,17 +69,6 @@ TITLES = {
     "promise": "Promise in force",
     "second_look_of": "Second look at",
 }
-DEFAULT_GUIDELINES = (
-    "Choose the label that fits the text best and submit. Where a suggestion is shown, a model made it from the "
-    "answers given so far: correct it wherever it is wrong. Discard texts that fit no label.\n\n"
-    "**Keys**: Enter keeps the label that is selected. The digit of another label chooses it and submits at once, so "
-    "do not press Enter after it: that would submit the next text. The digit of the label that is selected takes the "
-    "selection back. Backspace discards.\n\nWhen the queue is "
-    "empty, the next batch is there after a moment: go to Home and open the dataset again (a mere reload of the page "
-    "keeps your place in the old queue and may skip records). Where there is an (i) beside the title of the "
-    "labels, it tells how things stand."
-)
-
 HALF_MADE = "argilla-loop migrate has yet to complete it: repeat that command"
 
 
@@ -127,7 +124,7 @@ def ensure_dataset(
     workspace: str,
     name: str,
     labels: Sequence[str],
-    guidelines: str | None = None,
+    presentation: Presentation | None = None,
     min_submitted: int = 1,
     remembered: str | None = None,
 ) -> DatasetInfo:
@@ -138,7 +135,7 @@ def ensure_dataset(
     that takes nothing away from anyone; any other difference is refused.
 
     Raises:
-        SettingsError: the dataset is missing, and Argilla would not accept these labels.
+        SettingsError: the dataset is missing, and Argilla would not accept these labels or guidelines.
         SchemaError: it exists with another field, question, label or metadata type than needed.
         CredentialsError: there is no such workspace, or the user lacks the permission.
         RetryableError: another service creates it at the same moment.
@@ -147,6 +144,7 @@ def ensure_dataset(
         raise CredentialsError(
             f"user {connection.username!r} is an annotator: the service needs an owner, or an admin in the workspace"
         )
+    presentation = presentation or Presentation()
     workspace_id = find_workspace(connection, workspace)
     found = find_working(connection, workspace_id, name, remembered=remembered)
     if found.note is not None:
@@ -164,7 +162,7 @@ def ensure_dataset(
             json={
                 "name": name,
                 "workspace_id": workspace_id,
-                "guidelines": guidelines or DEFAULT_GUIDELINES,
+                "guidelines": presentation.full_guidelines(),
                 "allow_extra_metadata": True,
                 "distribution": {"strategy": "overlap", "min_submitted": min_submitted},
                 "metadata": mark_of(name),
@@ -174,7 +172,7 @@ def ensure_dataset(
     draft = dataset["status"] == "draft"
     try:
         if draft and migration_of(dataset) is None:
-            _complete_draft(connection, dataset, labels)
+            _complete_draft(connection, dataset, labels, presentation)
         # checked first, because publishing cannot be undone
         info = verify_dataset(connection, dataset, workspace=workspace, labels=labels)
         ensure_marked(connection, dataset, name)
@@ -191,7 +189,9 @@ def ensure_dataset(
     return info
 
 
-def _complete_draft(connection: Connection, dataset: dict[str, Any], labels: Sequence[str]) -> None:
+def _complete_draft(
+    connection: Connection, dataset: dict[str, Any], labels: Sequence[str], presentation: Presentation
+) -> None:
     path = f"/datasets/{dataset['id']}"
     if not _parts(connection, dataset, "fields"):
         field = {"name": FIELD, "title": "Text", "required": True}
@@ -199,9 +199,16 @@ def _complete_draft(connection: Connection, dataset: dict[str, Any], labels: Seq
         connection.call(
             "POST", f"{path}/fields", where="the text field", json={**field, "settings": settings}
         )
-    if not _parts(connection, dataset, "questions"):
-        options = [{"value": label, "text": label} for label in labels]
-        question = {"name": QUESTION, "title": "Label", "required": True}
+    there = {question["name"] for question in _parts(connection, dataset, "questions")}
+    if QUESTION not in there:
+        meanings = presentation.label_descriptions
+        options = [
+            {"value": label, "text": label, **({"description": meanings[label]} if label in meanings else {})}
+            for label in labels
+        ]
+        question = {"name": QUESTION, "title": presentation.title, "required": True}
+        if presentation.description:
+            question["description"] = presentation.description
         # all of them visible, because annotators choose a label behind "more" less often; chosen, not measured
         settings = {"type": "label_selection", "options": options, "visible_options": max(3, len(options))}
         if len(options) < 3:  # noqa: PLR2004  Argilla refuses fewer than three visible options
@@ -209,6 +216,8 @@ def _complete_draft(connection: Connection, dataset: dict[str, Any], labels: Seq
         connection.call(
             "POST", f"{path}/questions", where="the label question", json={**question, "settings": settings}
         )
+    if presentation.comments and COMMENT not in there:
+        connection.call("POST", f"{path}/questions", where="the comment question", json=COMMENT_QUESTION)
 
 
 def _add_missing_metadata(connection: Connection, dataset: dict[str, Any]) -> list[str]:

@@ -39,3 +39,22 @@ def usernames(connection: Connection, workspace: str) -> dict[str, str]:
             path = f"/workspaces/{find_workspace(connection, workspace)}/users"
             found = connection.call("GET", path, where="the workspace's users")["items"]
     return {str(user["id"]): str(user["username"]) for user in found}
+
+
+def ensure_annotator(connection: Connection, workspace: str, username: str, password: str) -> None:
+    """Create an annotator if nobody has that name, and add the user to the workspace; a user who exists is not changed.
+
+    Raises:
+        CredentialsError: the connection is not an owner's.
+        RetryableError, FatalError: see ``connection.translated``.
+    """
+    workspace_id = find_workspace(connection, workspace)
+    users = connection.call("GET", "/users", where="the list of users")["items"]
+    user = next((each for each in users if each["username"] == username), None)
+    if user is None:
+        body = {"username": username, "first_name": username, "password": password, "role": "annotator"}
+        user = connection.call("POST", "/users", where=f"creating user {username!r}", json=body)
+    path = f"/workspaces/{workspace_id}/users"
+    members = connection.call("GET", path, where="the workspace's users")["items"]
+    if user["id"] not in {each["id"] for each in members}:
+        connection.call("POST", path, where=f"adding user {username!r}", json={"user_id": user["id"]})

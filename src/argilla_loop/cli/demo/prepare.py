@@ -11,6 +11,7 @@ from argilla_embedded import EmbeddedServer
 from argilla_loop.argilla.protocol import Backend
 from argilla_loop.cli.demo.show import Display
 from argilla_loop.cli.demo.texts import Corpus
+from argilla_loop.cli.ports import free_http_port
 from argilla_loop.observability.progress import progress
 from argilla_loop.service.wiring import learner_of
 from argilla_loop.settings import Settings, load_settings
@@ -53,15 +54,11 @@ def settings_of(
     file.touch(mode=0o600)  # it contains an API key
     lines = [f"{key} = {json.dumps(value)}" for key, value in values.items()]
     lines += ["", "[pool]", *(f"{key} = {json.dumps(value)}" for key, value in source.items())]
-    lines += [
-        "",
-        "[http]",
-        "port = 0",
-        "",
-    ]  # no HTTP server, so that the demo can run beside a real service
+    port = free_http_port()  # of the page, beside which a real service may have its own
+    lines += ["", "[http]", f"port = {port}", ""]
     file.write_text("\n".join(lines), encoding="utf-8")
     return load_settings(
-        file, **values, pool=source, http={"port": 0}
+        file, **values, pool=source, http={"port": port}
     )  # these take precedence over the environment
 
 

@@ -65,8 +65,12 @@ class Session:
         if self._annotator is not None:
             self._annotator.start()
         self._service.start()
+        is_page_known = False
         while loops is None or len(self._rows) < loops:
             turn = self._next_turn()
+            if not is_page_known and self._service.page_url is not None:
+                self._display.say(f"see how it goes at {self._service.page_url}")
+                is_page_known = True
             self._process(turn)
             if isinstance(turn.step, Finished):
                 self._display.say("the pool is exhausted: every text is labelled")

@@ -38,6 +38,12 @@ def start(
             help="Sentence-embedding model; default: all-MiniLM-L6-v2, from its package if that is installed."
         ),
     ] = None,
+    annotators: Annotated[
+        Optional[str],  # noqa: UP045  see common.Config
+        typer.Option(
+            help="Users to create on the embedded server, separated by commas, such as `anna,ben`; default: one user."
+        ),
+    ] = None,
     browser: Annotated[  # noqa: FBT002  a flag
         bool, typer.Option("--browser/--no-browser", help="Open the dataset in your browser.")
     ] = True,
@@ -49,6 +55,7 @@ def start(
     out.print(
         f"reading {texts} ...", markup=False, highlight=False, soft_wrap=True
     )  # before the slow imports
+    from argilla_loop.cli.start.annotators import usernames_of  # noqa: PLC0415  slow to import
     from argilla_loop.cli.start.preparation import labels_of  # noqa: PLC0415  slow to import
     from argilla_loop.cli.start.run import Request, run_start  # noqa: PLC0415  slow to import
 
@@ -63,6 +70,7 @@ def start(
         port=port,
         model=model,
         browser=browser,
+        annotators=usernames_of(annotators),
     )
     with embedded_server_errors():
         run_start(request, out)

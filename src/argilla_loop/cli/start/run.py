@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import itertools
 import os
 import shlex
-import socket
 import sys
 import webbrowser
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,9 +18,10 @@ from rich.console import Console
 from argilla_embedded import EmbeddedServer
 from argilla_loop.argilla.protocol import Backend
 from argilla_loop.cli.common import sigterm_as_ctrl_c
+from argilla_loop.cli.ports import free_http_port, is_free
 from argilla_loop.cli.service_thread import ServiceThread
+from argilla_loop.cli.start.annotators import ensure_annotators
 from argilla_loop.cli.start.preparation import (
-    HTTP_PORT,
     Texts,
     default_model,
     labels_of,
@@ -63,6 +62,7 @@ class Request:
     port: int | None = None
     model: str | None = None
     browser: bool = True
+    annotators: Sequence[str] = ()
 
 
 def run_start(request: Request, console: Console) -> None:
@@ -97,11 +97,13 @@ class Start:
         self._folder = Path(request.name or name_of(request.texts))
         self._file = self._folder / "settings.toml"
         self._said_where = False
+        self._annotators: Mapping[str, str | None] = {}
 
     def run(self) -> None:
         """Read the file, start Argilla and the service, and follow its turns until an error or Ctrl-C."""
         configure_logs(level="warning")
         again, texts = self._file.is_file(), None
+        self._refuse_another_server(again=again)
         if again:
             self._refuse_changes()
         self._ask_key(again=again)
@@ -109,6 +111,8 @@ class Start:
             texts = self._read()
         server = self._server(again=again)
         settings = self._settings(texts, server)
+        if server is not None:
+            self._annotators = ensure_annotators(server, self._request.annotators)
         stream = self._stack.enter_context((self._folder / "service.log").open("a", encoding="utf-8"))
         self._stack.callback(configure_logs)  # back to standard error before the file is closed
         configure_logs(form="console", stream=stream, secrets=[settings.api_key.get_secret_value()])
@@ -158,6 +162,23 @@ class Start:
         )
         self.say(f"going on with {self._file}")
 
+    def _refuse_another_server(self, *, again: bool) -> None:
+        """Check that no option of one server meets the other one: the embedded one, or the operator's own.
+
+        Raises:
+            SettingsError: one does.
+        """
+        request, home = self._request, self._folder / "argilla"
+        if request.api_url is not None and home.is_dir():
+            raise SettingsError(
+                f"{self._folder} was begun with an embedded Argilla, which holds its labels: leave --api-url out, or "
+                "give another --name to start another dataset"
+            )
+        if request.annotators and (request.api_url is not None or (again and not home.is_dir())):
+            raise SettingsError(
+                "--annotators is for the embedded server: on your own Argilla, its owner adds users to the workspace"
+            )
+
     def _known_key(self) -> str:
         """Return the service's key, or a stand-in to read the other settings with."""
         return os.environ.get(KEY, "unknown")
@@ -184,7 +205,7 @@ class Start:
         port = self._request.port
         if port is None:
             port = _port_of(self._file) or PORT
-            port = port if _is_free(port) else 0
+            port = port if is_free(port) else 0
         server = EmbeddedServer(home, port=port)
         self._stack.callback(server.stop)  # before the start, which Ctrl-C may interrupt
         with patience(self._console, "starting an embedded Argilla (the real server, with its web UI)"):
@@ -200,7 +221,7 @@ class Start:
                 self._file, texts, dataset=self._folder.name, api_url=address,
                 workspace=server.credentials.workspace if server else request.workspace or "argilla",
                 api_key=server.credentials.loop.api_key if server else None,
-                model=request.model or default_model(), http_port=next(filter(_is_free, itertools.count(HTTP_PORT))),
+                model=request.model or default_model(), http_port=free_http_port(),
             )  # fmt: skip
             self.say(f"wrote {self._file}, which you may change")
         elif server is not None or request.api_url is not None:
@@ -235,12 +256,19 @@ class Start:
         self.say(f"label at {url}")
         self._said_where = True
         if server is not None:
-            who = server.credentials.annotator
-            self.say(f"  log in as {who.username} with password {who.password}")
+            self._say_logins(server)
             self.say(f"  the owner's login and all API keys: {server.home / 'credentials.json'}")
         self.say(f"the service's log: {self._folder / 'service.log'}; press Ctrl-C to stop")
         if self._request.browser and _has_browser():
             webbrowser.open(url)
+
+    def _say_logins(self, server: EmbeddedServer) -> None:
+        own, everybody = server.credentials.annotator, self._annotators
+        for name, password in (everybody or {own.username: own.password}).items():
+            secret = (
+                f"password {password}" if password is not None else "the password that this user had before"
+            )
+            self.say(f"  log in as {name} with {secret}")
 
 
 def _next_turn(service: ServiceThread, server: EmbeddedServer | None) -> Turn:
@@ -280,16 +308,6 @@ def words_of(turn: Turn) -> str:
 def _port_of(file: Path) -> int | None:
     """Return the port at which the embedded server of an earlier start was."""
     return urlsplit(str(FileValues(file).values.get("api_url"))).port if file.is_file() else None
-
-
-def _is_free(port: int) -> bool:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError:
-            return False
-    return True
 
 
 def _has_browser() -> bool:

@@ -13,7 +13,7 @@ from typing_extensions import Self
 
 from argilla_loop import __version__
 from argilla_loop.observability.heartbeat import heartbeat, longest_silence
-from argilla_loop.observability.metrics import SERVICE, exposition
+from argilla_loop.observability.metrics import describe_service, exposition
 from argilla_loop.service.http.page.live import LivePage, Page, State
 from argilla_loop.service.http.server import BoundedServer, Handler
 from argilla_loop.settings import Settings
@@ -85,13 +85,7 @@ class Monitor:
             log.info("monitor_ready", host=http.host, port=self._server.port)
 
     def __enter__(self) -> Self:
-        SERVICE.info(
-            {
-                "version": __version__,
-                "workspace": self._settings.workspace,
-                "dataset": self._settings.dataset,
-            }
-        )
+        describe_service(__version__, self._settings.workspace, self._settings.dataset)
         self.look_after()
         return self
 

@@ -7,6 +7,7 @@ from collections import Counter
 from argilla_loop.domain import Route
 from argilla_loop.loop.turn import Turn
 from argilla_loop.observability import metrics
+from argilla_loop.policy.answers import count_accepted, count_labelled
 from argilla_loop.policy.plan import ColdStart, Finished, NextBatch, Step, Stopped, Wait
 from argilla_loop.policy.validation.acceptance import Acceptance
 
@@ -37,6 +38,9 @@ def update_metrics(turn: Turn) -> None:
     right = sum(check.right for check in seen.checks)
     metrics.CHECKS.labels("right").set(right)
     metrics.CHECKS.labels("wrong").set(len(seen.checks) - right)
+    metrics.LABELLED.labels("people").set(count_labelled(seen.records))
+    metrics.LABELLED.labels("service").set(count_accepted(seen.records).total())
+    _precision(turn.plan.acceptance)
     if isinstance(step, NextBatch):
         states = Counter(_state(turn.plan.acceptance, label) for label in seen.labels)
         for state in ("granted", "waiting", "stopped"):
@@ -56,6 +60,16 @@ def _batch(turn: Turn) -> None:
         metrics.BATCH_NUMBER.set(-1 if batch is None else batch.number)
         metrics.BATCH_RECORDS.set(batch.size if batch else 0)
         metrics.BATCH_DONE.set(batch.done if batch else 0)
+
+
+def _precision(now: Acceptance) -> None:
+    metrics.PRECISION.clear()  # what is not known has no value, rather than 0
+    measured = [one for one in now.decisions.values() if one.checked]
+    if measured:
+        metrics.PRECISION.labels("measured").set(min(one.right / one.checked for one in measured))
+        metrics.PRECISION.labels("lower_bound").set(min(one.lower for one in measured))
+    if now.rules.criterion is not None and now.rules.criterion.precision is not None:
+        metrics.PRECISION.labels("target").set(now.rules.criterion.precision)
 
 
 def _state(now: Acceptance, label: str) -> str:

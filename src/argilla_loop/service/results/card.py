@@ -204,6 +204,7 @@ MEANING = {
     "people": "number of people who answered",
     "disagreed": "whether they gave different answers",
     "discarded": "whether they discarded the text",
+    "comments": "what people wrote beside their answers, one line for each comment",
 }
 
 

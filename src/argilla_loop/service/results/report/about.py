@@ -18,8 +18,9 @@ PACKAGES = ("argilla", "classy-classification", "scikit-learn", "onnxruntime", "
 # Whoever gets the report need not know these: keys, addresses and folders (by type), names, and how the service runs.
 HIDDEN_TYPES = ("SecretStr", "Url", "Path")
 HIDDEN = (
-    "workspace", "pool.workspace", "dataset", "labels", "guidelines", "notices", "webhook.", "http.", "log_",
-    "poll_interval", "retry_max_wait", "request_timeout", "lease_seconds",
+    "workspace", "pool.workspace", "dataset", "labels", "guidelines", "question_title", "question_description",
+    "label_descriptions", "comments", "notices", "webhook.", "http.", "log_", "poll_interval", "retry_max_wait",
+    "request_timeout", "lease_seconds",
 )  # fmt: skip
 
 
