@@ -1,4 +1,4 @@
-"""The settings files that we ship, and the table in README.md, say what the settings are."""
+"""The settings files that we ship, and the table in docs/settings.md, say what the settings are."""
 
 from __future__ import annotations
 
@@ -105,11 +105,11 @@ def test_the_tutorial_preset_goes_offline_as_its_comment_says(tmp_path: Path) ->
     assert (pool.source, pool.path, pool.name, pool.limit) == ("files", [Path("news.parquet")], None, 500)
 
 
-def test_the_readme_table_is_current() -> None:
-    readme = (ROOT / "README.md").read_text(encoding="utf-8")
-    parts = re.findall(r"<!-- settings -->\n(.*?)\n<!-- /settings -->", readme, re.DOTALL)
+def test_the_table_of_settings_is_current() -> None:
+    page = (ROOT / "docs" / "settings.md").read_text(encoding="utf-8")
+    parts = re.findall(r"<!-- settings -->\n(.*?)\n<!-- /settings -->", page, re.DOTALL)
     assert parts == [settings_table()], (
-        "run `python -m argilla_loop.settings.table` and put it into README.md"
+        "run `python -m argilla_loop.settings.table` and put it into docs/settings.md"
     )
 
 

@@ -1,4 +1,4 @@
-"""The tutorial and the README keep to what is really there."""
+"""README and the pages keep to what is really there."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from argilla_loop.pool import load_pool
 from argilla_loop.settings import PoolSettings
 
 ROOT = Path(__file__).parents[2]
-GUIDES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "docs" / "tutorial.md"]
+GUIDES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", *sorted((ROOT / "docs").rglob("*.md"))]
 
 
 def test_the_tutorials_script_makes_a_file_that_the_pool_reads_as_argilla_news(
@@ -51,8 +51,23 @@ def test_events_and_settings_of_the_tutorial_exist() -> None:
 @pytest.mark.parametrize("guide", GUIDES, ids=lambda path: path.name)
 def test_what_a_guide_links_to_is_there(guide: Path) -> None:
     links = re.findall(r"\]\((?!https?:|#)([^)#]+)", guide.read_text(encoding="utf-8"))
-    assert links
     assert not [link for link in links if not (guide.parent / link).exists()]
+
+
+def test_the_readme_is_short() -> None:
+    assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
+
+
+def test_every_page_is_linked_from_the_readme() -> None:
+    """Or from a page that is."""
+    seen: set[Path] = set()
+    waiting = [ROOT / "README.md"]
+    while waiting:
+        page = waiting.pop()
+        seen.add(page)
+        links = re.findall(r"\]\((?!https?:|#)([^)#]+\.md)", page.read_text(encoding="utf-8"))
+        waiting += {(page.parent / link).resolve() for link in links} - seen
+    assert not set((ROOT / "docs").rglob("*.md")) - seen
 
 
 def test_pictures_are_small() -> None:

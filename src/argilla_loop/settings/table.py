@@ -1,4 +1,4 @@
-"""Print the table of all settings for README.md: ``python -m argilla_loop.settings.table``."""
+"""Print the table of all settings for docs/settings.md: ``python -m argilla_loop.settings.table``."""
 
 from __future__ import annotations
 

@@ -236,7 +236,7 @@ def write_settings(
         return f"{key} = {json.dumps(value, ensure_ascii=False)}"
 
     lines = [
-        "# Made by `argilla-loop start`. config/example.toml and the README list all settings.",
+        "# Made by `argilla-loop start`. config/example.toml and docs/settings.md list all settings.",
         "",
         "# Argilla, and the dataset in which people label.",
         line("api_url", api_url),
