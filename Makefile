@@ -14,7 +14,7 @@ JOBS ?= 4
 # A browser for the tests: the system's, else Playwright's own.
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-.PHONY: help setup browser demo test coverage quick stack stack-down stack-test wheel-test lint types bench constraints clean
+.PHONY: help setup browser demo test coverage quick stack stack-down stack-test wheel-test lint types docs bench constraints clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
@@ -28,7 +28,7 @@ $(VENV)/.ready: pyproject.toml constraints.txt
 	@echo "==> a CPU build of torch (about 200 MB)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --retries 1 --timeout 60 \
 	  --extra-index-url $(TORCH_INDEX) --constraint constraints.txt torch
-	@echo "==> argilla-loop and what it needs (about 170 packages, 1-3 minutes)"
+	@echo "==> argilla-loop and what it needs (194 packages, 1-3 minutes)"
 	@$(BIN)/pip install --quiet --disable-pip-version-check --constraint constraints.txt --editable '.[embedded,demo,dev]'
 	@touch $@
 	@echo "==> ready"
@@ -75,6 +75,10 @@ lint: setup ## ruff, formatting, security, import layers
 types: setup ## mypy, strict
 	$(BIN)/mypy
 
+# Without -q: it hides the warnings that strict counts. The variable turns off a notice about other software.
+docs: setup ## the documentation site, in site/; a broken link ends it
+	NO_MKDOCS_2_WARNING=1 $(BIN)/mkdocs build --strict
+
 bench: setup ## the benchmarks whose tables lie in benchmarks/
 	@for script in benchmarks/*.py; do echo "==> $$script"; $(BIN)/python $$script || exit 1; done
 
@@ -84,4 +88,4 @@ constraints: setup ## pin what .venv holds now, after it was upgraded by hand an
 
 clean: ## remove what the targets above made
 	@if [ -d .stack/team ] && [ -x $(BIN)/python ]; then $(TEAM_STACK) down; fi
-	rm -rf .stack $(VENV) test-artifacts demo-out .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*
+	rm -rf .stack $(VENV) test-artifacts demo-out site .mypy_cache .ruff_cache .pytest_cache .hypothesis .coverage*

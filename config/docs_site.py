@@ -1,8 +1,9 @@
 """The hook of mkdocs.yml: the pages link to files outside docs/ as on GitHub, and these files become part of the site.
 
-README.md is the first page of the site. Other pages outside docs/, such as benchmarks/turn.md, become pages as well. All
-other files that pages link to, such as config/example.toml, are copied. So the site needs no address of the repository.
-"""
+README.md is the first page of the site. Other pages outside docs/, such as benchmarks/turn.md, become pages as well.
+Other files that pages link to, such as config/example.toml, are copied. So the site needs no address of the
+repository.
+"""  # noqa: INP001  a hook that MkDocs loads by its path
 
 from __future__ import annotations
 

@@ -58,6 +58,13 @@ def test_the_readme_is_short() -> None:
     assert len((ROOT / "README.md").read_text(encoding="utf-8").splitlines()) <= 150
 
 
+@pytest.mark.parametrize("place", ["README.md", "docs/demo.md", "Makefile"])
+def test_the_number_of_packages_is_that_of_the_pins(place: str) -> None:
+    pins = (ROOT / "constraints.txt").read_text(encoding="utf-8").splitlines()
+    told = re.findall(r"(\d+) (?:pinned )?packages", (ROOT / place).read_text(encoding="utf-8"))
+    assert told == [str(sum("==" in pin for pin in pins))]
+
+
 def test_every_page_is_linked_from_the_readme() -> None:
     """Or from a page that is."""
     seen: set[Path] = set()

@@ -33,7 +33,7 @@ def logged() -> set[str]:
         name = path.relative_to(ROOT / "src").as_posix()
         for call in calls(path):
             event = call.args[0]
-            if isinstance(event, ast.Constant):
+            if isinstance(event, ast.Constant) and isinstance(event.value, str):
                 events.add(event.value)
             else:
                 events |= COMPUTED[name]
