@@ -1,7 +1,8 @@
 """Argilla's search engine on top of the server's own database: the committed rows are the index.
 
 Methods that update the index do nothing here, because the triggers in ``index`` have already updated it in the
-transaction that wrote the rows. ``docs/embedded.md`` lists each method with the test that covers it.
+transaction that wrote the rows. ``docs/embedded.md`` lists each method, and
+``docs/contributing/tests.md`` the test that covers it.
 """
 
 # ruff: noqa: S608 - values are bound as parameters; only constant names are formatted into the SQL

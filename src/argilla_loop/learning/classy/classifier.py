@@ -80,7 +80,7 @@ class GuardedClassyClassifier(ClassyClassifier):  # type: ignore[misc]  # the pa
     """A ``ClassyClassifier`` that embeds with a given encoder, and whose trainings succeed or change nothing.
 
     It has the interface of the stock class: ``__call__``, ``pipe``, ``set_training_data``, ``set_config``,
-    ``label_list``. The guards are listed in ``docs/learner.md``, each with its test.
+    ``label_list``. The guards are listed in ``docs/learner.md``.
 
     Args:
         data: texts by label; labels without texts, and texts with two labels, are left out and logged.
