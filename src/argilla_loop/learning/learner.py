@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 # Texts scored at a time, so that a million texts are never a million embeddings in memory. Chosen, not measured.
 SCORING_CHUNK = 8192
 # Part of a model's version: raise it when the same inputs give other probabilities.
-HEADS_VERSION = 5
+HEADS_VERSION = 6
 # Texts below which a pool has no neighbourhoods to learn from. Chosen, not measured.
 MIN_POOL_TEXTS = 50
 # Hexadecimal digits of a model's version: 48 bits. Chosen, not measured.
@@ -144,13 +144,14 @@ class ClassyLearner:
         Args:
             examples: of people, or of people and model.
             pool: a sample of the pool to learn from; ignored below ``MIN_POOL_TEXTS`` texts.
-            previous: the previous model's head, which is kept unless another is clearly better.
+            previous: not used: heads are weighed anew each time.
 
         Raises:
             TrainingError: fewer than two labels have enough usable examples.
             ModelError: the encoder's model is broken.
             ValueError: an example's text is empty or not a text.
         """
+        del previous
         started = time.monotonic()
         classifier_class = _classifier_class()
         from argilla_loop.learning.classy.classifier import Context  # noqa: PLC0415 - see _classifier_class
@@ -169,7 +170,6 @@ class ClassyLearner:
                 context=Context(
                     graph=self._pool_graph(pool),
                     model_made=frozenset(one.text for one in examples) - by_people,
-                    previous=previous,
                 ),
             )
         except TypeError as error:

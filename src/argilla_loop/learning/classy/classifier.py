@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import structlog
@@ -22,19 +22,20 @@ from argilla_loop.errors import TrainingError, collapse_whitespace
 from argilla_loop.learning.classy.stock import ClassyClassifier
 from argilla_loop.learning.heads.choose import choose_head
 from argilla_loop.learning.heads.graph import PoolGraph
-from argilla_loop.learning.heads.head import Head, Kind
+from argilla_loop.learning.heads.head import Head
+from argilla_loop.learning.heads.names import TEMPLATES
 from argilla_loop.learning.heads.scorers import Training
 from argilla_loop.learning.heads.svm import PairwiseSvc
 
 log = structlog.get_logger(__name__)
 
 MIN_LABELS = 2
-# Letters of a label's name that carries a meaning; fewer are a code. Chosen, not measured.
+# Letters of a word that carries a meaning; fewer are a code. Chosen, not measured.
 MIN_LETTERS = 2
 # Above so many texts, embedding shows its progress, which also keeps a watchdog from ending the process. Chosen, not
 # measured, as ``embeddings.cache.CHUNK``.
 PROGRESS_MIN_TEXTS = 256
-# Two keys are added here, the others and their values are the stock class's. ``head`` is "auto", one of
+# Two keys are added here, the others and their values are the stock class's. ``head`` is "auto" (``weighed``), one of
 # ``heads.head.Kind``, or "svm". ``self_training_weight`` is the weight of an example that the model made, where
 # people's weigh 1 (benchmarks/trust.md has figures for 0.3 and 1); the SVM ignores it.
 DEFAULT_CONFIG: dict[str, Any] = {
@@ -54,12 +55,10 @@ class Context:
     Attributes:
         graph: of the pool.
         model_made: texts whose label is the model's own: they train, but are not evidence.
-        previous: name of the previous model's head.
     """
 
     graph: PoolGraph | None = None
     model_made: frozenset[str] = frozenset()
-    previous: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,12 +191,11 @@ class GuardedClassyClassifier(ClassyClassifier):  # type: ignore[misc]  # the pa
                         labels=numbers,
                         trusted=trusted,
                         weights=np.where(trusted, 1.0, config["self_training_weight"]).astype(np.float32),
-                        names=_embed_names(labels, encoder),
+                        names=embed_names(labels, encoder),
                         graph=self._context.graph,
                     ),
                     seed=int(config["seed"]),
-                    previous=self._context.previous,
-                    kinds=get_args(Kind) if config["head"] == "auto" else (config["head"],),
+                    kind="weighed" if config["head"] == "auto" else config["head"],
                 )
         trained = _Trained(
             data=usable,
@@ -214,12 +212,24 @@ class GuardedClassyClassifier(ClassyClassifier):  # type: ignore[misc]  # the pa
         self.svm = getattr(head, "svc", None)  # the stock class's attribute, if the head is an SVM
 
 
-def _embed_names(labels: Sequence[str], encoder: Encoder) -> FloatArray | None:
-    """Return embeddings of the labels' names; None if any name is only a code ("1", "B")."""
+def embed_names(labels: Sequence[str], encoder: Encoder) -> FloatArray | None:
+    """Return embeddings of the labels' names in each template (t, k, d); None if any name is only a code."""
     words = [label_words(label) for label in labels]
-    if any(sum(character.isalpha() for character in name) < MIN_LETTERS for name in words):
+    meanings = [_meaning(name) for name in words]
+    if len(set(meanings)) < len(meanings) or not all(meanings):
         return None
-    return encoder.encode(words)
+    sentences = [template.format(name) for template in TEMPLATES for name in words]
+    vectors = encoder.encode(sentences)
+    return vectors.reshape(len(TEMPLATES), len(words), -1)
+
+
+def _meaning(name: str) -> str:
+    """Return the words of ``name`` that may mean something: "topic 15", "class b" and "a12" differ by codes only."""
+    return " ".join(
+        word
+        for word in name.split()
+        if not any(map(str.isdigit, word)) and sum(map(str.isalpha, word)) >= MIN_LETTERS
+    )
 
 
 def label_words(label: str) -> str:

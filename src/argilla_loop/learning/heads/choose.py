@@ -1,123 +1,103 @@
-"""Fit every head, cross-validate them on people's examples, and keep one.
-
-While labels have few examples, each kind of ``heads.head`` also comes as ``-named``: the label's own name is one more,
-weak example.
-"""
+"""Fit all scorers, cross-validate them on people's examples, and weigh them into one head."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from dataclasses import replace
-from typing import get_args
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 
-from argilla_loop.domain import IndexArray
-from argilla_loop.learning.heads.evidence import assign_folds, count_folds, fit_scale, summarise
-from argilla_loop.learning.heads.head import NAMED, Head, Kind, log_probabilities, mean_probabilities
+from argilla_loop.domain import FloatArray, HeadEvidence, IndexArray
+from argilla_loop.learning.heads.evidence import (
+    DoubleArray,
+    assign_folds,
+    count_folds,
+    fit_scale,
+    softmax,
+    summarise,
+)
+from argilla_loop.learning.heads.head import NAMED, Head, Kind
+from argilla_loop.learning.heads.names import GUESS_SCALE
 from argilla_loop.learning.heads.offsets import fit_offsets
 from argilla_loop.learning.heads.scorers import (
+    CALLED,
+    FIRM,
+    LINEAR,
     MANY_LABELS,
     MAX_SPREAD_EXAMPLES,
+    NAMES,
+    NEAR_MEANS,
     PARTS,
+    POOL_MEANS,
+    Part,
     Scorer,
     Training,
     fit_scorers,
 )
+from argilla_loop.learning.heads.weigh import weigh
 
-# From so many examples a label on average, its name adds nothing (measured on nine sets when the heads were written;
-# there is no table of it).
-FEW_EXAMPLES_PER_LABEL = 10
-# Log-likelihood, in nats over all held-out examples, by which another head must beat the preferred one: "positive"
-# evidence in the words of Kass and Raftery (1995), a factor of seven.
-MARGIN = 2.0
-# Held-out examples below which nothing is said about any head. Chosen, not measured.
+# Held-out examples below which nothing is said about any scorer. Chosen, not measured.
 MIN_EVIDENCE = 4
-# Share of the labels that must have held-out examples: a head that is good at these may be useless for the others (a
+# Share of the labels that must have held-out examples: a scorer that is good at these may be useless for the others (a
 # simulation with 151 labels, docs/learner.md). The share itself is chosen, not measured.
 MIN_LABEL_COVERAGE = 0.8
-
-# Makes a head from a name, its scorers, the rows of the evidence, and all labels.
-Calibrate = Callable[[str, Sequence[Scorer], IndexArray, IndexArray], Head]
-
-
-def calibrate_head(name: str, scorers: Sequence[Scorer], evident: IndexArray, labels: IndexArray) -> Head:
-    """Return the mean of ``scorers``, each scaled on held-out examples, and their mean scaled once more.
-
-    Above ``MANY_LABELS`` labels, offsets are fitted on the same examples: k numbers, so the evidence flatters all heads
-    alike.
-
-    Args:
-        name: of the head.
-        scorers: at least one.
-        evident: rows of the examples that are evidence; none for a head that is not calibrated.
-        labels: class numbers of all examples, shape (n,).
-    """
-    coefficients = tuple(one.coefficients for one in scorers)
-    if len(evident) == 0:
-        return Head(name, coefficients, tuple(1.0 for _ in scorers))
-    scores, expected = [one.held_out[evident] for one in scorers], labels[evident]
-    scales = tuple(fit_scale(one, expected) for one in scores)
-    scale, offsets = 1.0, None
-    if len(scorers) > 1:
-        scale = fit_scale(log_probabilities(mean_probabilities(scores, scales, 1.0)), expected)
-    if coefficients[0].shape[1] > MANY_LABELS:
-        offsets = fit_offsets(log_probabilities(mean_probabilities(scores, scales, scale)), expected)
-    probabilities = mean_probabilities(scores, scales, scale, offsets)
-    return Head(name, coefficients, scales, scale, offsets, (summarise(name, probabilities, expected),))
+# Log-likelihood, in nats over all held-out examples, by which names must improve a discriminant before they serve as
+# examples: "positive" evidence in the words of Kass and Raftery (1995), a factor of seven.
+MARGIN = 2.0
+# What the weight of the names is drawn to, and that of all scorers of examples together: as much. 0.2, 0.35 and 0.5
+# differ by less than 0.4 points on average.
+NAMES_SHARE = 0.5
+# How the examples' half is shared out: most to the one that was best or nearly so on every kind of text when there are
+# few examples. Equal shares are 0.1 points away on average.
+SHARES: dict[Part, float] = {LINEAR: 0.15, FIRM: 0.15, NEAR_MEANS: 0.4, POOL_MEANS: 0.3}
+# Deviation that a scorer's held-out scores keep at least: two examples a label, held out, can look worse than chance.
+# Chosen, not measured.
+LEAST_DEVIATION = 0.3
+# Lower limit of a deviation that something is divided by. Chosen, not measured.
+TINY = 1e-9
 
 
 def choose_head(
     training: Training,
     *,
     seed: int,
-    previous: str | None = None,
-    kinds: Sequence[Kind] = get_args(Kind),
-    calibrate: Calibrate = calibrate_head,
+    kind: Kind = "weighed",
     max_spread: int = MAX_SPREAD_EXAMPLES,
 ) -> Head:
-    """Fit every head that ``training`` allows, cross-validate them, and keep one.
+    """Fit the scorers of ``kind`` that ``training`` allows, cross-validate them, and weigh them into one head.
 
-    The head with the highest held-out likelihood is kept, after the ``previous`` head and the usual head each get a
-    lead of ``MARGIN``. The usual head is ``blended`` while labels have few examples: it is best or nearly so on every
-    kind of text, and so little evidence says more about chance than about heads. After that it is the simplest,
-    ``linear``. While many labels have a single example, which cannot be held out, the usual head is kept.
+    Each scorer is scaled on held-out examples (``evidence.fit_scale``), then all are weighed on the same examples
+    (``weigh``), and the sum is scaled once more. While many labels have a single example, which cannot be held out, the
+    scorers are put on an even scale and the weights are the prior shares: what is good for the labels with evidence may
+    be useless for the others.
 
     Args:
         training: the examples, and what else there is.
         seed: of the folds.
-        previous: name of the previous model's head, if any.
-        kinds: which heads may be chosen.
-        calibrate: makes a head from its scorers.
+        kind: which scorers are weighed; without a pool only regressions are.
         max_spread: the number of examples that spread over the pool.
 
     Returns:
-        The head, with the evidence for all of them, its own first.
+        The head, with the evidence for it, and for each scorer alone.
     """
     evident, fold, fold_count = _hold_out(training, seed)
-    few = len(training.labels) < FEW_EXAMPLES_PER_LABEL * training.label_count
-    named = few and training.names is not None
-    allowed = [kind for kind in kinds if training.graph is not None or kind == "linear"]
-    if fold_count == 0 or not allowed:
-        allowed = ["linear"]  # nothing calibrates a discriminant's scores
-    parts = {part for kind in allowed for part in PARTS[kind]}
-    candidates: list[Head] = []
-    for with_names in (True, False) if named else (False,):
-        scorers = fit_scorers(training, fold, fold_count, parts, with_names=with_names, max_spread=max_spread)
-        candidates += [
-            calibrate(
-                f"{kind}{NAMED if with_names else ''}",
-                [scorers[part] for part in PARTS[kind]],
-                evident if fold_count else evident[:0],
-                training.labels,
-            )
-            for kind in allowed
-        ]
+    parts = PARTS[kind] if training.graph is not None else PARTS["linear"]
+    labels = training.labels[evident]
+
+    def fitted(parts: Sequence[Part], *, with_names: bool = False) -> dict[Part, Scorer]:
+        return fit_scorers(training, fold, fold_count, parts, with_names=with_names, max_spread=max_spread)
+
     if fold_count == 0:
-        return candidates[0]
-    usual = ("blended" if few else "linear") + (NAMED if named else "")
-    covered = len(np.unique(training.labels[evident])) >= MIN_LABEL_COVERAGE * training.label_count
-    return _select(candidates, usual, previous, len(evident), covered=covered)
+        return _without_evidence(kind, fitted(parts))
+    with_names = training.names is not None and training.label_count > MANY_LABELS
+    if with_names:
+        probe: list[Part] = [NEAR_MEANS if training.graph is not None else LINEAR]
+        without, within = (
+            _alone(fitted(probe, with_names=named), evident, labels)[0].log_loss for named in (False, True)
+        )
+        with_names = (without - within) * len(labels) > MARGIN
+    scorers = fitted(parts, with_names=with_names)
+    covered = len(np.unique(labels)) >= MIN_LABEL_COVERAGE * training.label_count
+    return _weighed(kind, scorers, evident, labels, covered=covered)
 
 
 def _hold_out(training: Training, seed: int) -> tuple[IndexArray, IndexArray, int]:
@@ -132,19 +112,70 @@ def _hold_out(training: Training, seed: int) -> tuple[IndexArray, IndexArray, in
     return evident, fold, count
 
 
-def _select(
-    candidates: Sequence[Head], usual: str, previous: str | None, examples: int, *, covered: bool
+def _weighed(
+    kind: Kind, scorers: Mapping[Part, Scorer], evident: IndexArray, labels: IndexArray, *, covered: bool
 ) -> Head:
-    """Return the candidate to keep, with the evidence for all of them, its own first."""
-    if covered:
-        order = sorted(
-            candidates,
-            key=lambda head: (
-                head.evidence[0].log_loss * examples
-                - MARGIN * (head.name == usual)
-                - MARGIN * (head.name == previous)
-            ),
+    """Return the weighed sum of ``scorers``, with the evidence of rows ``evident``, whose labels are ``labels``."""
+    scaled, factors = [], []
+    for part, one in scorers.items():
+        scores = _centred(one.held_out[evident])
+        even = 1.0 / max(float(scores.std()), TINY)
+        # a few examples that the names got wrong are no reason to ignore them: that is for the weights to say
+        least = GUESS_SCALE if part == NAMES else LEAST_DEVIATION * even
+        factor = max(fit_scale(scores, labels), least) if covered else even
+        scaled.append(factor * scores)
+        factors.append(factor)
+    names = [part == NAMES for part in scorers]
+    shares = _shares(list(scorers))
+    weights = weigh(scaled, labels, shares, names=names) if covered else np.array(shares)
+    summed = np.asarray(sum(weight * one for weight, one in zip(weights, scaled, strict=True)))
+    scale = fit_scale(summed, labels)
+    if not covered:
+        scale = min(scale, 1.0)
+    offsets = fit_offsets(scale * summed, labels) if summed.shape[1] > MANY_LABELS else None
+    probabilities = softmax(scale * summed + (0.0 if offsets is None else offsets))
+    counts = bool(weights[0] > 0) and names[0]
+    name = f"{kind}{NAMED if counts else ''}"
+    coefficients = _sum(scorers, scale * weights * np.array(factors))
+    evidence = (summarise(name, probabilities, labels), *_alone(scorers, evident, labels))
+    return Head(name, (coefficients,), (1.0,), 1.0, offsets, evidence)
+
+
+def _without_evidence(kind: Kind, scorers: Mapping[Part, Scorer]) -> Head:
+    """Return the sum of the names' guess and of the regression: nothing else has a scale of its own."""
+    kept: dict[Part, Scorer] = {part: one for part, one in scorers.items() if part in (NAMES, LINEAR)}
+    kept = kept or {**scorers}
+    factors = np.array([GUESS_SCALE if part == NAMES else 1.0 for part in kept])
+    name = f"{kind}{NAMED if NAMES in kept else ''}"
+    return Head(name, (_sum(kept, factors),), (1.0,))
+
+
+def _alone(scorers: Mapping[Part, Scorer], evident: IndexArray, labels: IndexArray) -> list[HeadEvidence]:
+    """Return the evidence for each scorer alone, scaled."""
+    found = []
+    for part, one in scorers.items():
+        scores = _centred(one.held_out[evident])
+        found.append(summarise(CALLED[part], softmax(fit_scale(scores, labels) * scores), labels))
+    return found
+
+
+def _shares(parts: Sequence[Part]) -> list[float]:
+    """Return what the weight of each of ``parts`` is drawn to; the sum is 1."""
+    examples = sum(SHARES[part] for part in parts if part != NAMES)
+    left = 1.0 - NAMES_SHARE * (NAMES in parts)
+    return [NAMES_SHARE if part == NAMES else left * SHARES[part] / examples for part in parts]
+
+
+def _sum(scorers: Mapping[Part, Scorer], factors: DoubleArray) -> FloatArray:
+    """Return the sum of linear scorers as one, its rows of mean 0: that changes no probability."""
+    total = np.asarray(
+        sum(
+            factor * one.coefficients.astype(np.float64)
+            for factor, one in zip(factors, scorers.values(), strict=True)
         )
-    else:
-        order = sorted(candidates, key=lambda head: head.name != usual)
-    return replace(order[0], evidence=tuple(head.evidence[0] for head in order))
+    )
+    return np.asarray(total - total.mean(axis=1, keepdims=True), dtype=np.float32)
+
+
+def _centred(scores: FloatArray) -> FloatArray:
+    return np.asarray(scores - scores.mean(axis=1, keepdims=True))

@@ -1,11 +1,13 @@
 """The result of training: a mean of linear scorers, with the scales and offsets that calibrate it.
 
-From left to right the kinds trust the pool more:
+A trained head has one scorer, the weighed sum of those that were fitted (``choose``). Heads that were saved by earlier
+versions have several. The kinds say which scorers of examples are weighed, beside that of the labels' names:
 
-    linear    softmax regression on the examples alone
-    blended   mean of ``linear`` and of a discriminant whose label means are drawn to the pool's
-    leaning   mean of ``linear`` and of ``pooled``
-    pooled    a discriminant in the pool's covariance, its means mostly the pool's
+    weighed   all of them
+    linear    softmax regressions on the examples alone
+    blended   those, and a discriminant whose label means are drawn to the pool's
+    leaning   those, and a discriminant in the pool's covariance, its means mostly the pool's
+    pooled    only the latter
 """
 
 from __future__ import annotations
@@ -19,8 +21,8 @@ import numpy as np
 from argilla_loop.domain import FloatArray, HeadEvidence, IndexArray
 from argilla_loop.learning.heads.evidence import DoubleArray, softmax
 
-Kind = Literal["linear", "blended", "leaning", "pooled"]
-# Suffix of a head's name where the labels' own names took part in training.
+Kind = Literal["weighed", "linear", "blended", "leaning", "pooled"]
+# Suffix of a head's name where the labels' own names count.
 NAMED = "-named"
 # Lower limit of a probability before its logarithm is taken: far below what float32 scores tell apart. Chosen, not
 # measured.
@@ -32,7 +34,7 @@ class Head:
     """A fitted head.
 
     Attributes:
-        name: kind and whether names took part, such as ``blended-named``.
+        name: kind and whether names count, such as ``weighed-named``.
         coefficients: of its scorers, each of shape (d + 1, k), the intercepts last.
         scales: factor on the scores of each.
         scale: exponent on their mean probabilities.

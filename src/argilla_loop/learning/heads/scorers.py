@@ -2,20 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 
 import numpy as np
 
 from argilla_loop.domain import FloatArray, IndexArray
-from argilla_loop.learning.heads.evidence import fit_scale, softmax, summarise
 from argilla_loop.learning.heads.graph import PoolGraph
 from argilla_loop.learning.heads.head import Kind
 from argilla_loop.learning.heads.linear import softmax_regressions
+from argilla_loop.learning.heads.names import score_names
 from argilla_loop.learning.heads.pooled import discriminant, spread_labels
 
 # Inverse of scikit-learn's C. On unit-length embeddings 0.1 (C = 10) beats scikit-learn's default of 1, except for sets
-# about which embeddings say little; so both are fitted, and held-out examples choose. Observed when the heads were
+# about which embeddings say little; so both are fitted, and held-out examples weigh them. Observed when the heads were
 # written; no table records it.
 RIDGE, FIRM_RIDGE = 0.1, 1.0
 # Above so many labels only RIDGE is fitted: there it was always the better one, and a second fit would take as long as
@@ -27,18 +27,24 @@ MAX_SPREAD_EXAMPLES = 3000
 # Lower limit of a label's total weight, so that a label without weight divides by something. Chosen, not measured.
 TINY_WEIGHT = 1e-9
 
-# A scorer is "linear", or the (trust, shrinkage) of a discriminant. The pairs are chosen, not measured one by one: one
-# close to nearest means, one that relies on the pool. benchmarks/accuracy.md measures the heads that they make.
-LINEAR = "linear"
+# A scorer is "names", a regression, or the (trust, shrinkage) of a discriminant. The pairs are chosen, not measured one
+# by one: one close to nearest means, one that relies on the pool. benchmarks/accuracy.md measures what they make.
+NAMES, LINEAR, FIRM = "names", "linear", "firm"
 NEAR_MEANS = (1.0, 0.9)
 POOL_MEANS = (3.0, 0.3)
 Part = str | tuple[float, float]
+RIDGES: dict[Part, float] = {LINEAR: RIDGE, FIRM: FIRM_RIDGE}
 PARTS: dict[Kind, tuple[Part, ...]] = {
-    "linear": (LINEAR,),
-    "blended": (LINEAR, NEAR_MEANS),
-    "leaning": (LINEAR, POOL_MEANS),
-    "pooled": (POOL_MEANS,),
+    "weighed": (NAMES, LINEAR, FIRM, NEAR_MEANS, POOL_MEANS),
+    "linear": (NAMES, LINEAR, FIRM),
+    "blended": (NAMES, LINEAR, FIRM, NEAR_MEANS),
+    "leaning": (NAMES, LINEAR, FIRM, POOL_MEANS),
+    "pooled": (NAMES, POOL_MEANS),
 }
+# What the evidence about each is called.
+CALLED: dict[Part, str] = {
+    NAMES: NAMES, LINEAR: LINEAR, FIRM: FIRM, NEAR_MEANS: "near-means", POOL_MEANS: "pool-means",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +55,8 @@ class Training:
         vectors: embeddings of the examples, shape (n, d), rows of unit length.
         labels: class numbers 0..k-1, shape (n,).
         trusted: examples that people labelled, shape (n,): only these are evidence.
-        names: embeddings of the labels' names, shape (k, d); None where the names carry no meaning.
+        names: embeddings of the labels' names in each template (``names.TEMPLATES``, the name alone first), shape
+            (t, k, d); None where the names carry no meaning.
         graph: of the pool; None if there is no pool.
         weights: of the examples, shape (n,).
     """
@@ -121,17 +128,24 @@ def fit_scorers(
         fold: of each example, 0..fold_count-1, shape (n,); -1 for one that is never held out.
         fold_count: the number of folds; 0 to hold out nothing.
         parts: the scorers to fit; discriminants are left out if ``training`` has no graph.
-        with_names: add each label's name as one more example.
+        with_names: add each label's name as one more example; the scorer of names is fitted either way.
         max_spread: the number of examples that spread over the pool.
     """
     rows = _rows(training, fold, fold_count, with_names=with_names)
     fits: dict[Part, FloatArray] = {}  # (j, d + 1, k)
-    if LINEAR in parts:
-        fits[LINEAR] = _fit_regressions(training, rows, with_folds=fold_count > 0)
+    ridges = {part: ridge for part, ridge in RIDGES.items() if part in parts}
+    if training.label_count > MANY_LABELS:
+        ridges.pop(FIRM, None)
+    if ridges:
+        fits |= _fit_regressions(rows, ridges)
     discriminants = sorted(part for part in parts if not isinstance(part, str))
     if discriminants and training.graph is not None:
         fits |= _fit_discriminants(training.graph, rows, discriminants, max_spread)
-    return {part: Scorer(fit[-1], _held_out_scores(training, fit, fold)) for part, fit in fits.items()}
+    scorers = {part: Scorer(fit[-1], _held_out_scores(training, fit, fold)) for part, fit in fits.items()}
+    if NAMES in parts and training.names is not None:
+        named = score_names(training.names, training.vectors, training.graph)
+        scorers[NAMES] = Scorer(named, training.vectors @ named[:-1] + named[-1])
+    return {part: scorers[part] for part in CALLED if part in scorers}
 
 
 def _rows(training: Training, fold: IndexArray, fold_count: int, *, with_names: bool) -> _Rows:
@@ -140,7 +154,7 @@ def _rows(training: Training, fold: IndexArray, fold_count: int, *, with_names: 
     weights = np.tile(training.weights, (fold_count + 1, 1))
     weights[fold[None, :] == np.arange(fold_count + 1)[:, None]] = 0.0
     if with_names and training.names is not None:
-        vectors = np.vstack([vectors, training.names])
+        vectors = np.vstack([vectors, training.names[0]])
         labels = np.concatenate([labels, np.arange(k)])
         weights = np.hstack([weights, np.ones((fold_count + 1, k), dtype=weights.dtype)])
     return _Rows(vectors, labels, weights, fold, k)
@@ -155,28 +169,17 @@ def _held_out_scores(training: Training, fits: FloatArray, fold: IndexArray) -> 
     return scores
 
 
-def _fit_regressions(training: Training, rows: _Rows, *, with_folds: bool) -> FloatArray:
-    """Fit the softmax regressions of all folds and of all examples; held-out examples choose the ridge."""
+def _fit_regressions(rows: _Rows, ridges: Mapping[Part, float]) -> dict[Part, FloatArray]:
+    """Fit the softmax regressions of all ridges, for each fold and for all examples, at once."""
     k = rows.label_count
-    ridges = (RIDGE, FIRM_RIDGE) if with_folds and k <= MANY_LABELS else (RIDGE,)
     fits = softmax_regressions(
         rows.vectors,
         rows.labels,
         np.tile(_balance(rows), (len(ridges), 1)),
-        ridges=np.repeat(np.asarray(ridges, dtype=np.float32), rows.fit_count),
+        ridges=np.repeat(np.asarray(list(ridges.values()), dtype=np.float32), rows.fit_count),
         labels_count=k,
     )
-    by_ridge = fits.reshape(len(ridges), rows.fit_count, -1, k)
-    if len(ridges) == 1:
-        return fits
-    evident, losses = rows.fold >= 0, []
-    for fit in by_ridge:
-        scores = _held_out_scores(training, fit, rows.fold)[evident]
-        labels = training.labels[evident]
-        probabilities = softmax(fit_scale(scores, labels) * scores)
-        losses.append(summarise(LINEAR, probabilities, labels).log_loss)
-    best: FloatArray = by_ridge[int(np.argmin(losses))]
-    return best
+    return dict(zip(ridges, fits.reshape(len(ridges), rows.fit_count, -1, k), strict=True))
 
 
 def _fit_discriminants(
