@@ -16,6 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+from argilla_loop.learning.label_names import name_sentences
 from few_labels.cells import Key, forget, read_cells
 from few_labels.data import by_label, read_news, read_split
 from few_labels.embed import embed
@@ -50,10 +51,8 @@ def main() -> None:
     ]
     asked.out.mkdir(parents=True, exist_ok=True)
     table = asked.out / "accuracy.csv"
-    from argilla_loop.learning.classy.classifier import label_words  # noqa: PLC0415 - seconds, that are no fit's
-
     texts = [text for split in splits for text in (*split.train, *split.test)]
-    names = [label_words(label) for split in splits for label in by_label(split.train)]
+    names = [sentence for split in splits for sentence in name_sentences(list(by_label(split.train)))]
     encoder = embed([*texts, *names], asked.embeddings, asked.cache)
     if asked.again:
         forget(table, asked.methods)

@@ -17,7 +17,7 @@ import structlog
 from argilla_loop.argilla.memory import MemoryDataset
 from argilla_loop.cli.demo.texts import opening, read_articles
 from argilla_loop.domain import FloatArray, NewRecord, Route
-from argilla_loop.learning.classy.classifier import label_words
+from argilla_loop.learning.label_names import name_sentences
 from argilla_loop.learning.learner import ClassyLearner
 from argilla_loop.loop.turn import Loop
 from argilla_loop.policy.answers import Adjudicator, AnswerRule
@@ -53,12 +53,12 @@ def read(path: str) -> Texts:
         Labelled(f"r{n:06d}", text, str(label))
         for n, (text, label) in enumerate(zip(frame["text"], frame["label"], strict=True))
     ]
-    names = [label_words(label) for label in sorted({row.label for row in rows})]
+    names = name_sentences(sorted({row.label for row in rows}))
     beside = Path(path).with_suffix(".npy")
     with tempfile.TemporaryDirectory() as folder:
         encoder = fp32_encoder(Path(folder))
         vectors = np.load(beside) if beside.is_file() else encoder.encode([row.text for row in rows])
-        named = encoder.encode(names)
+        named = encoder.encode(names) if names else vectors[:0]
     texts = [row.text for row in rows]
     known = PrecomputedEncoder("known", [*texts, *names], np.vstack([vectors, named]))
     return Texts(rows, vectors, known)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import structlog
 
-from argilla_loop.domain import Encoder, Example, FloatArray, HeadEvidence, Origin, PoolSample
+from argilla_loop.domain import Encoder, Example, FloatArray, HeadEvidence, Model, Origin, PoolSample
 from argilla_loop.errors import ModelError
 from argilla_loop.learning.embeddings.cache import CachedEncoder
 from argilla_loop.learning.encoders.encoder import OnnxEncoder
@@ -186,6 +186,26 @@ class ClassyLearner:
             seconds=round(time.monotonic() - started, 3),
         )
         return model
+
+    def guess(self, labels: Sequence[str], pool: PoolSample) -> Model | None:
+        """Return a model for the time before the first examples, made of the labels' names alone.
+
+        Args:
+            labels: of the dataset.
+            pool: a sample of the pool, whose neighbourhoods tell what the names mean.
+
+        Returns:
+            ``None`` if names are codes, or if the pool has fewer than ``MIN_POOL_TEXTS`` texts.
+
+        Raises:
+            ModelError: the encoder's model is broken.
+        """
+        from argilla_loop.learning.guess import guess_from_names  # noqa: PLC0415 - imports scipy
+
+        if len(pool.vectors) < MIN_POOL_TEXTS:
+            return None
+        graph = self._pool_graph(pool)
+        return guess_from_names(labels, self.encoder, pool, graph) if graph is not None else None
 
     def _pool_graph(self, pool: PoolSample | None) -> PoolGraph | None:
         """Return the neighbour graph of ``pool``, made once."""

@@ -85,8 +85,17 @@ class Selection:
             rows.astype(np.float32), hashlib.blake2b(rows.tobytes(), digest_size=16).hexdigest()
         )
 
-    def cold_start_batch(self, pool: Pool, left: IndexArray, step: ColdStart | NextBatch) -> list[NewRecord]:
-        """Return the records of a batch that is chosen without a model of this dataset."""
+    def cold_start_batch(
+        self, pool: Pool, left: IndexArray, step: ColdStart | NextBatch, *, guess: Model | None = None
+    ) -> list[NewRecord]:
+        """Return the records of a batch that is chosen without a model of this dataset; all of them are asked.
+
+        Args:
+            pool: the pool.
+            left: positions that may be taken.
+            step: of the plan.
+            guess: suggests, but chooses nothing: a guess is no reason to prefer a text.
+        """
         if self._start is not None:
             return self._start_batch(pool, left, step, self._start)
         candidates = self._candidates(pool, left)
@@ -94,6 +103,8 @@ class Selection:
         # whatever the strategy later is, a first model learns most from texts that represent many others
         strategy: Strategy = "random" if self._rules.strategy == "random" else "typical"
         chosen = candidates[self._choose(strategy, pool, left, candidates, rows, None, step.size)]
+        if guess is not None:
+            return self._all_asked(pool, chosen, step, guess)
         ids, texts = pool.ids(), pool.texts(chosen)
         return [
             NewRecord(ids[position], text, step.number, Route.ASK)
@@ -106,9 +117,15 @@ class Selection:
         """Return the records of a batch that ``start`` chooses and suggests for; all of them are asked."""
         candidates, rows, probabilities, *_ = self.score(pool, left, start)
         asked = self._choose(self._rules.strategy, pool, left, candidates, rows, probabilities, step.size)
-        by_lot = np.zeros(len(asked), dtype=np.bool_)
+        return self._all_asked(pool, candidates[asked], step, start)
+
+    def _all_asked(
+        self, pool: Pool, positions: IndexArray, step: ColdStart | NextBatch, model: Model
+    ) -> list[NewRecord]:
+        """Return records with the suggestions of a ``model`` of which nothing is known here: none is evidence."""
+        by_lot = np.zeros(len(positions), dtype=np.bool_)
         return self._records(
-            pool, candidates[asked], by_lot, step, start, levels_of(start.labels, {}), closed=~by_lot
+            pool, positions, by_lot, step, model, levels_of(model.labels, {}), closed=~by_lot
         )
 
     def score(self, pool: Pool, left: IndexArray, model: Model) -> Scores:

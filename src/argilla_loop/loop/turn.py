@@ -104,6 +104,7 @@ class Loop:
         observer: reads the dataset; the default reads all of it or what may have changed, whichever is cheaper.
         task: the kind of question.
         start: suggests while there are too few examples for a model.
+        guess: makes what suggests then, of a sample of the pool, if there is no ``start``.
         stability: compares successive models; by default it begins anew.
     """
 
@@ -119,11 +120,13 @@ class Loop:
         observer: Observer | None = None,
         task: Task = SINGLE_LABEL,
         start: Model | None = None,
+        guess: Callable[[PoolSample], Model | None] | None = None,
         stability: Stability | None = None,
     ) -> None:
         self._dataset, self._pool, self._learner = dataset, pool, learner
         self._rules, self._task, self._observers = rules, task, tuple(observers)
         self._selection = Selection(vectors, rules, task, start=start)
+        self._guess = guess if start is None else None
         self.answer_rule = AnswerRule(
             dataset.service_user_id, rules.label_rule, dataset.info.min_submitted, task
         )
@@ -235,7 +238,8 @@ class Loop:
         clock.lap("embed")
         model = self._train(decided.seen, sample, clock) if isinstance(step, NextBatch) else None
         if not isinstance(step, NextBatch) or model is None:
-            batch = self._selection.cold_start_batch(pool, match.left, step)
+            guess = self._guess(sample) if self._guess is not None else None
+            batch = self._selection.cold_start_batch(pool, match.left, step, guess=guess)
             clock.lap("choose")
             return decided, model, None, batch
         scores = self._selection.score(pool, match.left, model)

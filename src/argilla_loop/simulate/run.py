@@ -12,6 +12,7 @@ import structlog
 
 from argilla_loop.domain import Encoder, Learner
 from argilla_loop.errors import SettingsError
+from argilla_loop.learning.label_names import name_sentences
 from argilla_loop.observability.progress import progress
 from argilla_loop.policy.query import Strategy
 from argilla_loop.policy.rules import Rules
@@ -89,9 +90,7 @@ def precompute(data: LabelledSet, encoder: Encoder) -> PrecomputedEncoder:
 
     It shows its progress. A ``CachedEncoder`` keeps the embeddings made before an interruption.
     """
-    from argilla_loop.learning.classy.classifier import label_words  # noqa: PLC0415 - slow to import, not needed for --help
-
-    names = [words for label in data.labels if (words := label_words(label))]
+    names = name_sentences(data.labels)
     texts = list(dict.fromkeys([*names, *(row.text for row in (*data.pool, *data.held_back))]))
     started = time.monotonic()
     vectors = encoder.encode(texts, progress=True)

@@ -5,7 +5,6 @@ Importing this module takes a second or two: import it where a classifier is fir
 
 from __future__ import annotations
 
-import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -18,20 +17,18 @@ from sklearn import preprocessing
 from threadpoolctl import ThreadpoolController
 
 from argilla_loop.domain import Encoder, FloatArray
-from argilla_loop.errors import TrainingError, collapse_whitespace
+from argilla_loop.errors import TrainingError
 from argilla_loop.learning.classy.stock import ClassyClassifier
 from argilla_loop.learning.heads.choose import choose_head
 from argilla_loop.learning.heads.graph import PoolGraph
 from argilla_loop.learning.heads.head import Head
-from argilla_loop.learning.heads.names import TEMPLATES
 from argilla_loop.learning.heads.scorers import Training
 from argilla_loop.learning.heads.svm import PairwiseSvc
+from argilla_loop.learning.label_names import embed_names
 
 log = structlog.get_logger(__name__)
 
 MIN_LABELS = 2
-# Letters of a word that carries a meaning; fewer are a code. Chosen, not measured.
-MIN_LETTERS = 2
 # Above so many texts, embedding shows its progress, which also keeps a watchdog from ending the process. Chosen, not
 # measured, as ``embeddings.cache.CHUNK``.
 PROGRESS_MIN_TEXTS = 256
@@ -210,31 +207,6 @@ class GuardedClassyClassifier(ClassyClassifier):  # type: ignore[misc]  # the pa
         # Nothing above changed the classifier, and nothing below can fail.
         self.__dict__.update({name: getattr(trained, name) for name in trained.__slots__})
         self.svm = getattr(head, "svc", None)  # the stock class's attribute, if the head is an SVM
-
-
-def embed_names(labels: Sequence[str], encoder: Encoder) -> FloatArray | None:
-    """Return embeddings of the labels' names in each template (t, k, d); None if any name is only a code."""
-    words = [label_words(label) for label in labels]
-    meanings = [_meaning(name) for name in words]
-    if len(set(meanings)) < len(meanings) or not all(meanings):
-        return None
-    sentences = [template.format(name) for template in TEMPLATES for name in words]
-    vectors = encoder.encode(sentences)
-    return vectors.reshape(len(TEMPLATES), len(words), -1)
-
-
-def _meaning(name: str) -> str:
-    """Return the words of ``name`` that may mean something: "topic 15", "class b" and "a12" differ by codes only."""
-    return " ".join(
-        word
-        for word in name.split()
-        if not any(map(str.isdigit, word)) and sum(map(str.isalpha, word)) >= MIN_LETTERS
-    )
-
-
-def label_words(label: str) -> str:
-    """Return a label's name as words: ``card_arrival`` and ``CardArrival`` are "card arrival"."""
-    return collapse_whitespace(re.sub(r"(?<=[a-z])(?=[A-Z])|[_\W]+", " ", label).lower())
 
 
 def _select_usable(data: Mapping[str, Sequence[str]], minimum: int) -> dict[str, list[str]]:

@@ -8,6 +8,7 @@ import numpy as np
 
 from argilla_loop.domain import FloatArray, HeadEvidence, IndexArray
 from argilla_loop.learning.heads.evidence import (
+    SCALES,
     DoubleArray,
     assign_folds,
     count_folds,
@@ -119,7 +120,7 @@ def _weighed(
     scaled, factors = [], []
     for part, one in scorers.items():
         scores = _centred(one.held_out[evident])
-        even = 1.0 / max(float(scores.std()), TINY)
+        even = min(1.0 / max(float(scores.std()), TINY), SCALES[1])
         # a few examples that the names got wrong are no reason to ignore them: that is for the weights to say
         least = GUESS_SCALE if part == NAMES else LEAST_DEVIATION * even
         factor = max(fit_scale(scores, labels), least) if covered else even

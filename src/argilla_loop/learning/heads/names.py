@@ -16,9 +16,6 @@ from argilla_loop.learning.heads.evidence import softmax
 from argilla_loop.learning.heads.graph import PoolGraph
 from argilla_loop.learning.heads.pooled import discriminant, spread_labels
 
-# Sentences that a name is put into. The first three come from zero-shot practice (a topic, a tone, a heading); no set
-# was used to choose among them, and their mean is as good as the best one to within a point (benchmarks/names.md).
-TEMPLATES = ("{}", "This text is about {}.", "This text expresses {}.", "Category: {}")
 # Factor on standardised name scores before they are spread. 2 and 4 gave the same accuracy (benchmarks/names.md).
 SHARPNESS = 2.0
 # Shrinkage of the covariance. 0.3 and 0.9 gave the same accuracy; the firmer one relies less on the guess.

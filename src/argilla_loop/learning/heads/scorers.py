@@ -55,7 +55,7 @@ class Training:
         vectors: embeddings of the examples, shape (n, d), rows of unit length.
         labels: class numbers 0..k-1, shape (n,).
         trusted: examples that people labelled, shape (n,): only these are evidence.
-        names: embeddings of the labels' names in each template (``names.TEMPLATES``, the name alone first), shape
+        names: embeddings of the labels' names in each template (``label_names.TEMPLATES``, the name alone first), shape
             (t, k, d); None where the names carry no meaning.
         graph: of the pool; None if there is no pool.
         weights: of the examples, shape (n,).
