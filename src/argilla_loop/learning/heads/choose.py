@@ -89,14 +89,16 @@ def choose_head(
 
     if fold_count == 0:
         return _without_evidence(kind, fitted(parts))
-    with_names = training.names is not None and training.label_count > MANY_LABELS
-    if with_names:
-        probe: list[Part] = [NEAR_MEANS if training.graph is not None else LINEAR]
-        without, within = (
-            _alone(fitted(probe, with_names=named), evident, labels)[0].log_loss for named in (False, True)
-        )
-        with_names = (without - within) * len(labels) > MARGIN
-    scorers = fitted(parts, with_names=with_names)
+    examples = [part for part in parts if part != NAMES]
+    probed = [part for part in examples if part not in (LINEAR, FIRM)] or examples
+    scorers, with_names = fitted(probed), False
+    if training.names is not None and training.label_count > MANY_LABELS:
+        named = fitted(probed, with_names=True)
+        without, within = (_alone(one, evident, labels)[0].log_loss for one in (scorers, named))
+        if with_names := (without - within) * len(labels) > MARGIN:
+            scorers = named
+    scorers |= fitted([part for part in parts if part not in probed], with_names=with_names)
+    scorers = {part: scorers[part] for part in CALLED if part in scorers}
     covered = len(np.unique(labels)) >= MIN_LABEL_COVERAGE * training.label_count
     return _weighed(kind, scorers, evident, labels, covered=covered)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 from scipy import sparse
 
@@ -47,6 +49,8 @@ class PoolGraph:
         self._edges = sparse.csr_array(scale @ edges @ scale)
         # Second moments of the pool, from which the covariance within labels is computed.
         self.moments: FloatArray = self.vectors.T @ self.vectors / np.float32(count)
+        # What was computed last of this graph and something else, by a digest of that, see ``remember``.
+        self._remembered: tuple[bytes, FloatArray] | None = None
 
     def __len__(self) -> int:
         return len(self.vectors)
@@ -58,6 +62,15 @@ class PoolGraph:
         )
         values /= np.maximum(values.sum(axis=1, keepdims=True), TINY)
         return sparse.csr_array(_sparse_matrix(columns, values, len(self)).T)
+
+    def remember(self, key: bytes, make: Callable[[], FloatArray]) -> FloatArray:
+        """Return what ``make`` returns; for the same ``key`` as last time it is not called again.
+
+        What names say of a pool stays the same from turn to turn.
+        """
+        if self._remembered is None or self._remembered[0] != key:
+            self._remembered = key, make()
+        return self._remembered[1]
 
     def spread(self, seeds: FloatArray) -> FloatArray:
         """Spread each column of ``seeds`` (m, c) over the graph: shape (m, c)."""

@@ -9,6 +9,8 @@ accuracy without any label by 9 points on average (benchmarks/names.md).
 
 from __future__ import annotations
 
+import hashlib
+
 import numpy as np
 
 from argilla_loop.domain import FloatArray
@@ -40,11 +42,15 @@ def score_names(names: FloatArray, texts: FloatArray, graph: PoolGraph | None = 
         Coefficients of shape (d + 1, k), the intercepts last. Over the pool, or ``texts`` without one, the scores have
         mean 0 in each row, and standard deviation 1 over all of them.
     """
-    sample = texts if graph is None else graph.vectors
+    if graph is None:
+        return _standardise(np.mean([_compare(one, texts) for one in names], axis=0), texts)
+    return graph.remember(hashlib.sha256(names.tobytes()).digest(), lambda: _spread(names, graph))
+
+
+def _spread(names: FloatArray, graph: PoolGraph) -> FloatArray:
+    sample = graph.vectors
     compared = np.mean([_compare(one, sample) for one in names], axis=0)
     scorer = _standardise(compared, sample)
-    if graph is None:
-        return scorer
     shares = graph.spread(np.asarray(softmax(SHARPNESS * _scores(scorer, sample)), dtype=np.float32))
     spread = spread_labels(shares, sample, graph.moments)
     # a label that wins no text has no mean of its own texts: it gets that of all texts, by their shares
