@@ -103,7 +103,7 @@ def _certain(cells: Cells) -> str:
             rows.append(row)
     sizes = [f"{size} a class" for size in cells.sizes]
     return (
-        "## Certainty\n\nHow many of the answers with a probability above 0.9 are right, and how many of all these are.\n\n"
+        "## Certainty\n\nHow many of the answers above 0.9 are right, and which share of all answers these are.\n\n"
         + table(["kind", "", *sizes], rows)
     )
 

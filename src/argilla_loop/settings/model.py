@@ -274,7 +274,7 @@ class Settings(BaseSettings):
     )
     head: Literal["auto", "linear", "blended", "leaning", "pooled", "svm"] = Field(
         "auto",
-        description="Classifier on top of the embeddings; `auto` chooses one by cross-validation on the human "
+        description="Classifier on top of the embeddings; `auto` weighs several by cross-validation on the human "
         "examples.",
     )
     precision: Literal["fp32", "int8"] = Field(
