@@ -44,8 +44,8 @@ MIN_LABEL_COVERAGE = 0.8
 # Log-likelihood, in nats over all held-out examples, by which names must improve a discriminant before they serve as
 # examples: "positive" evidence in the words of Kass and Raftery (1995), a factor of seven.
 MARGIN = 2.0
-# What the weight of the names is drawn to; the scorers of examples together have the rest. Of 0.2, 0.35 and 0.5, 0.35 is
-# best or within 0.1 points, whichever kind of text is left out (benchmarks/kinds.md).
+# What the weight of the names is drawn to; the scorers of examples together have the rest. Of 0.2, 0.35 and 0.5, 0.35
+# is best or within 0.1 points, whichever kind of text is left out (benchmarks/kinds.md).
 NAMES_SHARE = 0.35
 # How the examples' part is shared out: most to the one that was best or nearly so on every kind of text when there are
 # few examples. Equal shares are 0.1 points away on average.
@@ -80,7 +80,7 @@ def choose_head(
     Returns:
         The head, with the evidence for it, and for each scorer alone.
     """
-    evident, fold, fold_count = _hold_out(training, seed)
+    evident, fold, fold_count = hold_out(training, seed)
     parts = PARTS[kind] if training.graph is not None else PARTS["linear"]
     labels = training.labels[evident]
 
@@ -100,10 +100,10 @@ def choose_head(
     scorers |= fitted([part for part in parts if part not in probed], with_names=with_names)
     scorers = {part: scorers[part] for part in CALLED if part in scorers}
     covered = len(np.unique(labels)) >= MIN_LABEL_COVERAGE * training.label_count
-    return _weighed(kind, scorers, evident, labels, covered=covered)
+    return weighed_head(kind, scorers, evident, labels, covered=covered)
 
 
-def _hold_out(training: Training, seed: int) -> tuple[IndexArray, IndexArray, int]:
+def hold_out(training: Training, seed: int) -> tuple[IndexArray, IndexArray, int]:
     """Return the rows that are evidence, the fold of each example (-1: none), and the number of folds."""
     has_company = np.bincount(training.labels)[training.labels] > 1
     evident = np.flatnonzero(training.trusted.astype(bool) & has_company)
@@ -115,7 +115,7 @@ def _hold_out(training: Training, seed: int) -> tuple[IndexArray, IndexArray, in
     return evident, fold, count
 
 
-def _weighed(
+def weighed_head(
     kind: Kind, scorers: Mapping[Part, Scorer], evident: IndexArray, labels: IndexArray, *, covered: bool
 ) -> Head:
     """Return the weighed sum of ``scorers``, with the evidence of rows ``evident``, whose labels are ``labels``."""

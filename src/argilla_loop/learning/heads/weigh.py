@@ -16,8 +16,8 @@ from scipy.optimize import minimize
 from argilla_loop.domain import FloatArray, IndexArray
 from argilla_loop.learning.heads.evidence import DoubleArray
 
-# Strength of the prior: weights are drawn to their prior share with PRIOR / 2 nats for each squared unit. Of 1, 3 and 10,
-# 3 is best or within 0.1 points, whichever kind of text is left out (benchmarks/kinds.md).
+# Strength of the prior: weights are drawn to their prior share with PRIOR / 2 nats for each squared unit. Of 1, 3 and
+# 10, 3 is best or within 0.1 points, whichever kind of text is left out (benchmarks/kinds.md).
 PRIOR = 3.0
 # Nats that a unit of the names' weight must gain. It makes the weight exactly 0 where names say nothing (Tibshirani
 # 1996): names that are exchanged between the labels then cost at most 0.3 points from four examples a label on.
