@@ -71,8 +71,8 @@ def main() -> None:
     columns += [f"{size} a class, {what}" for size in SIZES for what in ("left out", "in use")]
     (HERE / "kinds_left_out.md").write_text(
         "## Constants tuned without a kind\n\nThe strength of the prior, the cost of names and their share are those "
-        f"that are best on the *other* kinds. In use are {used[0]:g}, {used[1]:g} and {used[2]:g}. {asked.seeds} seeds, "
-        f"sets of up to {FEW} labels.\n\n{table(columns, rows)}\n",
+        f"that are best on the *other* kinds. In use are {used[0]:g}, {used[1]:g} and {used[2]:g}. "
+        f"{asked.seeds} seeds, sets of up to {FEW} labels.\n\n{table(columns, rows)}\n",
         encoding="utf-8",
     )
 

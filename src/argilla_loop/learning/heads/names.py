@@ -3,8 +3,8 @@
 A text is compared with each name in several templates, after the pool's mean is taken from the texts and the names'
 mean from the names: what all texts and all names have in common says nothing. These scores are a guess for each text of
 the pool. Spread over the pool's neighbour graph, as examples are (``graph``), they give each label a mean among the
-pool's own texts, and a discriminant of these means is the scorer. On thirteen sets of six kinds the spreading raised the
-accuracy without any label by 9 points on average (benchmarks/names.md).
+pool's own texts, and a discriminant of these means is the scorer. On thirteen sets of six kinds the spreading raised
+the accuracy without any label by 9 points on average (benchmarks/names.md).
 """
 
 from __future__ import annotations
