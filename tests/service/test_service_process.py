@@ -144,7 +144,10 @@ def test_without_any_label_the_first_batch_is_a_cold_start(
     with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:
         daemon.wait_for("typical_batch_chosen")
         until(lambda: len(someone.waiting()) == 6)
-        assert all(not record["suggestions"] for record in someone.waiting())
+        # what the labels' names say; nothing is accepted on it
+        agents = [one["agent"] for record in someone.waiting() for one in record["suggestions"]]
+        assert len(agents) == 6
+        assert all(agent.startswith("argilla-loop/names-") for agent in agents)
 
         def trained() -> bool:
             someone.answer_all(GOLD)

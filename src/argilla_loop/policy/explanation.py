@@ -74,7 +74,7 @@ def step_in_words(plan: Plan) -> str:
         return f"batch {step.batch.number} waits for people, {left:,} of its {step.batch.size:,} texts to go"
     if isinstance(step, ColdStart):
         why = "there are too few examples for a model"
-        return f"batch {step.number} comes next, {step.size:,} texts without a suggestion: {why}"
+        return f"batch {step.number} comes next, {step.size:,} texts without a model's suggestion: {why}"
     if isinstance(step, NextBatch):
         return f"batch {step.number} comes next, {step.size:,} texts and what the service accepts beside them"
     if isinstance(step, Stopped):
