@@ -142,7 +142,7 @@ def test_without_any_label_the_first_batch_is_a_cold_start(
     config = configured(rows(60, labelled=0), min_examples_per_label=2)
     someone = person(config)
     with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:
-        daemon.wait_for("typical_batch_chosen")
+        daemon.wait_for("start_batch_chosen")
         until(lambda: len(someone.waiting()) == 6)
         # what the labels' names say; nothing is accepted on it
         agents = [one["agent"] for record in someone.waiting() for one in record["suggestions"]]
