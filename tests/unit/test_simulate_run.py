@@ -15,6 +15,7 @@ from worlds import CentroidLearner, sentences
 from argilla_loop.domain import Encoder
 from argilla_loop.errors import SettingsError
 from argilla_loop.learning.encoders.fake import HashingEncoder
+from argilla_loop.learning.label_names import name_sentences
 from argilla_loop.policy.rules import Rules
 from argilla_loop.settings import Settings
 from argilla_loop.simulate import store
@@ -155,7 +156,7 @@ def test_the_rows_of_half_a_run_are_kept_and_marked(tmp_path: Path) -> None:
 def test_texts_and_label_names_are_embedded_once_for_all_runs(tmp_path: Path) -> None:
     encoder = HashingEncoder()
     simulate(DATA, encoder, OPTIONS, tmp_path, make_learner=Played())
-    assert encoder.encoded == len(ALL) + len(DATA.labels)
+    assert encoder.encoded == len(ALL) + len(name_sentences(DATA.labels))
 
 
 def test_several_processes_give_the_same_as_one(tmp_path: Path) -> None:
