@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import re
 from collections.abc import Callable, Iterator
@@ -61,6 +62,11 @@ def configured(
         return write_config(tmp_path, rows, **{**settings, **more})
 
     return configure
+
+
+def shown(text: str) -> str:
+    """The text as the page shows it: a run of spaces as one, ``&#163;`` as its character."""
+    return " ".join(html.unescape(text).split())
 
 
 def batch_of(record: dict[str, object]) -> int:
@@ -204,11 +210,7 @@ def test_with_refill_at_an_annotator_labels_on_by_keyboard_and_the_queue_is_neve
         refill_at=1,
         auto_validate=False,
     )
-    # the page shows a run of spaces as one
-    gold = {
-        " ".join(text.split()): topic
-        for (_, text, _), topic in zip(rows, itertools.cycle(TOPICS), strict=False)
-    }
+    gold = {shown(text): topic for (_, text, _), topic in zip(rows, itertools.cycle(TOPICS), strict=False)}
     with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:
         until(lambda: len(person.waiting()) == 10, what="the first batch")
         annotator = desk()
@@ -218,7 +220,7 @@ def test_with_refill_at_an_annotator_labels_on_by_keyboard_and_the_queue_is_neve
         for _ in range(40):
             expect(annotator.text).to_be_visible()
             expect(annotator.nothing_left).to_have_count(0)
-            text = " ".join(annotator.text.inner_text().split())
+            text = shown(annotator.text.inner_text())
             assert text not in seen
             seen.append(text)
             until(lambda: len(person.waiting()) > 1, what="the next batch")  # while they read the last text
@@ -237,7 +239,7 @@ def test_with_refill_at_an_annotator_labels_on_by_keyboard_and_the_queue_is_neve
         answers = [r for record in records for r in record["responses"]]
         for record in records:
             for _, status, values in record["responses"]:  # digit and Enter answered one record, not two
-                topic = gold[" ".join(record["fields"]["text"].split())]
+                topic = gold[shown(record["fields"]["text"])]
                 assert status == "discarded" or values == str({"label": {"value": topic}})
         assert [status for _, status, _ in answers].count("discarded") == 1
         assert daemon.terminate() == 0

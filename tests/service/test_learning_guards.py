@@ -81,7 +81,7 @@ def encoder(model_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Enco
     return CachedEncoder(OnnxEncoder(files), tmp_path_factory.mktemp("embeddings"))
 
 
-def escape_markup(data: Texts, encoder: Encoder, **options: Any) -> Any:
+def guarded(data: Texts, encoder: Encoder, **options: Any) -> Any:
     from argilla_loop.learning.classy.classifier import GuardedClassyClassifier  # noqa: PLC0415 - seconds, as above
 
     return GuardedClassyClassifier(data, encoder=encoder, **options)
@@ -91,7 +91,7 @@ def test_it_is_a_classy_classifier(encoder: Encoder) -> None:
     """To its callers the guarded class is the package's: the type, the call, the answers' form."""
     from classy_classification import ClassyClassifier  # noqa: PLC0415 - as above
 
-    ours = escape_markup(texts(5), encoder)
+    ours = guarded(texts(5), encoder)
     assert isinstance(ours, ClassyClassifier)
     text = texts(1, 50)["Sports"][0]
     assert ours(text) == ours.pipe([text])[0]
@@ -115,7 +115,7 @@ def test_1_retraining_with_labels_in_another_order(encoder: Encoder) -> None:
     theirs.set_training_data(texts(20))
     assert accuracy(theirs, texts(25, 100)) < 0.2
 
-    ours = escape_markup(texts(20), encoder)
+    ours = guarded(texts(20), encoder)
     first = accuracy(ours, texts(25, 100))
     ours.set_training_data(texts(20))
     assert accuracy(ours, texts(25, 100)) == first > 0.85
@@ -133,7 +133,7 @@ def test_2_an_empty_label_shifts_the_columns(encoder: Encoder) -> None:
     assert accuracy(stock(data, encoder), asked) < 0.7
 
     with capture_logs() as logs:
-        ours = escape_markup(data, encoder)
+        ours = guarded(data, encoder)
     assert accuracy(ours, asked) > 0.85
     assert ours.label_list == ["Business", "Sports", "World"]
     assert [entry["event"] for entry in logs] == ["small_labels_left_out"]
@@ -144,10 +144,10 @@ def test_2_one_text_in_every_label(encoder: Encoder) -> None:
     with pytest.raises(ValueError, match=r"n_splits|number of splits|members"):
         stock(texts(1), encoder)
     asked, wanted = flat(texts(20, start=30))
-    found = [max(one, key=one.get) for one in escape_markup(texts(1), encoder).pipe(asked)]
+    found = [max(one, key=one.get) for one in guarded(texts(1), encoder).pipe(asked)]
     assert np.mean([one == right for one, right in zip(found, wanted, strict=True)]) > 0.5
     with pytest.raises(TrainingError, match=re.escape("'Business': 1")) as caught:
-        escape_markup(texts(1), encoder, config={"head": "svm"})
+        guarded(texts(1), encoder, config={"head": "svm"})
     assert "\n" not in str(caught.value)
 
 
@@ -157,7 +157,7 @@ def test_2_one_label_only(encoder: Encoder) -> None:
     answers = stock(only, encoder).pipe(texts(40, 100)["Sports"])
     assert np.mean([answer["Sports"] for answer in answers]) < 0.9
     with pytest.raises(TrainingError, match="2 labels"):
-        escape_markup(only, encoder)
+        guarded(only, encoder)
 
 
 def test_2_from_one_label_to_four_and_back(encoder: Encoder) -> None:
@@ -168,7 +168,7 @@ def test_2_from_one_label_to_four_and_back(encoder: Encoder) -> None:
     with pytest.raises(TypeError):
         stock(texts(20), encoder).set_training_data(only)
 
-    ours = escape_markup({label: texts(20)[label] for label in ("Sports", "World")}, encoder)
+    ours = guarded({label: texts(20)[label] for label in ("Sports", "World")}, encoder)
     ours.set_training_data(texts(20))
     assert ours.label_list == sorted(TUTORIAL_ORDER)
     with pytest.raises(TrainingError):
@@ -180,7 +180,7 @@ def test_2_no_data_at_all(encoder: Encoder) -> None:
     """Stock: ``{}`` is silently nothing. Ours: TrainingError."""
     stock(texts(5), encoder).set_training_data({})
     with pytest.raises(TrainingError, match="none"):
-        escape_markup(texts(5), encoder).set_training_data({})
+        guarded(texts(5), encoder).set_training_data({})
 
 
 # 3. Few examples
@@ -202,7 +202,7 @@ def test_3_probabilities_contradict_predictions_with_few_examples(encoder: Encod
         stock_said.append(np.mean(said == np.array(labels)))
         stock_right.append(accuracy(theirs, texts(60, 100)))
 
-        ours = escape_markup(data, encoder)
+        ours = guarded(data, encoder)
         vectors = encoder.encode(wanted)
         np.testing.assert_array_equal(
             ours.clf.predict(vectors), ours.clf.predict_proba(vectors).argmax(axis=1)
@@ -225,7 +225,7 @@ def test_4_a_failed_retrain(encoder: Encoder) -> None:
     with pytest.raises(AttributeError, match="best_estimator_"):
         theirs("a goal in the last minute")
 
-    ours = escape_markup(texts(20), encoder)
+    ours = guarded(texts(20), encoder)
     before = probabilities(ours, flat(texts(5, 100))[0])
     state = dict(ours.__dict__)
     for broken, error in [
@@ -251,7 +251,7 @@ def test_4_an_encoder_that_fails_in_a_retrain_leaves_the_old_model() -> None:
             return super().encode(texts, progress=progress)
 
     failing = Failing()
-    ours = escape_markup(texts(5), failing)
+    ours = guarded(texts(5), failing)
     before = ours("goal in the match")
     failing.broken = True
     with pytest.raises(ModelError):
@@ -270,7 +270,7 @@ def test_5_the_same_text_under_two_labels(encoder: Encoder) -> None:
     theirs = stock(data, encoder)
     assert len(theirs.y) == 40
     with capture_logs() as logs:
-        ours = escape_markup(data, encoder)
+        ours = guarded(data, encoder)
     assert sum(map(len, ours.data.values())) == 38
     assert data["Sports"][0] not in flat(ours.data)[0]
     assert logs == [{"event": "contradictory_texts_left_out", "log_level": "warning", "texts": 1}]
@@ -281,25 +281,25 @@ def test_5_the_same_text_twice_under_one_label_counts_once(encoder: Encoder) -> 
     twice = {label: [*some, some[0]] for label, some in data.items()}
     asked = flat(texts(5, 100))[0]
     assert len(stock(twice, encoder).y) == 44
-    expected = probabilities(escape_markup(data, encoder), asked)
-    assert probabilities(escape_markup(twice, encoder), asked).tobytes() == expected.tobytes()
+    expected = probabilities(guarded(data, encoder), asked)
+    assert probabilities(guarded(twice, encoder), asked).tobytes() == expected.tobytes()
 
 
 def test_5_no_texts_to_score(encoder: Encoder) -> None:
     """Stock: IndexError. Ours: no answers."""
     with pytest.raises(IndexError):
         stock(texts(5), encoder).pipe([])
-    assert escape_markup(texts(5), encoder).pipe([]) == []
-    assert escape_markup(texts(5), encoder).probabilities([]).shape == (0, 4)
+    assert guarded(texts(5), encoder).pipe([]) == []
+    assert guarded(texts(5), encoder).probabilities([]).shape == (0, 4)
 
 
 def test_5_a_bare_string_is_not_several_texts(encoder: Encoder) -> None:
     """Stock: scores it letter by letter. Ours: TypeError."""
     assert len(stock(texts(5), encoder).pipe("goal")) == 4
     with pytest.raises(TypeError, match="put it in a list"):
-        escape_markup(texts(5), encoder).pipe("goal")
+        guarded(texts(5), encoder).pipe("goal")
     with pytest.raises(TypeError, match="put it in a list"):
-        escape_markup({**texts(5), "World": "goal"}, encoder)
+        guarded({**texts(5), "World": "goal"}, encoder)
 
 
 def test_5_empty_texts(encoder: Encoder) -> None:
@@ -307,17 +307,17 @@ def test_5_empty_texts(encoder: Encoder) -> None:
     assert set(stock(texts(5), encoder)("")) == set(TUTORIAL_ORDER)
     for empty in ("", " \n\t"):
         with pytest.raises(ValueError, match="text 1 is empty"):
-            escape_markup(texts(5), encoder).pipe(["a goal", empty])
+            guarded(texts(5), encoder).pipe(["a goal", empty])
 
 
 @pytest.mark.parametrize("wrong", [None, 3, 2.5, b"bytes"])
 def test_5_what_is_not_text(encoder: Encoder, wrong: Any) -> None:
     """Ours: TypeError that says which and what, for training and for scoring."""
-    ours = escape_markup(texts(5), encoder)
+    ours = guarded(texts(5), encoder)
     with pytest.raises(TypeError, match=f"text 1 is {type(wrong).__name__}, not str"):
         ours.pipe(["a goal", wrong])
     with pytest.raises(TypeError, match="not str"):
-        escape_markup({**texts(5), "World": ["a summit", wrong]}, encoder)
+        guarded({**texts(5), "World": ["a summit", wrong]}, encoder)
 
 
 # 6. Determinism
@@ -335,20 +335,17 @@ def test_6_order_and_repetition_change_probabilities(encoder: Encoder) -> None:
     ).max()
     assert moved > 0.02
 
-    expected = probabilities(escape_markup(data, encoder), asked)
+    expected = probabilities(guarded(data, encoder), asked)
     for other in (data, turned, dict(reversed(turned.items()))):
-        assert probabilities(escape_markup(other, encoder), asked).tobytes() == expected.tobytes()
+        assert probabilities(guarded(other, encoder), asked).tobytes() == expected.tobytes()
 
 
 def test_6_a_retrained_classifier_equals_a_new_one(encoder: Encoder) -> None:
     """What was learnt before leaves no trace."""
     asked = flat(texts(10, 100))[0]
-    ours = escape_markup(texts(5), encoder)
+    ours = guarded(texts(5), encoder)
     ours.set_training_data(texts(10))
-    assert (
-        probabilities(ours, asked).tobytes()
-        == probabilities(escape_markup(texts(10), encoder), asked).tobytes()
-    )
+    assert probabilities(ours, asked).tobytes() == probabilities(guarded(texts(10), encoder), asked).tobytes()
 
 
 # 7. Options
@@ -358,9 +355,9 @@ def test_7_gpu_silently_becomes_cpu(encoder: Encoder) -> None:
     """Stock: ``device="gpu"`` runs on the processor and says nothing. Ours: no such option, refused."""
     assert stock(texts(5), encoder, device="gpu").device == "cpu"
     with pytest.raises(TypeError):
-        escape_markup(texts(5), encoder, device="gpu")
+        guarded(texts(5), encoder, device="gpu")
     with pytest.raises(ValueError, match="gpu"):
-        escape_markup(texts(5), encoder).set_embedding_model(encoder, device="gpu")
+        guarded(texts(5), encoder).set_embedding_model(encoder, device="gpu")
 
 
 def test_7_multi_label_rows_do_not_sum_to_one(encoder: Encoder) -> None:
@@ -369,10 +366,8 @@ def test_7_multi_label_rows_do_not_sum_to_one(encoder: Encoder) -> None:
     sums = probabilities(stock(texts(10), encoder, multi_label=True), asked).sum(axis=1)
     assert np.abs(sums - 1).max() > 0.05
     with pytest.raises(TypeError):
-        escape_markup(texts(10), encoder, multi_label=True)
-    np.testing.assert_allclose(
-        probabilities(escape_markup(texts(10), encoder), asked).sum(axis=1), 1, atol=1e-6
-    )
+        guarded(texts(10), encoder, multi_label=True)
+    np.testing.assert_allclose(probabilities(guarded(texts(10), encoder), asked).sum(axis=1), 1, atol=1e-6)
 
 
 # Its own configuration and encoder
@@ -380,7 +375,7 @@ def test_7_multi_label_rows_do_not_sum_to_one(encoder: Encoder) -> None:
 
 def test_the_config_is_honoured_and_refits(encoder: Encoder) -> None:
     """``set_config`` takes the package's own keys, refits at once, and keeps the seed."""
-    ours = escape_markup(texts(10), encoder, config={"seed": 7})
+    ours = guarded(texts(10), encoder, config={"seed": 7})
     ours.set_config({"head": "svm", "C": [0.01], "kernel": ["linear"]})
     assert (ours.svm.C, ours.svm.kernel, ours.config["seed"]) == (0.01, "linear", 7)
     ours.set_classification_model({"C": [2]})
@@ -392,13 +387,13 @@ def test_the_config_is_honoured_and_refits(encoder: Encoder) -> None:
 
 def test_another_encoder_refits_or_changes_nothing(encoder: Encoder) -> None:
     """``set_embedding_model`` embeds and trains anew with the other encoder."""
-    ours = escape_markup(texts(10), encoder)
+    ours = guarded(texts(10), encoder)
     ours.set_embedding_model(HashingEncoder())
     assert ours.get_embeddings(["a goal"]).shape == (1, 64)
     asked = flat(texts(5, 100))[0]
     assert (
         probabilities(ours, asked).tobytes()
-        == probabilities(escape_markup(texts(10), HashingEncoder()), asked).tobytes()
+        == probabilities(guarded(texts(10), HashingEncoder()), asked).tobytes()
     )
 
 
@@ -408,4 +403,4 @@ def test_generators_are_texts_too(encoder: Encoder) -> None:
     def some() -> Iterator[str]:
         yield from texts(2, 100)["Sports"]
 
-    assert len(escape_markup(texts(5), encoder).pipe(some())) == 2
+    assert len(guarded(texts(5), encoder).pipe(some())) == 2

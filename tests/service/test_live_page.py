@@ -65,12 +65,12 @@ def test_it_follows_the_labelling_and_says_when_the_service_is_away(
         until(lambda: len(person.waiting()) == 15, what="the first batch", daemons=[daemon])
         page.goto(f"http://127.0.0.1:{port}/")
         headline = page.locator("#headline")
-        expect(headline).to_contain_text("15 texts wait for people.", timeout=PATIENCE)
+        expect(headline).to_contain_text("15 texts wait for people", timeout=PATIENCE)
         page.evaluate("window.sameDocument = true")
         for record in person.waiting()[:6]:
             person.answer(record, GOLD[record["fields"]["text"]])
         expect(headline).to_contain_text(
-            "9 texts wait for people.", timeout=PATIENCE
+            "9 texts wait for people", timeout=PATIENCE
         )  # in the middle of a batch
 
         def answered() -> bool:

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
-from argilla_loop.domain import Example, FloatArray, IndexArray
+from argilla_loop.domain import Example, FloatArray, IndexArray, PoolSample
 from argilla_loop.learning.encoders.fake import HashingEncoder
 from argilla_loop.learning.heads import choose
 from argilla_loop.learning.heads.choose import choose_head
@@ -229,8 +229,24 @@ def test_names_that_are_codes_are_not_looked_at(labels: tuple[str, str], named: 
         for label, text in zip(labels, words, strict=True)
         for number in range(3)
     ]
-    model = ClassyLearner(HashingEncoder(), seed=0).fit(examples)
+    encoder = HashingEncoder()
+    texts = [f"{text} {number}" for text in words for number in range(100, 130)]
+    model = ClassyLearner(encoder, seed=0).fit(examples, pool=PoolSample(encoder.encode(texts), "60 texts"))
     assert any(one.head == "names" for one in model.evidence) == named
+
+
+def test_without_a_pool_names_serve_as_examples() -> None:
+    """One text a label: names beside it are worth more than names compared with four texts, and than no names."""
+    right: dict[bool, list[float]] = {True: [], False: []}
+    for seed in range(8):
+        drawn = np.arange(4)
+        asked = np.repeat(drawn, 50)
+        unseen = blobs(asked, seed + 100, noise=0.6)
+        given = training(blobs(drawn, seed, noise=0.6), drawn, names=NAMES)
+        for named, accuracies in right.items():
+            head = choose_head(given if named else replace(given, names=None), seed=0)
+            accuracies.append(accuracy(head, unseen, asked))
+    assert np.mean(right[True]) > np.mean(right[False]) + 0.05
 
 
 @pytest.fixture(scope="module", params=get_args(Kind))

@@ -127,7 +127,7 @@ def fit_scorers(
         training: the examples.
         fold: of each example, 0..fold_count-1, shape (n,); -1 for one that is never held out.
         fold_count: the number of folds; 0 to hold out nothing.
-        parts: the scorers to fit; discriminants are left out if ``training`` has no graph.
+        parts: the scorers to fit; without a graph only the regressions among them.
         with_names: add each label's name as one more example; the scorer of names is fitted either way.
         max_spread: the number of examples that spread over the pool.
     """
@@ -142,7 +142,7 @@ def fit_scorers(
     if discriminants and training.graph is not None:
         fits |= _fit_discriminants(training.graph, rows, discriminants, max_spread)
     scorers = {part: Scorer(fit[-1], _held_out_scores(training, fit, fold)) for part, fit in fits.items()}
-    if NAMES in parts and training.names is not None:
+    if NAMES in parts and training.names is not None and training.graph is not None:
         named = score_names(training.names, training.vectors, training.graph)
         scorers[NAMES] = Scorer(named, training.vectors @ named[:-1] + named[-1])
     return {part: scorers[part] for part in CALLED if part in scorers}
