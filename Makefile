@@ -14,7 +14,7 @@ JOBS ?= 4
 # A browser for the tests: the system's, else Playwright's own.
 CHROMIUM ?= $(shell command -v chromium || command -v chromium-browser || command -v google-chrome)
 
-.PHONY: help setup browser demo test coverage quick stack stack-down stack-test wheel-test lint types docs bench constraints clean
+.PHONY: help setup browser demo test coverage quick stack stack-down stack-test thorough wheel-test lint types docs bench constraints clean
 
 help: ## show this
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/'
@@ -62,6 +62,12 @@ stack-down: ## end what still runs of it
 
 stack-test: setup ## the service on such a stack: main job, kills, outages, a lost index, the lease; writes benchmarks/stack.md
 	$(BIN)/python -m pytest tests/stack --stack-report=benchmarks/stack.md $(TESTS)
+
+# The other targets go through a part of the longest tables of tests (tests/support/thorough.py); this one through all.
+thorough: browser ## the tests with long tables, with every fault, kill and random day; writes benchmarks/thorough.md
+	-ARGILLA_LOOP_THOROUGH=1 $(BIN)/python -m pytest -n $(JOBS) --dist loadgroup --no-loadscope-reorder \
+	  --junitxml=.pytest_cache/thorough.xml $$(grep -l "^from thorough import" tests/service/*.py) $(TESTS)
+	$(BIN)/python tests/support/thorough_report.py .pytest_cache/thorough.xml benchmarks/thorough.md
 
 wheel-test: setup ## build the wheel, install it with constraints.txt into a fresh environment, and start from it
 	ARGILLA_LOOP_FULL_INSTALL=1 TORCH_INDEX=$(TORCH_INDEX) $(BIN)/python -m pytest tests/service/test_wheel.py $(TESTS)

@@ -31,6 +31,7 @@ from hypothesis.stateful import (
 )
 from index_faults import IndexFaults, server_with_index_faults
 from invariants import Human, check_invariants
+from thorough import THOROUGH
 from worlds import TOPICS, CentroidLearner, CentroidModel, FixedSource, ListPool, sentences
 
 from argilla_embedded import EmbeddedServer
@@ -493,7 +494,7 @@ def test_no_order_of_events_breaks_a_promise(tmp_path: Path, stream: Stream) -> 
         run_state_machine_as_test(
             OnThisServer,
             settings=settings(
-                max_examples=5,
+                max_examples=10 if THOROUGH else 2,
                 stateful_step_count=20,
                 deadline=None,
                 derandomize=True,

@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 from command_world import World, make_dataset
 from embedded_server import Api
+from thorough import THOROUGH
 from worlds import sentences
 
 from argilla_embedded import EmbeddedServer
@@ -93,6 +94,8 @@ def test_each_break_is_a_finding(make_world: Callable[[], World]) -> None:
 
     def now(finding: str) -> None:
         expected.append(finding)
+        if len(expected) % 5 and not THOROUGH:  # each look at it takes seconds
+            return
         lines = found(world, *against)
         assert len(lines) == len(expected), lines
         for words in expected:

@@ -11,6 +11,9 @@ LONGEST = (
     "test_demo.py",
     "test_foreign_replies.py",
     "test_faults.py",
+    "test_migrate.py",
+    "test_revoke.py",
+    "test_recovery.py",
 )
 FOLDERS = ("service", "contract", "unit", "stack")
 
