@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from argilla_loop.learning.heads.graph import PoolGraph
     from argilla_loop.learning.heads.head import Head
     from argilla_loop.learning.heads.svm import PairwiseSvc
+    from argilla_loop.learning.tempered import Tempering
 
 log = structlog.get_logger(__name__)
 
@@ -101,6 +102,7 @@ class ClassyLearner:
         seed: for folds and solver; the same examples and seed give the same model.
         config: the classifier's configuration, as far as it differs from the default.
         scoring_chunk: texts that its models score at a time.
+        tempering: for a tuned encoder, what its tuner found about heads on it.
     """
 
     def __init__(
@@ -110,8 +112,9 @@ class ClassyLearner:
         seed: int,
         config: Mapping[str, Any] | None = None,
         scoring_chunk: int = SCORING_CHUNK,
+        tempering: Tempering | None = None,
     ) -> None:
-        self.encoder, self._scoring_chunk = encoder, scoring_chunk
+        self.encoder, self._scoring_chunk, self._tempering = encoder, scoring_chunk, tempering
         self.seed = seed
         self._config = dict(config or {})
         self._graph: tuple[str, PoolGraph] | None = None  # with the fingerprint of its pool sample
@@ -174,6 +177,10 @@ class ClassyLearner:
             )
         except TypeError as error:
             raise ValueError(str(error)) from error
+        if self._tempering is not None:
+            from argilla_loop.learning.tempered import tempered  # noqa: PLC0415 - imports scipy
+
+            classifier.clf = tempered(classifier.clf, self._tempering)
         model = TrainedModel(
             classifier, self._version(examples, classifier, pool), scoring_chunk=self._scoring_chunk
         )
@@ -243,6 +250,8 @@ class ClassyLearner:
             "scikit-learn": sklearn.__version__,
             "scipy": scipy.__version__,
         }
+        if self._tempering is not None:
+            parts["exponent"] = self._tempering.exponent
         return f"{head}-{text_digest(json.dumps(parts, sort_keys=True))[:VERSION_DIGITS]}"
 
 

@@ -101,11 +101,18 @@ class OnnxEncoder:
                 ):
                     yield [start + row for row in rows], vectors
 
-    def _batches(self, texts: Sequence[str]) -> list[tuple[list[int], NDArray[np.int64]]]:
-        """Return batches as rows and their token ids."""
+    def tokens(self, texts: Sequence[str]) -> list[list[int]]:
+        """Return the token ids of each text, cut to what the model takes; only the tokenizer is loaded."""
+        with self._lock:
+            if self._tokenizer is None:
+                self._tokenizer = self._load_tokenizer()
         texts = [text.lower() for text in texts] if self.files.lower_case else texts
         encodings = self._tokenizer.encode_batch([_replace_surrogates(text) for text in texts])
-        tokens = [encoding.ids for encoding in encodings]
+        return [encoding.ids for encoding in encodings]
+
+    def _batches(self, texts: Sequence[str]) -> list[tuple[list[int], NDArray[np.int64]]]:
+        """Return batches as rows and their token ids."""
+        tokens = self.tokens(texts)
         return [
             (rows, np.array([tokens[row] for row in rows], dtype=np.int64))
             for rows in plan_batches([len(ids) for ids in tokens], self.files.precision)

@@ -74,6 +74,16 @@ def resolve_model(name_or_path: str, *, precision: Precision, cache_dir: Path) -
     )
 
 
+def locate_model(name: str) -> tuple[Path, Path]:
+    """Return the folder of the model ``name``, and the folder in it that has the transformer's files.
+
+    Raises:
+        ModelError: as ``resolve_model``.
+    """
+    folder = _locate(name)
+    return folder, _modules(name, folder)[0]
+
+
 def _locate(name: str) -> Path:
     """Return the folder that holds the model ``name``."""
     if name.startswith(PACKAGE_PREFIX):
