@@ -22,6 +22,7 @@ from argilla_loop.policy.validation.acceptance import Acceptance
 from argilla_loop.service.observers.evidence import Evidence, known, of_latest_model
 from argilla_loop.service.observers.other_users import STAYS, in_words, writer_in_words
 from argilla_loop.service.snapshot import snapshot
+from argilla_loop.service.wiring import encoder_in_words
 from argilla_loop.settings import Settings
 
 SHOWN_BATCHES = 10
@@ -144,6 +145,8 @@ def _headline(
     if seen.disagreement.several:
         table.add_row("people disagree", _disagreement(seen.disagreement, settings.label_rule))
     table.add_row("discarded", f"{seen.discarded:,}")
+    if encoder := encoder_in_words(settings):
+        table.add_row("embedding model", escape(encoder))
     table.add_row("writer", escape(writer))
     if others:
         table.add_row("validated by services of other users", escape(f"{others}; {STAYS}"))

@@ -6,6 +6,7 @@ import json
 import time
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -264,6 +265,8 @@ def build_learner(
     head: str = "auto",
     self_training_weight: float = 0.3,
     fingerprint: str | None = None,
+    name: str | None = None,
+    tempering: Tempering | None = None,
 ) -> ClassyLearner:
     """Build the service's learner: weights by name or path, run by onnxruntime, embeddings cached on disk.
 
@@ -275,11 +278,14 @@ def build_learner(
         head: ``auto`` (cross-validation chooses), one of ``heads.head.Kind``, or ``svm``.
         self_training_weight: the weight of an example that the model made; people's weigh 1.
         fingerprint: what the encoder's fingerprint must start with; the default accepts any.
+        name: what the encoder is called; the default is ``model``.
+        tempering: for a tuned encoder, see ``ClassyLearner``.
 
     Raises:
         ModelError: the model cannot be found or read, or has another fingerprint.
     """
-    encoder = OnnxEncoder(resolve_model(model, precision=precision, cache_dir=cache_dir))
+    files = resolve_model(model, precision=precision, cache_dir=cache_dir)
+    encoder = OnnxEncoder(files if name is None else replace(files, name=name))
     if fingerprint is not None and not encoder.fingerprint.startswith(fingerprint):
         raise ModelError(
             f"model {model!r} has fingerprint {encoder.fingerprint}, and model_fingerprint is {fingerprint}: "
@@ -289,6 +295,7 @@ def build_learner(
         CachedEncoder(encoder, cache_dir / "embeddings"),
         seed=seed,
         config={"head": head, "self_training_weight": self_training_weight},
+        tempering=tempering,
     )
 
 

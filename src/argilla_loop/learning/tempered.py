@@ -1,7 +1,7 @@
 """Heads on a tuned encoder, made as sure of themselves as they are right.
 
-A head is calibrated on held-out examples. Its encoder has learnt from these examples, so that they say too much good of
-it. The tuner's cross-validation, in which encoder and head are trained apart from what they are judged by, says how much.
+A head is calibrated on held-out examples. Its encoder has learnt from these examples, so that they flatter
+it. The tuner's cross-validation, in which encoder and head are trained apart from the held-out examples, says how much.
 """
 
 from __future__ import annotations

@@ -19,7 +19,6 @@ from argilla_loop.errors import (
     GoneError,
     RetryableError,
 )
-from argilla_loop.learning.embeddings.vectors import PoolVectors
 from argilla_loop.learning.learner import ClassyLearner
 from argilla_loop.loop.turn import Loop, Turn
 from argilla_loop.observability import systemd
@@ -39,14 +38,18 @@ from argilla_loop.service.observers.notices import Notices
 from argilla_loop.service.observers.other_users import OtherUsers
 from argilla_loop.service.retries import retry_until_stopped
 from argilla_loop.service.rounds import Rounds
+from argilla_loop.service.tuning.encoding import Encoding
+from argilla_loop.service.tuning.tuner import Tuner
 from argilla_loop.service.wiring import (
     connect_with,
     dataset_of,
+    encoder_in_words,
     ensured_dataset,
     learner_of,
     pool_source,
     rules,
     start_model_of,
+    tuner_of,
     vectors_of,
 )
 from argilla_loop.service.writer import heartbeats
@@ -77,14 +80,16 @@ class Service:
         self._reading = threading.Lock()  # the thread of the signals and the service's own
         self._stopping = threading.Event()
         self._listener: Listener | None = None
-        self._learner: ClassyLearner | None = None
-        self._vectors: PoolVectors | None = None
+        self._encoding: Encoding | None = None
+        self._tuner: Tuner | None = None
         self._connection: Backend | None = None
         self._pool: WatchedPool | None = None
         self._lease: Lease | None = None
         self._identity: Identity | None = None
         self._webhook = WebhookKeeper(settings.webhook, self.wake)
-        self._page = LivePage(settings.dataset, partial(latest_outlook, settings))
+        self._page = LivePage(
+            settings.dataset, partial(latest_outlook, settings), lambda: encoder_in_words(settings)
+        )
         self._monitor = Monitor(settings, self._page)
         self._stability = latest_stability(settings)
         self._observers: list[Callable[[Turn], object]] = [
@@ -128,8 +133,8 @@ class Service:
                 except CredentialsError:
                     if not self._has_new_secrets("Argilla refuses those we had"):
                         raise
-        if self._vectors is not None:
-            self._vectors.close()
+        if self._encoding is not None:
+            self._encoding.pool_vectors.close()
         log.info("service_stopped")
 
     @property
@@ -163,6 +168,8 @@ class Service:
             with heartbeats(lambda: self._lease, self._settings.lease_seconds):
                 yield
         finally:
+            if self._tuner is not None:
+                self._tuner.close()
             writer = self._lease is not None and self._lease.is_held
             if self._lease is not None:
                 self._lease.release()
@@ -235,11 +242,12 @@ class Service:
             "connected", server=connection.server_version, user=connection.username, role=connection.role
         )
         info, pool = self._dataset_and_pool(connection)
-        learner = self._learner = self._learner or learner_of(settings)
-        start = start_model_of(settings, learner, info.labels)
-        vectors = self._vectors = self._vectors or vectors_of(settings, learner)
-        vectors.follow(pool.current())
-        threading.Thread(target=self._warm_up, args=(learner,), name="warm-up", daemon=True).start()
+        encoding = self._encoding or self._encode(settings)
+        start = start_model_of(settings, encoding.learner, info.labels)
+        encoding.follow(pool.current())
+        if self._tuner is not None:
+            self._tuner.follow(pool)
+        threading.Thread(target=self._warm_up, args=(encoding.learner,), name="warm-up", daemon=True).start()
 
         identity = self._identity = self._identity or identity_of(settings)
         lease = self._lease = connection.lease(
@@ -255,17 +263,19 @@ class Service:
             *self._observers,
             OtherUsers(connection, info.workspace),
             FailedAudits(
-                dataset, pool, learner, vectors, decided, revoke=settings.on_failed_audit == "revoke"
+                dataset, pool, encoding, encoding, decided, revoke=settings.on_failed_audit == "revoke"
             ),
         ]
+        if self._tuner is not None:
+            observers.append(self._tuner)
         if settings.notices:
             board = connection.notice_board(info, before_write=lease.confirm)
             observers.append(Notices(board, partial(latest_outlook, settings)))
         loop = Loop(
             dataset,
             pool,
-            learner,
-            vectors,
+            encoding,
+            encoding,
             decided,
             observers=observers,
             start=start,
@@ -281,12 +291,24 @@ class Service:
         self._webhook.follow(connection.webhooks(settings.workspace, settings.dataset), info.id)
         return Listener(
             rounds.due,
-            rounds.act,
+            partial(self._act, rounds),
             interval=settings.poll_interval,
             max_wait=settings.retry_max_wait,
             on_look=self._on_look,
             ends_with=(FatalError, GoneError),
         )
+
+    def _encode(self, settings: Settings) -> Encoding:
+        """Make what stands on the encoder, once; it outlives a connection."""
+        learner = learner_of(settings)
+        self._encoding = Encoding(learner, vectors_of(settings, learner))
+        self._tuner = tuner_of(settings, self._encoding)
+        return self._encoding
+
+    def _act(self, rounds: Rounds) -> bool:
+        if self._tuner is not None:
+            self._tuner.settle()
+        return rounds.act()
 
     def _dataset_and_pool(self, connection: Backend) -> tuple[DatasetInfo, WatchedPool]:
         """The working dataset, made where it is missing, and the pool, which may have to say what labels there are."""
@@ -308,6 +330,8 @@ class Service:
 
     def _on_look(self) -> None:
         heartbeat.looked()
+        if self._tuner is not None:
+            self._tuner.look_after()
         self._webhook.look_after()
         self._monitor.look_after()
 

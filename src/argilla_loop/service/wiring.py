@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import fields
 from typing import Any
 
+import structlog
+
 from argilla_loop.argilla.protocol import (
     AnnotatorQueue,
     Backend,
@@ -17,15 +19,24 @@ from argilla_loop.argilla.protocol import (
 from argilla_loop.argilla.v2.backend import ArgillaBackend
 from argilla_loop.argilla.v2.links import dataset_url as ui_address
 from argilla_loop.argilla.v2.queue import ArgillaQueue
-from argilla_loop.errors import SchemaError
-from argilla_loop.learning.embeddings.vectors import PoolVectors
+from argilla_loop.errors import ModelError, SchemaError
+from argilla_loop.learning.embeddings.vectors import AWAITED, PoolVectors
 from argilla_loop.learning.learner import ClassyLearner, build_learner
 from argilla_loop.learning.saved.start import StartModel
+from argilla_loop.learning.tempered import Tempering
+from argilla_loop.learning.tuning.eligible import why_not_tunable
+from argilla_loop.learning.tuning.request import Outcome
 from argilla_loop.policy.presentation import Presentation
 from argilla_loop.policy.rules import Rules
+from argilla_loop.policy.tuning import tuning_in_words
 from argilla_loop.pool import WatchedPool
 from argilla_loop.service.identity import remembered_dataset, working_dataset
+from argilla_loop.service.tuning.encoding import Encoding
+from argilla_loop.service.tuning.ledger import Ledger
+from argilla_loop.service.tuning.tuner import Tuner
 from argilla_loop.settings import Settings
+
+log = structlog.get_logger(__name__)
 
 
 def backend_at(api_url: str, api_key: str) -> Backend:
@@ -161,10 +172,85 @@ def argilla_rows(settings: Settings, backend: Backend) -> PoolRows | None:
 
 
 def learner_of(settings: Settings) -> ClassyLearner:
-    """Return the learner, which trains the models.
+    """Return the learner, which trains the models: on the tuned encoder if one is in use.
 
     Raises:
         ModelError: its encoder cannot be found or read, or its fingerprint is not ``model_fingerprint``.
+    """
+    frozen = frozen_learner_of(settings)
+    if settings.encoder == "frozen":
+        return frozen
+    ledger = Ledger(settings)
+    if not ledger.in_use or not any(
+        one.encoder == ledger.in_use for one in ledger.of_base(frozen.encoder.fingerprint)
+    ):
+        return frozen
+    try:
+        return tuned_learner_of(settings, ledger.in_use)
+    except (ModelError, OSError, ValueError) as error:
+        log.warning("tuned_encoder_lost", encoder=ledger.in_use[:12], reason=str(error), then="going on")
+        return frozen
+
+
+def tuned_learner_of(settings: Settings, encoder: str) -> ClassyLearner:
+    """Return the learner that trains on a tuned encoder.
+
+    Raises:
+        ModelError, OSError, ValueError: its folder is gone, or is not what the tuner wrote.
+    """
+    folder = Ledger(settings).encoder_folder(encoder)
+    outcome = Outcome.read(folder)
+    learner = build_learner(
+        str(folder),
+        settings.precision,
+        settings.cache_dir,
+        settings.seed,
+        head=settings.head,
+        self_training_weight=settings.self_training_weight,
+        fingerprint=encoder,
+        name=f"{settings.model}, tuned on {outcome.examples} examples",
+        tempering=Tempering(outcome.exponent, outcome.evidence),
+    )
+    learner.uncached_encoder.encode([])  # loads it: what is broken shows here
+    return learner
+
+
+def tuner_of(settings: Settings, encoding: Encoding) -> Tuner | None:
+    """Return what tunes the encoder; ``None`` if it stays frozen, which is logged if it cannot be tuned.
+
+    Args:
+        settings: for the schedule.
+        encoding: what is in use, which the tuner switches.
+    """
+    if settings.encoder == "frozen":
+        return None
+    if why := why_not_tunable(settings.model):
+        log.warning("encoder_stays_frozen", why=why)
+        return None
+    frozen = frozen_learner_of(settings)
+
+    def make(encoder: str) -> tuple[ClassyLearner, PoolVectors]:
+        learner = tuned_learner_of(settings, encoder) if encoder else frozen
+        return learner, vectors_of(settings, learner, awaited=0)
+
+    ledger, base = Ledger(settings), frozen.encoder.fingerprint
+    ledger.in_use = "" if encoding.fingerprint == base else encoding.fingerprint
+    return Tuner(settings, encoding, ledger, make, base=base)
+
+
+def encoder_in_words(settings: Settings) -> str:
+    """Return what was tried to tune the encoder, and what is in use; empty if it stays frozen."""
+    if settings.encoder == "frozen":
+        return ""
+    ledger = Ledger(settings)
+    return tuning_in_words(ledger.trials, ledger.in_use, settings.tune_from)
+
+
+def frozen_learner_of(settings: Settings) -> ClassyLearner:
+    """Return the learner that trains on the encoder as it is.
+
+    Raises:
+        ModelError: see ``learner_of``.
     """
     return build_learner(
         settings.model,
@@ -196,9 +282,17 @@ def start_model_of(settings: Settings, learner: ClassyLearner, labels: Sequence[
     return model
 
 
-def vectors_of(settings: Settings, learner: ClassyLearner) -> PoolVectors:
-    """Return the pool's embeddings by the encoder of ``learner``; you have to close them."""
-    return PoolVectors(learner.uncached_encoder, settings.cache_dir / "vectors", seed=settings.seed)
+def vectors_of(settings: Settings, learner: ClassyLearner, *, awaited: int = AWAITED) -> PoolVectors:
+    """Return the pool's embeddings by the encoder of ``learner``; you have to close them.
+
+    Args:
+        settings: for the cache folder.
+        learner: whose encoder embeds.
+        awaited: texts that somebody waits for; the others are embedded at a lower priority.
+    """
+    return PoolVectors(
+        learner.uncached_encoder, settings.cache_dir / "vectors", seed=settings.seed, awaited=awaited
+    )
 
 
 def rules(settings: Settings, info: DatasetInfo) -> Rules:

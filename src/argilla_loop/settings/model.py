@@ -272,6 +272,18 @@ class Settings(BaseSettings):
         pattern=r"^[0-9a-f]{12,32}$",
         description="Required fingerprint of the model, as `argilla-loop check` shows it. Another model is refused.",
     )
+    encoder: Literal["frozen", "adaptive"] = Field(
+        "frozen",
+        description="Whether the embedding model stays as it is. With `adaptive`, its top layers are trained on the "
+        "human examples in the background, and the result is used only if cross-validation shows a clear gain.",
+    )
+    tune_from: int = Field(
+        8,
+        ge=2,
+        le=1000,
+        description="With `adaptive`: number of human examples of each label, on average, at which the model is "
+        "trained for the first time. It is trained again at twice as many, four times as many, and so on.",
+    )
     head: Literal["auto", "linear", "blended", "leaning", "pooled", "svm"] = Field(
         "auto",
         description="Classifier on top of the embeddings; `auto` weighs several by cross-validation on the human "
@@ -412,6 +424,20 @@ class Settings(BaseSettings):
             raise ValueError(
                 f"refill_at is {self.refill_at} and slice_size is {self.slice_size}: each batch would be followed at "
                 "once by another; set refill_at to less than slice_size"
+            )
+        return self
+
+    @model_validator(mode="after")
+    def _adaptive(self) -> Settings:
+        if self.encoder == "adaptive" and self.head == "svm":
+            raise ValueError(
+                'encoder is "adaptive" and head is "svm", whose certainties cannot be corrected for a tuned model: '
+                'set head to "auto", or encoder to "frozen"'
+            )
+        if self.encoder == "adaptive" and self.start_from is not None:
+            raise ValueError(
+                'encoder is "adaptive" and start_from is set, but a saved model fits one embedding model only: leave '
+                'start_from out, or set encoder to "frozen"'
             )
         return self
 

@@ -147,6 +147,18 @@ class PoolVectors:
                         advance(before - left)
             return np.flatnonzero(work.slots != ABSENT)
 
+    def is_complete(self, pool: Pool) -> bool:
+        """Return at once whether ``pool`` is the followed one, and each of its texts has an embedding."""
+        with self._changed:
+            work = self._work
+            return (
+                work is not None
+                and work.looked_up
+                and work.failure is None
+                and _same_content(work.pool, pool)
+                and not (work.slots == ABSENT).any()
+            )
+
     def rows(self, positions: IndexArray) -> NDArray[np.float16]:
         """Return the embeddings at ``positions`` of the followed pool, in that order: float16 of shape (n, d).
 

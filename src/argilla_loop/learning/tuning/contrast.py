@@ -62,7 +62,7 @@ def train(trunk: Trunk, texts: Sequence[str], labels: IndexArray, recipe: Recipe
         vectors = pooled(hidden, mask, trunk.pooling)
         loss = contrastive_loss(vectors, torch.from_numpy(labels[rows]), recipe.temperature)
         optimiser.zero_grad()
-        loss.backward()
+        torch.autograd.backward(loss)
         optimiser.step()
     with torch.no_grad():
         return {

@@ -27,8 +27,7 @@ class Verdict:
         certainty: mean gain in log-likelihood over its standard error.
         is_better: whether the tuned encoder is to be taken.
         exponent: for the probabilities of heads on the tuned encoder. A head is calibrated on examples that its encoder
-            has learnt from, so that it is too sure of itself; this is what makes it right about examples that neither has
-            seen. At most 1.
+            has learnt from, so that it is too sure of itself; this corrects it by what neither has seen. At most 1.
         evidence: about the tuned encoder's heads with that exponent.
     """
 

@@ -83,12 +83,16 @@ class LivePage:
     Args:
         dataset: the name that the page shows.
         latest: returns the outlook of the model that scored the latest batch, while no turn of this process has one.
+        encoder: returns what is to be said of the encoder; empty for nothing.
     """
 
     def __init__(
-        self, dataset: str, latest: Callable[[Observation], Outlook | None] = lambda _: None
+        self,
+        dataset: str,
+        latest: Callable[[Observation], Outlook | None] = lambda _: None,
+        encoder: Callable[[], str] = str,
     ) -> None:
-        self._dataset, self._latest = dataset, latest
+        self._dataset, self._latest, self._encoder = dataset, latest, encoder
         self._view: Callable[[], View | None] = lambda: None
         self._outlook: Outlook | None = None
         self._turns: deque[PastTurn] = deque(maxlen=MOST_TURNS)
@@ -124,13 +128,19 @@ class LivePage:
         """Return the page; one thread computes at a time, and only if something has changed."""
         with self._lock:
             view, outlook, turns = self._view(), self._outlook, tuple(self._turns)
-            made_from = (view, outlook, turns, state)
+            encoder = self._encoder()
+            made_from = (view, outlook, turns, state, encoder)
             if self._made is None or not _is_same(self._made[0], made_from):
-                self._made = made_from, self._render(view, outlook, turns, state)
+                self._made = made_from, self._render(view, outlook, turns, state, encoder)
             return self._made[1]
 
     def _render(
-        self, view: View | None, outlook: Outlook | None, turns: tuple[PastTurn, ...], state: State
+        self,
+        view: View | None,
+        outlook: Outlook | None,
+        turns: tuple[PastTurn, ...],
+        state: State,
+        encoder: str,
     ) -> Page:
         sections = {}
         if view is not None:
@@ -141,6 +151,7 @@ class LivePage:
             has_figures=view is not None,
             dataset=self._dataset,
             state=state,
+            encoder=encoder,
             turns=turns,
             phases=PHASES,
             version=__version__,
@@ -152,7 +163,9 @@ class LivePage:
 SOURCES = ((report_page.FOLDER, "style.css"), (FOLDER, "live.js"))
 
 
-def _is_same(before: object, now: tuple[View | None, Outlook | None, tuple[PastTurn, ...], State]) -> bool:
+def _is_same(
+    before: object, now: tuple[View | None, Outlook | None, tuple[PastTurn, ...], State, str]
+) -> bool:
     """Return whether nothing has changed; a view is not compared but is the same object then."""
     if not isinstance(before, tuple):
         return False

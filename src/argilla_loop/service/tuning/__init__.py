@@ -1,0 +1,1 @@
+"""The encoder that learns, on the service's side: when it is tuned, the process that does it, and the switch."""
