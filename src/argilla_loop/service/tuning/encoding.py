@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from argilla_loop.domain import Example, HalfArray, IndexArray, Pool, PoolSample
+from argilla_loop.domain import Example, HalfArray, IndexArray, Model, Pool, PoolSample
 from argilla_loop.learning.embeddings.vectors import PoolVectors
 from argilla_loop.learning.learner import ClassyLearner, TrainedModel
 
@@ -39,6 +39,10 @@ class Encoding:
     ) -> TrainedModel:
         """Train on ``examples``, see ``domain.Learner``."""
         return self.learner.fit(examples, pool=pool, previous=previous)
+
+    def guess(self, labels: Sequence[str], pool: PoolSample) -> Model | None:
+        """Return the model of the labels' names, see ``ClassyLearner.guess``."""
+        return self.learner.guess(labels, pool)
 
     def follow(self, pool: Pool) -> None:
         """Begin to embed ``pool``, see ``domain.Vectors``."""
