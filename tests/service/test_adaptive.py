@@ -106,9 +106,13 @@ def test_it_is_tuned_judged_and_switched_to_while_people_label(
         daemon.wait_for("batch_logged", batch=1)
         assert not daemon.said("encoder_tuned")  # the turn did not wait for it
         daemon.wait_for("encoder_tuned", result="better")
+        until(
+            lambda: len(events(daemon, "pool_embedded")) > 1, what="the pool embedded anew", daemons=[daemon]
+        )
+        assert not daemon.said("encoder_switched")  # which comes between two turns
+        until(lambda: person.answer_all(GOLD) > 0, what="records to answer", daemons=[daemon])
         daemon.wait_for("encoder_switched", tuned=True)
         tuned = events(daemon, "encoder_switched")[-1]["encoder"]
-        until(lambda: person.answer_all(GOLD) > 0, what="records to answer", daemons=[daemon])
         daemon.wait_for("batch_logged", batch=2)
         versions = [one["model"] for one in events(daemon, "classifier_trained")]
         assert len(set(versions)) == len(versions)
