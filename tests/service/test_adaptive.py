@@ -7,6 +7,7 @@ import os
 import shutil
 import signal
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -63,6 +64,11 @@ def is_alive(process: int) -> bool:
         return False
 
 
+def is_ended_first(process: Path) -> bool:
+    """Whether the kernel ends it before the service where memory ends."""
+    return (process / "oom_score_adj").read_text() == "1000\n"
+
+
 def test_a_tuner_that_is_killed_delays_nobody_and_is_given_up_after_three_times(
     argilla_server: EmbeddedServer, configured: tuple[Path, str, Path]
 ) -> None:
@@ -72,7 +78,9 @@ def test_a_tuner_that_is_killed_delays_nobody_and_is_given_up_after_three_times(
     with Daemon(config, argilla_server.credentials.loop.api_key) as daemon:
         for attempt in (1, 2):
             daemon.wait_for("encoder_tuning_started", attempt=attempt)
-            os.kill(events(daemon, "encoder_tuning_started")[-1]["process"], signal.SIGKILL)
+            process = Path("/proc") / str(events(daemon, "encoder_tuning_started")[-1]["process"])
+            until(partial(is_ended_first, process), what="its place in the line")
+            os.kill(int(process.name), signal.SIGKILL)
             daemon.wait_for("encoder_tuning_failed", attempt=attempt)
             until(lambda: person.answer_all(GOLD) > 0, what="records to answer", daemons=[daemon])
         daemon.wait_for("encoder_tuning_started", attempt=3)

@@ -12,6 +12,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from pathlib import Path
 
 # Data of the process at most, in bytes, where the system can bound it (Linux): a trial takes about a gibibyte.
 MAX_MEMORY = 3 * 1024**3
@@ -49,6 +50,8 @@ def _stay_behind() -> None:
     os.environ["TOKENIZERS_PARALLELISM"] = "false"
     with suppress(OSError):
         os.nice(19)
+    with suppress(OSError):  # where memory ends, the kernel ends this process and not the service
+        Path("/proc/self/oom_score_adj").write_text("1000", encoding="ascii")
     for limit, value in ((resource.RLIMIT_DATA, MAX_MEMORY), (resource.RLIMIT_CPU, MAX_CPU_SECONDS)):
         with suppress(OSError, ValueError):
             _, hard = resource.getrlimit(limit)
