@@ -6,6 +6,8 @@ import json
 import os
 import shutil
 import signal
+import subprocess
+import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
@@ -18,6 +20,7 @@ from invariants import check_invariants
 from thorough import only_thorough
 
 from argilla_embedded import EmbeddedServer
+from argilla_loop.learning.saved.load import load_model
 
 LABELLED, SLICE = 32, 6
 TEXTS = [(f"t{n}", text, label) for n, (text, label) in enumerate(hard_texts(60))]
@@ -133,6 +136,19 @@ def test_it_is_tuned_judged_and_switched_to_while_people_label(
         again.wait_for("batch_logged", batch=3)
         assert not again.said("encoder_tuning_started")
         again.kill()
+    saved = subprocess.run(
+        [sys.executable, "-m", "argilla_loop", "save-model", "-c", str(config), str(cache / "saved")],
+        env={**os.environ, "ARGILLA_LOOP_API_KEY": key},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert saved.returncode == 0, saved.stderr
+    taken_home = load_model(cache / "saved")
+    assert taken_home.description.encoder.fingerprint.startswith(tuned)
+    unseen = hard_texts(20, seed=7)
+    found = taken_home.predict([text for text, _ in unseen])
+    assert sum(one.label == label for one, (_, label) in zip(found, unseen, strict=True)) > 0.75 * len(unseen)
     (folder,) = [path for path in cache.glob("tuned/*/*") if path.name.startswith(tuned)]
     shutil.rmtree(folder)
     with Daemon(config, key) as last:
